@@ -1,0 +1,37 @@
+/* kernels/kernel.h - the record of a fast kernel
+ *
+ * A kernel computes one op faster than its reference loop, for the shapes it accepts. It is its own file here plus one row in
+ * kernels.def; rows of one op are tried in order, the first that accepts is taken. Without any, the reference loop runs. */
+#ifndef FIG_KERNELS_KERNEL_H
+#define FIG_KERNELS_KERNEL_H
+
+#include "ops/attributes.h"
+#include "ops/op.h"
+
+typedef struct fig_kernel_query {
+    int n_in, n_out;
+    const fig_type *in, *out;
+    const void *attr;
+    int threads;
+} fig_kernel_query;
+
+typedef struct fig_kernel {
+    const char *name;  /* "onednn_convolution" */
+    const char *op;    /* name of the op it computes */
+    bool (*accepts)(const fig_kernel_query *q);
+    /* Optional: makes what running needs (a primitive) and says how much workspace it wants. */
+    fig_status (*prepare)(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err);
+    void (*release)(void *prepared);
+    void (*run)(fig_eval *c);
+    unsigned inplace;  /* bit i: output 0 may share memory with operand i of equal type */
+} fig_kernel;
+
+extern const fig_kernel *const fig__kernels[]; /* NULL-terminated, in order */
+/* First kernel that accepts, or NULL (reference). */
+const fig_kernel *fig__kernel_choose(const fig_op *op, const fig_kernel_query *q);
+/* Thread setting of this process's OpenMP team: set on entry to a run, restored on leaving, so that a host's own setting is
+ * untouched (kernels/threads.c). */
+void fig__threads_enter(int threads, int *saved);
+void fig__threads_leave(int saved);
+
+#endif
