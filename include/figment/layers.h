@@ -1,0 +1,137 @@
+/* figment/layers.h - layers: operations that own weights
+ *
+ * A layer call makes its weights under the current scope and applies them: `h = fig_linear(x, 128, NULL)`. Names are
+ * automatic ("linear1", "linear2" ... per scope) or given by .label. Entering a scope again starts the names anew, so a
+ * network function that begins with fig_scope_push(g, "discriminator") uses the same weights each time it is called.
+ * Calls nest: fig_leaky_relu(fig_batch_norm(fig_linear(z, 12544, &(fig_linear_opts){.no_bias = true}), NULL), 0.3f). */
+#ifndef FIGMENT_LAYERS_H
+#define FIGMENT_LAYERS_H
+
+#include <figment/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* -- initialisers --------------------------------------------------------------------------------------------------- */
+/* Kind 0 means the layer's (or the model's, fig_model_default_init) default. fan-in of a convolution weight is
+ * kernel area * input channels, fan-out kernel area * output channels; of a transposed convolution, as PyTorch counts,
+ * "fan-in" is output channels * kernel area. */
+typedef enum fig_init_kind {
+    FIG_INIT_DEFAULT,
+    FIG_INIT_ZEROS, FIG_INIT_ONES,
+    FIG_INIT_CONSTANT,         /* .a */
+    FIG_INIT_NORMAL,           /* N(.b, .a^2); a 0 = 0.02 */
+    FIG_INIT_TRUNCATED_NORMAL, /* the same, redrawn beyond two deviations */
+    FIG_INIT_UNIFORM,          /* [-a, a] */
+    FIG_INIT_UNIFORM_FAN_IN,   /* bound 1 / sqrt(fan-in) (PyTorch's default for weights and biases) */
+    FIG_INIT_GLOROT_UNIFORM, FIG_INIT_GLOROT_NORMAL, /* Glorot and Bengio 2010 */
+    FIG_INIT_HE_UNIFORM, FIG_INIT_HE_NORMAL,         /* He et al. 2015 */
+    FIG_INIT_ORTHOGONAL        /* rows or columns orthonormal, times .a (0 = 1) */
+} fig_init_kind;
+typedef struct fig_init {
+    fig_init_kind kind;
+    float a, b;
+    int64_t fan_in, fan_out; /* 0 = from the shape: (out, ..., in) */
+} fig_init;
+
+/* A weight: a trained, exported state named by the current scope and `name`. Asking twice gives the same one. */
+FIG_API fig_node fig_param(fig_graph *graph, const char *name, fig_type type, fig_init init);
+/* A state that is not trained but saved and exported (running statistics). */
+FIG_API fig_node fig_buffer(fig_graph *graph, const char *name, fig_type type, fig_init init);
+/* True while the graph is built for training (dropout acts, batch norm uses the batch). */
+FIG_API bool fig_is_training(const fig_graph *graph);
+
+/* -- layers ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct fig_linear_opts { bool no_bias; fig_init init, bias_init; const char *label; } fig_linear_opts;
+/* x (..., in) -> (..., units). Weights "weight" (units, in), "bias" (units). */
+FIG_API fig_node fig_linear(fig_node x, int64_t units, const fig_linear_opts *opts);
+
+typedef struct fig_conv_layer_opts {
+    int stride, dilation, groups; /* 1 */
+    int padding;                  /* 0; FIG_PAD_SAME */
+    int output_extra;             /* transposed only */
+    bool no_bias;
+    fig_init init, bias_init;
+    const char *label;
+} fig_conv_layer_opts;
+/* x (B, T, C) / (B, H, W, C) / (B, D, H, W, C); square kernel. Weights "weight" (filters, k..., C), "bias" (filters). */
+FIG_API fig_node fig_conv1d(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);
+FIG_API fig_node fig_conv2d(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);
+FIG_API fig_node fig_conv3d(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);
+FIG_API fig_node fig_conv1d_transposed(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);
+FIG_API fig_node fig_conv2d_transposed(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);
+
+typedef struct fig_norm_opts {
+    float eps;       /* batch 1e-5 (Keras: 1e-3), layer 1e-5, group 1e-5 */
+    float momentum;  /* batch: weight of the new statistics, 0.1 (Keras: 0.01) */
+    int groups;      /* group norm: 32, or the largest divisor below */
+    bool no_affine, no_bias;
+    const char *label;
+} fig_norm_opts;
+FIG_API fig_node fig_batch_norm(fig_node x, const fig_norm_opts *opts); /* "gamma" "beta" and buffers "mean" "variance" */
+FIG_API fig_node fig_layer_norm(fig_node x, const fig_norm_opts *opts);
+FIG_API fig_node fig_group_norm(fig_node x, const fig_norm_opts *opts);
+FIG_API fig_node fig_instance_norm(fig_node x, const fig_norm_opts *opts);
+FIG_API fig_node fig_rms_norm(fig_node x, const fig_norm_opts *opts);
+
+typedef struct fig_embedding_opts { fig_init init; const char *label; } fig_embedding_opts;
+/* index i32 (...) -> (..., width). Weight "weight" (count, width). */
+FIG_API fig_node fig_embedding(fig_node index, int64_t count, int64_t width, const fig_embedding_opts *opts);
+
+typedef struct fig_attention_opts {
+    int heads;
+    bool causal, no_bias;
+    float dropout;          /* on the attention weights and on the result */
+    fig_init init, out_init;
+    const char *label;
+    /* cached decoding: keys and values of earlier positions live in states (B, cache, heads, width); position i32 (B) says
+     * where this step writes. 0 = no cache */
+    int64_t cache;
+    fig_node position;
+} fig_attention_opts;
+/* Self-attention x (B, T, C) -> (B, T, C): weights "qkv" and "out". */
+FIG_API fig_node fig_self_attention(fig_node x, const fig_attention_opts *opts);
+
+typedef struct fig_block_opts {
+    fig_attention_opts attention;
+    int64_t hidden; /* 4 * C */
+    float dropout;
+    bool no_bias;
+    fig_init init, out_init;
+    const char *label;
+} fig_block_opts;
+/* Pre-norm Transformer block of GPT-2: x + attention(norm(x)), then x + mlp(norm(x)) with gelu (tanh form). */
+FIG_API fig_node fig_transformer_block(fig_node x, const fig_block_opts *opts);
+
+/* Residual block (He et al. 2016, pre-activation): x + conv(act(norm(conv(act(norm(x)))))), 1x1 projection when channels
+ * change. */
+typedef struct fig_residual_opts { int kernel; int groups; bool no_norm; float dropout; const char *label; } fig_residual_opts;
+FIG_API fig_node fig_residual_block(fig_node x, int64_t channels, const fig_residual_opts *opts);
+
+/* -- losses: per example (B), on logits ------------------------------------------------------------------------------------- */
+
+/* KL( N(mean, exp(log_variance)) || N(0, I) ) in nats, summed over all axes but the first. */
+FIG_API fig_node fig_kl_unit_gaussian(fig_node mean, fig_node log_variance);
+/* Sum over an example of binary cross-entropy. */
+FIG_API fig_node fig_bernoulli_nll(fig_node logits, fig_node target);
+/* -log N(target; mean, exp(log_variance)), summed over an example; log_variance broadcasts. */
+FIG_API fig_node fig_gaussian_nll(fig_node target, fig_node mean, fig_node log_variance);
+FIG_API fig_node fig_squared_error(fig_node a, fig_node b); /* summed over an example */
+
+/* What a player of an adversarial game wants its logits to be taken for. */
+typedef enum fig_goal { FIG_GOAL_REAL, FIG_GOAL_FAKE } fig_goal;
+typedef enum fig_adversarial { FIG_NON_SATURATING, FIG_LEAST_SQUARES, FIG_HINGE, FIG_WASSERSTEIN, FIG_WGAN_GP } fig_adversarial;
+#define FIG_ADVERSARIAL_CHOICES "non-saturating least-squares hinge wasserstein wgan-gp"
+/* The critic's loss on logits (B) of samples that are real or fake, per example. */
+FIG_API fig_node fig_critic_loss(fig_adversarial kind, fig_node logits, fig_goal what_they_are);
+/* The generator's loss on logits (B) of its samples; its goal is always "real". */
+FIG_API fig_node fig_generator_loss(fig_adversarial kind, fig_node logits);
+/* (||d critic(x) / d x|| - 1)^2 per example at given points x, logits = critic(x) (Gulrajani et al. 2017). */
+FIG_API fig_node fig_gradient_penalty(fig_node logits, fig_node x);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,88 @@
+/* figment/use.h - using a trained model: load, sample, evaluate, free
+ *
+ *     fig_trained *model; fig_samples *samples;
+ *     fig_load(NULL, "run/model.safetensors", &model, &err);
+ *     fig_sample(model, &(fig_sample_opts){.count = 64, .seed = 1}, &samples, &err);
+ *     fig_samples_save(samples, "sheet.png", &err);
+ *     fig_samples_free(samples); fig_trained_free(model); */
+#ifndef FIGMENT_USE_H
+#define FIGMENT_USE_H
+
+#include <figment/model.h>
+#include <figment/plan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fig_trained fig_trained;
+typedef struct fig_samples fig_samples;
+typedef struct fig_sampler fig_sampler;
+
+/* `path` is a model file or a run folder. session NULL = one of its own. Bytes are data, never code: every size is checked. */
+FIG_API fig_status fig_load(fig_session *session, const char *path, fig_trained **out, fig_error *err);
+FIG_API void fig_trained_free(fig_trained *model);
+FIG_API const fig_recipe *fig_trained_recipe(const fig_trained *model);
+FIG_API const fig_data_spec *fig_trained_data(const fig_trained *model);
+FIG_API char *fig_trained_json(const fig_trained *model); /* "figment.model/1": recipe, options, data, provenance, scores; heap text */
+
+typedef struct fig_sample_opts {
+    int64_t count;          /* samples; 0 = 1 */
+    uint64_t seed;          /* sample i depends on seed and i only */
+    const char *sampler;    /* NULL = the first */
+    const char *prompt;     /* text */
+    int64_t length;         /* tokens to make; 0 = 500 */
+    double temperature;     /* 0 = 1; below 1e-6 = greedy: use .greedy */
+    bool greedy;
+    int top_k;              /* 0 = all */
+    double top_p;           /* 0 = 1 */
+    int batch;              /* rows a run; 0 = chosen */
+    const float *input;     /* samplers that read data: (count, ...) */
+    bool (*piece)(void *user, int64_t sample, const char *bytes, int length); /* text as it comes; false = stop */
+    void *user;
+} fig_sample_opts;
+FIG_API fig_status fig_sample(fig_trained *model, const fig_sample_opts *opts, fig_samples **out, fig_error *err);
+/* The same, pulled: each call makes the next batch of samples (pictures) or the next token of every row (text). */
+FIG_API fig_status fig_sampler_new(fig_trained *model, const fig_sample_opts *opts, fig_sampler **out, fig_error *err);
+FIG_API fig_status fig_sampler_next(fig_sampler *sampler, bool *finished, fig_error *err);
+FIG_API const fig_samples *fig_sampler_samples(const fig_sampler *sampler); /* what is made so far */
+FIG_API void fig_sampler_free(fig_sampler *sampler);
+
+FIG_API int64_t fig_samples_count(const fig_samples *samples);
+/* Pictures and points: (count, ...) f32 in the data's own range. Text: NULL. */
+FIG_API const float *fig_samples_values(const fig_samples *samples, fig_type *type);
+FIG_API const char *fig_samples_text(const fig_samples *samples, int64_t index, int64_t *length);
+/* By the ending: .png a contact sheet (pictures, points as a scatter plot), .txt, .csv, .npy, .json; a folder (path ends in
+ * '/' or exists) one file per sample. */
+FIG_API fig_status fig_samples_save(const fig_samples *samples, const char *path, fig_error *err);
+FIG_API char *fig_samples_json(const fig_samples *samples); /* "figment.samples/1"; heap text */
+FIG_API void fig_samples_free(fig_samples *samples);
+
+/* -- evaluation ----------------------------------------------------------------------------------------------------------- */
+typedef struct fig_eval_opts {
+    const char *data;           /* NULL = what the model was trained on */
+    const char *const *metrics; /* NULL-terminated names; NULL = all that the recipe declares */
+    int64_t count;              /* items; 0 = the whole split */
+    uint64_t seed;
+    const char *split;          /* "test" "validation" "train"; NULL = test if there is one, else validation */
+    void (*progress)(void *user, double done);
+    void *user;
+    bool (*cancelled)(void *user);
+} fig_eval_opts;
+typedef struct fig_score {
+    char name[48], unit[32], split[16], protocol[192];
+    double value, standard_error; /* NaN = none */
+    int64_t count;
+    bool higher_is_better;
+} fig_score;
+FIG_API fig_status fig_evaluate(fig_trained *model, const fig_eval_opts *opts, fig_score *scores, int max, int *count, fig_error *err);
+/* "figment.eval/1"; heap text. */
+FIG_API char *fig_scores_json(const char *model, const fig_score *scores, int count);
+
+/* -- runs: "figment.run/1" of a run folder or "figment.model/1" of a file: what, how, scores, files; heap text -------------- */
+FIG_API fig_status fig_show_json(const char *path, char **json, fig_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
