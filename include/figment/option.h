@@ -15,7 +15,7 @@ extern "C" {
 
 typedef enum fig_option_type {
     FIG_END = 0, /* closes a table */
-    FIG_INT,     /* int64_t; range min..max */
+    FIG_INT,     /* int64_t; range min..max; "1e4" is whole too */
     FIG_FLOAT,   /* double;  range min..max */
     FIG_BOOL,    /* bool; "true" "false" "yes" "no" "1" "0" "on" "off" */
     FIG_TEXT,    /* char *: owned by the struct, freed by fig_options_free */
@@ -27,7 +27,7 @@ typedef struct fig_option {
     fig_option_type type;
     size_t place;     /* offsetof in the options struct */
     double fallback;  /* default of a number, bool or choice */
-    double min, max;  /* inclusive range of a number */
+    double min, max;  /* inclusive range of a number; both 0: any finite number */
     const char *help; /* one sentence, no full stop, unit if any */
     const char *choices;       /* FIG_CHOICE: "mlp conv" */
     const char *fallback_text; /* FIG_TEXT: default, NULL = unset */

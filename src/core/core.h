@@ -58,6 +58,10 @@ bool fig__ends_with(const char *text, const char *suffix);
 int fig__edit_distance(const char *a, const char *b);
 /* Shortest decimal text that reads back to the same double; NaN and infinities as "nan" "inf" "-inf". */
 void fig__number_text(double value, char out[32]);
+/* The whole text as a decimal number ("nan", "inf" too), whatever the host's locale; false when it is not one. */
+bool fig__number_parse(const char *text, double *out);
+/* Code point at *text, which moves on; 0 at the end (stays), -1 for a byte that is not UTF-8 (moves by one). */
+int32_t fig__utf8_next(const char **text);
 
 /* -- reader.c: the one bounded reader of untrusted bytes; every read checks what is left. */
 typedef struct fig__reader { const uint8_t *data; uint64_t length, position; bool failed; } fig__reader;
@@ -76,11 +80,16 @@ void fig__sha256_finish(fig__sha256 *sha, char hex[65]); /* also frees */
 void fig__sha256_of(const void *data, size_t length, char hex[65]);
 fig_status fig__sha256_file(const char *path, char hex[65], fig_error *err);
 uint64_t fig__hash64(const void *data, size_t length, uint64_t seed);
-uint32_t fig__crc32c(const void *data, size_t length, uint32_t crc);
+uint32_t fig__crc32c(const void *data, size_t length, uint32_t crc); /* start with crc 0; continue with the result */
+uint32_t fig__crc32c_table(const void *data, size_t length, uint32_t crc); /* the same without the processor's help */
 
 /* -- random.c: Philox4x32-10 (Salmon et al. 2011): a function of key and counter, no state.
  * key = (seed, stream) mixed; counter = (step, index). Same arguments, same bits, on every machine. */
 void fig__philox(uint64_t seed, uint64_t stream, uint64_t step, uint64_t index, uint32_t out[4]);
+/* Its two halves, for kernels that make many numbers at once: key from seed and stream; one block from key and counter
+ * (index low, index high, step low, step high), as published. */
+void fig__philox_key(uint64_t seed, uint64_t stream, uint32_t key[2]);
+void fig__philox_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 /* Small sequential generator for shuffles and tests (splitmix64). */
 typedef struct fig__rng { uint64_t state; } fig__rng;
 uint64_t fig__rng_next(fig__rng *rng);
@@ -107,6 +116,9 @@ const char *fig__json_text(const fig__json *value, const char *fallback);
 double fig__json_number(const fig__json *value, double fallback);
 int64_t fig__json_int(const fig__json *value, int64_t fallback);
 bool fig__json_bool(const fig__json *value, bool fallback);
+/* Writing: a quoted and escaped string (bytes that are not UTF-8 become U+FFFD); a number, null unless finite. */
+void fig__json_put_text(fig__text *out, const char *text);
+void fig__json_put_number(fig__text *out, double value);
 
 /* -- yaml.c (libyaml): a run file is nested mappings of scalars; flattened to rows "a.b" = "text" with line numbers.
  * Duplicate keys, aliases, depth over 16 and more than 4,096 rows are errors. A sequence's items are "a.0", "a.1". */
@@ -145,7 +157,8 @@ fig_status fig__map_open(const char *path, fig__map *out, fig_error *err);
 void fig__map_close(fig__map *map);
 
 /* -- process.c: runs a program without a shell (posix_spawn), before or between compute; stdout captured up to a limit
- * when `out` is given. Returns its exit code through *code. */
+ * when `out` is given. Returns its exit code through *code (128 + signal when killed); when that is not 0, the last 2 KB of
+ * its standard error follow in `out`. Otherwise standard error is dropped. */
 fig_status fig__process_run(char *const argv[], const char *folder, fig__text *out, int *code, fig_error *err);
 
 /* -- clock.c */
