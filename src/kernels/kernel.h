@@ -9,15 +9,16 @@
 #include "ops/op.h"
 
 typedef struct fig_kernel_query {
+    const fig_op *op;
     int n_in, n_out;
     const fig_type *in, *out;
     const void *attr;
-    int threads;
+    int threads;   /* at least 1; prepare and run see the same number */
 } fig_kernel_query;
 
 typedef struct fig_kernel {
     const char *name;  /* "onednn_convolution" */
-    const char *op;    /* name of the op it computes */
+    const char *op;    /* name of the op it computes; "pointwise" = every element-by-element op */
     bool (*accepts)(const fig_kernel_query *q);
     /* Optional: makes what running needs (a primitive) and says how much workspace it wants. */
     fig_status (*prepare)(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err);
