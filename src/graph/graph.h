@@ -6,6 +6,7 @@
 #ifndef FIG_GRAPH_GRAPH_H
 #define FIG_GRAPH_GRAPH_H
 
+#include "graph/index.h"
 #include "ops/attributes.h"
 #include "ops/op.h"
 
@@ -32,6 +33,19 @@ typedef struct fig__assign {
 /* What a graph may carry for the floors above: layers find their model through it. */
 typedef struct fig__owner { void *model; } fig__owner;
 
+/* Layer paths and automatic names (graph/scope.c). A frame is an entered scope; its counters start at 0 on entry. */
+typedef struct fig__frame {
+    const char *path;       /* "" at the top */
+    fig__index counters;    /* hash of a layer kind -> how many so far */
+} fig__frame;
+typedef struct fig__scopes {
+    fig__frame *frame;
+    int depth, capacity;
+    const char *override_path; /* set while gradients are built: the forward node's path */
+    fig__index streams;        /* hash of a path -> noise nodes made there */
+} fig__scopes;
+
+/* Value 0 of every graph is the poisoned value that failed calls return: a scalar without a node. */
 struct fig_graph {
     fig__arena *arena;
     fig__node *nodes;
@@ -41,7 +55,8 @@ struct fig_graph {
     fig__assign *assigns;
     int32_t n_assigns, cap_assigns;
     fig_error error;       /* first mistake */
-    struct fig__scopes *scopes;
+    fig__scopes scopes;
+    fig__index leaves;     /* hash of kind and name -> value number */
     fig__owner owner;
 };
 
@@ -65,11 +80,8 @@ void fig__mark_needed(const fig_graph *graph, const int32_t *roots, int count, b
  * into map. map has from->n_values entries, FIG_NONE where not yet copied. Noise streams and paths are kept. */
 void fig__copy_node(fig_graph *to, const fig_graph *from, int32_t node, fig_node *map);
 /* In one graph: rebuilds `roots` with each value old_values[i] replaced by new_values[i]; nodes that depend on none of
- * them are shared, not copied. result[r] is the new root. Anchored assignments reached by the copy are returned through
- * the callback-free list: copies[] of pairs (see graph/clone.c). */
-typedef struct fig__substitution {
-    fig_node *map; /* n_values at the time of the call: new value of every old value (itself when untouched) */
-} fig__substitution;
+ * them are shared, not copied. Returns the map (in `arena`, n_values at the time of the call) from every old value to its
+ * new one; values that the roots do not need, and untouched ones, map to themselves. Noise keeps its stream. */
 fig_node *fig__substitute(fig_graph *graph, const fig_node *old_values, const fig_node *new_values, int count,
                           const fig_node *roots, int n_roots, fig__arena *arena);
 
