@@ -203,9 +203,10 @@ typedef struct fig_conv_opts {
     int output_extra[FIG_MAX_SPATIAL]; /* transposed only: added to the output size, 0 */
 } fig_conv_opts;
 FIG_API fig_node fig_convolution(fig_node x, fig_node weight, const fig_conv_opts *opts);
-/* Transposed convolution: the data gradient of fig_convolution as an op of its own. x (B, spatial..., C), weight
- * (C_out, kernel..., C_in) -> (B, (in-1)*stride + dilation*(kernel-1) + 1 - before - after + extra, C_out). With
- * FIG_PAD_SAME the output is in * stride, cropped so that it inverts the strided "same" convolution. groups as above. */
+/* Transposed convolution: the data gradient of fig_convolution as an op of its own. x (B, spatial..., C_in), weight (C_in,
+ * kernel..., C_out / groups) -> (B, (in-1)*stride + dilation*(kernel-1) + 1 - before - after + extra, C_out). The weight lies
+ * as that of the convolution from C_out back to C_in, so nothing is transposed per step. With FIG_PAD_SAME the output is
+ * in * stride, cropped so that it inverts the strided "same" convolution. */
 FIG_API fig_node fig_convolution_transposed(fig_node x, fig_node weight, const fig_conv_opts *opts);
 
 typedef struct fig_pool_opts {
