@@ -159,7 +159,7 @@ void fig__map_close(fig__map *map);
 /* -- process.c: runs a program without a shell (posix_spawn), before or between compute; stdout captured up to a limit
  * when `out` is given. Returns its exit code through *code (128 + signal when killed); when that is not 0, the last 2 KB of
  * its standard error follow in `out`. Otherwise standard error is dropped. */
-fig_status fig__process_run(char *const argv[], const char *folder, fig__text *out, int *code, fig_error *err);
+fig_status fig__process_run(const char *const argv[], const char *folder, fig__text *out, int *code, fig_error *err);
 
 /* -- clock.c */
 double fig__seconds(void);          /* monotonic */

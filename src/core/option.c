@@ -4,6 +4,7 @@
  * reached through `place`: int64_t, double, bool, char * (owned) or int, as the type says. Messages name the option, what was given and
  * what is allowed; a caller with a place (a file and line, a flag) puts it in front. */
 #include "core/core.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -159,10 +160,13 @@ static fig_status set_number(const fig_option *row, void *field, const char *tex
     bool valid = fig__number_parse(text, &number) && !isnan(number);
     if (row->type == FIG_INT && valid) {
         char *end;
+        errno = 0;
         integer = strtoll(text, &end, 10);
-        valid = number == rint(number) && fabs(number) < 0x1p63;
-        if (*end) /* "1e6" and "2.0" are whole as well */
+        valid = errno == 0;
+        if (*end) { /* "1e6" and "2.0" are whole as well */
+            valid = number == rint(number) && fabs(number) < 0x1p63;
             integer = valid ? (int64_t)number : 0;
+        }
     }
     if (!valid)
         return fig_fail(err, FIG_E_USAGE, "%s: \"%.60s\" is not a %s%s", row->name, text,

@@ -60,7 +60,7 @@ static void drain(int output, int errors, fig__text *out, tail *end)
 }
 
 /* The child's view: our signal settings must not leak into it (a host may block or ignore signals). */
-static int spawn(char *const argv[], const char *folder, int output, int errors, pid_t *child)
+static int spawn(const char *const argv[], const char *folder, int output, int errors, pid_t *child)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -84,13 +84,13 @@ static int spawn(char *const argv[], const char *folder, int output, int errors,
     if (!fault && folder)
         fault = posix_spawn_file_actions_addchdir_np(&actions, folder);
     if (!fault)
-        fault = posix_spawnp(child, argv[0], &actions, &attributes, argv, environ);
+        fault = posix_spawnp(child, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return fault;
 }
 
-fig_status fig__process_run(char *const argv[], const char *folder, fig__text *out, int *code, fig_error *err)
+fig_status fig__process_run(const char *const argv[], const char *folder, fig__text *out, int *code, fig_error *err)
 {
     *code = -1;
     if (folder && !fig__path_is_folder(folder))
