@@ -30,6 +30,7 @@ typedef struct fig_preset {
     unsigned data_kinds;  /* the kinds it is the default for (0 = only by name) */
     const char *data;     /* what it was made for, e.g. "mnist"; shown, not enforced */
     double minutes;       /* on two cores, measured; 0 = not measured */
+    const char *log_line; /* plain progress instead of the recipe's; NULL = the recipe's */
 } fig_preset;
 
 typedef struct fig_recipe {
