@@ -158,7 +158,9 @@ bool fig__next_index(int64_t *index, const int64_t *dim, int rank);
 #define FIG_F32_OUT(c, i) ((float *)(c)->out[i].data)
 #define FIG_I32_OUT(c, i) ((int32_t *)(c)->out[i].data)
 
-/* noise.c: one uniform in (0,1) or normal per element, the definition that every kernel repeats to the bit. */
-uint64_t fig__noise_bits(const fig_run *run, uint64_t stream, uint64_t index);
+/* noise.c. Element i of a noise value has the global index fig__noise_first + i, and draws word index % 4 of Philox block
+ * index / 4. What is made of the word stands in ops/noise_math.h; kernels use the same. */
+uint64_t fig__noise_first(const fig_run *run, const fig_type *type);
+uint32_t fig__noise_word(const fig_run *run, uint64_t stream, uint64_t index);
 
 #endif
