@@ -2,7 +2,11 @@
  *
  * Such a product is written as c' = s g, with s the small side (at most four lines of length k) and g the big one. When g is
  * stored with k running fastest, each result is a dot product of two straight lines; otherwise lines of g are added up.
- * The small side is copied first when it is not stored line by line. Parts own ranges of the big side's lines. */
+ * The small side is copied first when it is not stored line by line. Parts own ranges of the big side's lines.
+ *
+ * GB/s of big operand read, two Zen 4 cores, 768 x 3072 in the caches: one line, straight 163 against 54 of oneDNN's product;
+ * not straight 128 against 100. Four lines: straight 69 against 39; not straight 54 against 87, so those are left to oneDNN,
+ * unless the small side is stored transposed (54 against 21). */
 #include "kernels/fast.h"
 #include "kernels/parallel.h"
 #include "kernels/product.h"
@@ -25,7 +29,10 @@ static bool rows_accepts(const fig_kernel_query *q)
     fig__product p;
     fig__product_init(&p, q);
     fig__product_clear(&p);
-    return p.m <= FIG__ROWS || p.n <= FIG__ROWS;
+    bool swapped = p.n < p.m;
+    int64_t lines = swapped ? p.n : p.m;
+    bool straight = swapped ? !p.transpose_a : p.transpose_b, copy = swapped ? !p.transpose_b : p.transpose_a;
+    return lines <= FIG__ROWS && (straight || copy || lines == 1);
 }
 
 static fig_status rows_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
@@ -56,7 +63,6 @@ typedef struct rows_work {
     const rows_state *s;
     const float *small, *big;
     float *c;
-    const float *bias;
 } rows_work;
 
 /* Lines [begin, end) of the big side of matrix i. */
@@ -104,7 +110,7 @@ static void rows_run(fig_eval *c)
 {
     const rows_state *s = c->prepared;
     const fig__product *p = &s->p;
-    rows_work work = { s, FIG_F32_IN(c, s->swapped ? 1 : 0), FIG_F32_IN(c, s->swapped ? 0 : 1), FIG_F32_OUT(c, 0), NULL };
+    rows_work work = { s, FIG_F32_IN(c, s->swapped ? 1 : 0), FIG_F32_IN(c, s->swapped ? 0 : 1), FIG_F32_OUT(c, 0) };
     if (s->copy) {
         copy_small(s, work.small, c->workspace);
         work.small = c->workspace;
