@@ -40,7 +40,6 @@ typedef struct fig_pool_attr {
     int64_t input[FIG_MAX_SPATIAL]; /* the pooled tensor's spatial shape, for the gradient ops */
 } fig_pool_attr;
 typedef struct fig_resize_attr { int64_t height, width; } fig_resize_attr; /* target; in a gradient op the source size */
-typedef struct fig_block_attr { int block; } fig_block_attr;
 
 typedef struct fig_normalise_attr { float eps; int groups; int affine; } fig_normalise_attr; /* affine: gamma and beta operands present */
 typedef struct fig_attention_attr { uint64_t stream; float dropout, scale; int causal, unused; } fig_attention_attr;

@@ -64,10 +64,8 @@ fig_node fig_concat(const fig_node *parts, int count, int axis)
 {
     if (count < 1)
         FIG_BUG("concat of %d parts", count);
-    for (int p = 0; p < count; p++) {
-        if (fig__any_poisoned(&parts[p], 1))
-            return parts[p];
-    }
+    if (fig__any_poisoned(parts, count))
+        return fig__first_poisoned(parts, count, "concat");
     if (count == 1)
         return parts[0];
     fig_graph *graph = fig__graph_of(parts, count);

@@ -376,10 +376,8 @@ static fig_node check_operands(fig_node x, fig_node weight, const fig_conv_attr 
 fig_node fig_convolution(fig_node x, fig_node weight, const fig_conv_opts *opts)
 {
     fig_node in[2] = { x, weight };
-    for (int i = 0; i < 2; i++) {
-        if (fig__any_poisoned(&in[i], 1))
-            return in[i];
-    }
+    if (fig__any_poisoned(in, 2))
+        return fig__first_poisoned(in, 2, "convolution");
     fig_graph *graph = fig__graph_of(in, 2);
     fig_conv_attr attr;
     int spatial = fig_rank(x) - 2;
@@ -398,10 +396,8 @@ fig_node fig_convolution(fig_node x, fig_node weight, const fig_conv_opts *opts)
 fig_node fig_convolution_transposed(fig_node x, fig_node weight, const fig_conv_opts *opts)
 {
     fig_node in[2] = { x, weight };
-    for (int i = 0; i < 2; i++) {
-        if (fig__any_poisoned(&in[i], 1))
-            return in[i];
-    }
+    if (fig__any_poisoned(in, 2))
+        return fig__first_poisoned(in, 2, "transposed convolution");
     fig_graph *graph = fig__graph_of(in, 2);
     fig_conv_attr attr;
     fig_conv_opts none = { 0 };

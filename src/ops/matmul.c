@@ -145,10 +145,8 @@ static bool leads_with_ones(const fig_type *type)
 fig_node fig_matmul(fig_node a, fig_node b, const fig_matmul_opts *opts)
 {
     fig_node in[2] = { a, b };
-    for (int i = 0; i < 2; i++) {
-        if (fig__any_poisoned(&in[i], 1))
-            return in[i];
-    }
+    if (fig__any_poisoned(in, 2))
+        return fig__first_poisoned(in, 2, "matmul");
     fig_graph *graph = fig__graph_of(in, 2);
     fig_matmul_attr attr = { .transpose_a = opts && opts->transpose_a, .transpose_b = opts && opts->transpose_b };
     fig_type ta = fig_type_of(a), tb = fig_type_of(b);

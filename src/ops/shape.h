@@ -35,14 +35,30 @@ static inline fig_type fig__plain_type(const fig_type *type, fig_dtype dtype)
     return plain;
 }
 
-/* True when any of the operands was poisoned by an earlier mistake: builders give up quietly then. */
+/* Builders give up quietly when an operand is missing or was poisoned by an earlier mistake, and pass it on. */
 static inline bool fig__any_poisoned(const fig_node *in, int n_in)
 {
     for (int i = 0; i < n_in; i++) {
-        if (fig_is_none(in[i]) || fig__poisoned(in[i]))
+        if (fig__poisoned(in[i]))
             return true;
     }
     return false;
 }
+
+static inline fig_node fig__first_poisoned(const fig_node *in, int n_in, const char *op)
+{
+    fig_graph *graph = NULL;
+    for (int i = 0; i < n_in && !graph; i++)
+        graph = in[i].graph;
+    for (int i = 0; i < n_in; i++) {
+        if (!in[i].graph)
+            return fig_graph_fail(graph, "%s: operand %d is missing", op, i + 1);
+    }
+    return (fig_node){ graph, 0 };
+}
+
+/* index.c: x (..., n), index i32 (..., k) -> (..., k), and its transpose: zeros (..., n) plus update (..., k) at index. */
+fig_node fig__pick_many(fig_node x, fig_node index);
+fig_node fig__place(fig_node index, fig_node update, int64_t n);
 
 #endif
