@@ -1,8 +1,6 @@
 /* ops/transpose.c - axes in another order
  *
- * Output axis i is input axis order[i]. Transposing twice is composed into one, and an order that only moves axes of size 1
- * is a reshape, which costs nothing. */
-#include "graph/graph.h"
+ * Output axis i is input axis order[i]. An order that only moves axes of size 1 is a reshape, which costs nothing. */
 #include "ops/shape.h"
 
 #include <string.h>
@@ -98,13 +96,6 @@ fig_node fig_transpose(fig_node x, const int *order)
     fig_infer check = { .n_in = 1, .n_out = 1, .in = &type, .out = &out, .attr = &attr, .err = &err };
     if (transpose_infer(&check) != FIG_OK)
         return fig_graph_fail(x.graph, "%s", err.message);
-    if (fig__producer(x) == &fig_op_transpose) {
-        const fig_transpose_attr *inner = fig__producer_attr(x);
-        for (int i = 0; i < type.rank; i++)
-            attr.order[i] = inner->order[attr.order[i]];
-        x.id = fig__node_of(x.graph, x.id)->in[0];
-        type = fig_type_of(x);
-    }
     if (keeps_memory(&type, attr.order))
         return fig_reshape(x, out);
     return fig__emit(x.graph, &fig_op_transpose, &x, 1, &attr);

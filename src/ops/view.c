@@ -1,8 +1,8 @@
 /* ops/view.c - the same numbers under another shape
  *
  * One op, `reshape`, which moves nothing: its output is its operand's memory. Flatten, expand and squeeze are spellings of
- * it. A reshape of a reshape looks through to the first operand, so chains of them stay one node deep. */
-#include "graph/graph.h"
+ * it. Chains of them are left to the passes: a builder that looked through its operand would make the result independent of
+ * it, and a gradient with respect to that operand would silently be zero. */
 #include "ops/shape.h"
 
 static fig_status reshape_infer(fig_infer *c)
@@ -57,9 +57,6 @@ fig_node fig_reshape(fig_node x, fig_type shape)
         return fig_graph_fail(x.graph, "reshape: %s does not fit %s; dims are positive, one of them may be -1 and must divide",
                               have, wanted);
     }
-    if (fig__producer(x) == &fig_op_reshape)
-        x.id = fig__node_of(x.graph, x.id)->in[0];
-    from = fig_type_of(x);
     if (fig__shapes_equal(&from, &attr.type))
         return x;
     return fig__emit(x.graph, &fig_op_reshape, &x, 1, &attr);
