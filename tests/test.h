@@ -7,10 +7,10 @@
  *     }
  *     FIG_TEST_MAIN
  *
- * FIG_TEST registers a function (in file order); a CHECK that fails prints file, line and both values, and the test goes on;
- * REQUIRE also leaves the test. SKIP leaves a test that cannot run here and says why. The program prints one line per failed
- * check, at the end "N passed, N failed[, N skipped]" in tests, and exits 0, 1, or 77 when every test was skipped.
- * Arguments choose the tests whose name contains one of them. */
+ * FIG_TEST registers a function (in file order); a CHECK that fails prints file, line and both values, and the test
+ * goes on; REQUIRE also leaves the test. SKIP leaves a test that cannot run here and says why. The program prints one
+ * line per failed check, at the end "N passed, N failed[, N skipped]" in tests, and exits 0, 1, or 77 when every test
+ * was skipped. Arguments choose the tests whose name contains one of them. */
 #ifndef FIG_TEST_H
 #define FIG_TEST_H
 

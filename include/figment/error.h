@@ -1,8 +1,8 @@
 /* figment/error.h - how a Figment function says that it failed
  *
- * Every function that can fail returns a fig_status and takes a `fig_error *err` last, which may be NULL. Who detects the
- * fault writes the message (where, what was found, what was expected, what to do); who receives it passes it up with
- * FIG_TRY. The first error wins: a second fig_fail on the same fig_error leaves the message alone. */
+ * Every function that can fail returns a fig_status and takes a `fig_error *err` last, which may be NULL. Who detects
+ * the fault writes the message (where, what was found, what was expected, what to do); who receives it passes it up
+ * with FIG_TRY. The first error wins: a second fig_fail on the same fig_error leaves the message alone. */
 #ifndef FIGMENT_ERROR_H
 #define FIGMENT_ERROR_H
 

@@ -1,7 +1,8 @@
 /* figment/option.h - one table says everything about what a user can set
  *
- * A row names an option, its type, its place in a struct, default, range and help. Command-line flags, --help, run files,
- * model metadata, the docs page and range errors are all derived from such tables, and nothing else knows an option. */
+ * A row names an option, its type, its place in a struct, default, range and help. Command-line flags, --help, run
+ * files, model metadata, the docs page and range errors are all derived from such tables, and nothing else knows an
+ * option. */
 #ifndef FIGMENT_OPTION_H
 #define FIGMENT_OPTION_H
 

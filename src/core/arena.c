@@ -4,8 +4,9 @@
  *
  *     newest -> [ head | used ........ | free .... ]      older -> [ head | used ... ] -> NULL
  *
- * A request larger than a block gets a block of its own behind the newest, so that the room left there is not lost. Memory is zeroed
- * by calloc and handed out once, so nothing is cleared twice. An arena belongs to one thread at a time. */
+ * A request larger than a block gets a block of its own behind the newest, so that the room left there is not lost.
+ * Memory is zeroed by calloc and handed out once, so nothing is cleared twice. An arena belongs to one thread at a
+ * time. */
 #include "core/core.h"
 #include <stdlib.h>
 #include <string.h>

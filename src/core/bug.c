@@ -1,7 +1,7 @@
 /* bug.c - our own mistakes: says where, and stops the process
  *
- * The one place of the library that prints and aborts. A state that only a mistake of ours can produce must not go on computing
- * and be saved; nothing a user or a file does may lead here. */
+ * The one place of the library that prints and aborts. A state that only a mistake of ours can produce must not go on
+ * computing and be saved; nothing a user or a file does may lead here. */
 #include "core/core.h"
 #include <stdlib.h>
 

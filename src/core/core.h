@@ -157,8 +157,8 @@ fig_status fig__map_open(const char *path, fig__map *out, fig_error *err);
 void fig__map_close(fig__map *map);
 
 /* -- process.c: runs a program without a shell (posix_spawn), before or between compute; stdout captured up to a limit
- * when `out` is given. Returns its exit code through *code (128 + signal when killed); when that is not 0, the last 2 KB of
- * its standard error follow in `out`. Otherwise standard error is dropped. */
+ * when `out` is given. Returns its exit code through *code (128 + signal when killed); when that is not 0, the last 2
+ * KB of its standard error follow in `out`. Otherwise standard error is dropped. */
 fig_status fig__process_run(const char *const argv[], const char *folder, fig__text *out, int *code, fig_error *err);
 
 /* -- clock.c */

@@ -1,6 +1,7 @@
 /* error.c - recording failures: the first message wins, callers may pass NULL
  *
- * A fig_error is plain memory of the caller, so nothing here allocates and a failure can be reported when memory is gone. */
+ * A fig_error is plain memory of the caller, so nothing here allocates and a failure can be reported when memory is
+ * gone. */
 #include <figment/error.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* file.c - reading, mapping, listing and growing files
  *
- * Whole-file writing lives in writer.c. Every message begins with the path and ends with the system's reason; a file that is not there
- * is FIG_E_NOT_FOUND, anything else the system refuses is FIG_E_IO. */
+ * Whole-file writing lives in writer.c. Every message begins with the path and ends with the system's reason; a file
+ * that is not there is FIG_E_NOT_FOUND, anything else the system refuses is FIG_E_IO. */
 #include "core/core.h"
 #include <dirent.h>
 #include <errno.h>
@@ -125,7 +125,7 @@ fig_status fig__file_truncate(const char *path, uint64_t length, fig_error *err)
     return truncate(path, (off_t)length) ? refused(path, "cut", err) : FIG_OK;
 }
 
-/* -- paths and folders ----------------------------------------------------------------------------------------------------- */
+/* -- paths and folders --------------------------------------------------------------------------------------------- */
 
 bool fig__path_exists(const char *path)
 {
@@ -213,7 +213,7 @@ char *fig__cache_folder(void)
     return fig__format("%s/.cache/figment", home && home[0] ? home : ".");
 }
 
-/* -- mapped files ---------------------------------------------------------------------------------------------------------- */
+/* -- mapped files -------------------------------------------------------------------------------------------------- */
 
 fig_status fig__map_open(const char *path, fig__map *out, fig_error *err)
 {

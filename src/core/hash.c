@@ -1,8 +1,9 @@
 /* hash.c - three hashes for three purposes
  *
- * SHA-256 (nettle) names content: data sets, checkpoints, protocols. XXH64 (Collet 2014) is the fast one for tables and for the streams
- * of noise nodes; it is part of "same seed, same samples" and therefore never changes. CRC-32C (Castagnoli) frames TensorBoard events;
- * the processor's instruction does eight bytes at a time, a table of sixteen does the rest. */
+ * SHA-256 (nettle) names content: data sets, checkpoints, protocols. XXH64 (Collet 2014) is the fast one for tables and
+ * for the streams of noise nodes; it is part of "same seed, same samples" and therefore never changes. CRC-32C
+ * (Castagnoli) frames TensorBoard events; the processor's instruction does eight bytes at a time, a table of sixteen
+ * does the rest. */
 #include "core/core.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +77,7 @@ fig_status fig__sha256_file(const char *path, char hex[65], fig_error *err)
     return FIG_OK;
 }
 
-/* -- XXH64 ----------------------------------------------------------------------------------------------------------------- */
+/* -- XXH64 --------------------------------------------------------------------------------------------------------- */
 
 #define PRIME_1 0x9E3779B185EBCA87u
 #define PRIME_2 0xC2B2AE3D27D4EB4Fu

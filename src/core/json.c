@@ -1,12 +1,13 @@
 /* json.c - reading JSON from outside: limits, then a small tree of our own
  *
- * jansson parses (UTF-8 checked, duplicate keys and trailing bytes refused); its tree is then copied into one arena, where an object
- * is two arrays in file order. Objects with more than a few members also get an index: open addressing by hash of the key, so that a
- * tokenizer's 50,000 entries are found at once.
+ * jansson parses (UTF-8 checked, duplicate keys and trailing bytes refused); its tree is then copied into one arena,
+ * where an object is two arrays in file order. Objects with more than a few members also get an index: open addressing
+ * by hash of the key, so that a tokenizer's 50,000 entries are found at once.
  *
  *     object: keys[count], items[count], index[power of two >= 2 * count] -> position + 1, 0 = free
  *
- * Reading a value as something it is not gives the caller's fallback, so callers check what they need and nothing can crash. */
+ * Reading a value as something it is not gives the caller's fallback, so callers check what they need and nothing can
+ * crash. */
 #include "core/core.h"
 #include <jansson.h>
 #include <math.h>
@@ -134,7 +135,7 @@ void fig__json_free(fig__json *json)
         fig__arena_free(((root *)json)->arena);
 }
 
-/* -- navigation ------------------------------------------------------------------------------------------------------------ */
+/* -- navigation ---------------------------------------------------------------------------------------------------- */
 
 static bool is(const fig__json *value, kind wanted) { return value && value->kind == wanted; }
 
@@ -204,7 +205,7 @@ bool fig__json_bool(const fig__json *value, bool fallback)
     return is(value, KIND_BOOL) ? value->as.boolean : fallback;
 }
 
-/* -- writing --------------------------------------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------------------------------- */
 
 void fig__json_put_text(fig__text *out, const char *text)
 {

@@ -1,8 +1,8 @@
 /* machine.c - what this computer is: processor, threads it may use, memory it may still take
  *
- * A container sees the whole computer in /proc and may use only a part of it, so the control group's limits count as well: version 2
- * (one tree, every ancestor's limit holds) and version 1 (one tree per resource). The processor is asked once and constant after;
- * memory is asked each time, as it changes. */
+ * A container sees the whole computer in /proc and may use only a part of it, so the control group's limits count as
+ * well: version 2 (one tree, every ancestor's limit holds) and version 1 (one tree per resource). The processor is
+ * asked once and constant after; memory is asked each time, as it changes. */
 #include "core/core.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static uint64_t field(const char *text, const char *name, uint64_t fallback)
     return fallback;
 }
 
-/* -- control groups -------------------------------------------------------------------------------------------------------- */
+/* -- control groups ------------------------------------------------------------------------------------------------ */
 
 typedef struct group {
     char root[64];  /* where the tree is mounted */
@@ -134,7 +134,7 @@ uint64_t fig__memory_available(void)
     return left;
 }
 
-/* -- processor ------------------------------------------------------------------------------------------------------------- */
+/* -- processor ----------------------------------------------------------------------------------------------------- */
 
 /* Processors' worth of time that the groups allow, rounded up; INT_MAX when they set no limit. */
 static int group_threads(void)

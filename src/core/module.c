@@ -1,7 +1,7 @@
 /* module.c - opens a library that is slow to load only when something needs it
  *
- * A module is a shared object NAME.so that exports `const fig__module fig_module`: its ABI number, its name, and a table of functions
- * whose type the caller and the module share through a header. Searched, first found wins:
+ * A module is a shared object NAME.so that exports `const fig__module fig_module`: its ABI number, its name, and a
+ * table of functions whose type the caller and the module share through a header. Searched, first found wins:
  *
  *     $FIGMENT_MODULES/NAME.so                     a developer's choice
  *     BUILD/modules/NAME.so                        when running from a build folder

@@ -1,8 +1,8 @@
 /* option.c - option tables: defaults, text to value with range errors, value to text
  *
- * The table is the only thing that knows an option; this file is the only one that reads a row's type. A row's field in the struct is
- * reached through `place`: int64_t, double, bool, char * (owned) or int, as the type says. Messages name the option, what was given and
- * what is allowed; a caller with a place (a file and line, a flag) puts it in front. */
+ * The table is the only thing that knows an option; this file is the only one that reads a row's type. A row's field in
+ * the struct is reached through `place`: int64_t, double, bool, char * (owned) or int, as the type says. Messages name
+ * the option, what was given and what is allowed; a caller with a place (a file and line, a flag) puts it in front. */
 #include "core/core.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -135,7 +135,7 @@ void fig_options_copy(const fig_option *table, void *to, const void *from)
     }
 }
 
-/* -- text to value --------------------------------------------------------------------------------------------------------- */
+/* -- text to value ------------------------------------------------------------------------------------------------- */
 
 /* min and max both 0 mean that any number will do. */
 static bool has_range(const fig_option *row) { return row->min != 0 || row->max != 0; }
@@ -250,7 +250,7 @@ fig_status fig_options_set(const fig_option *table, void *values, const char *na
     FIG_BUG("option \"%s\" has type %d", row->name, (int)row->type);
 }
 
-/* -- value to text --------------------------------------------------------------------------------------------------------- */
+/* -- value to text ------------------------------------------------------------------------------------------------- */
 
 void fig_options_get(const fig_option *row, const void *values, char *out, size_t size)
 {

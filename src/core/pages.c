@@ -1,8 +1,8 @@
 /* pages.c - big blocks for tensors, which may fail
  *
- * Blocks of 2 MiB and more are mapped at a 2 MiB boundary and huge pages are advised: a training step walks gigabytes, and with 4 KiB
- * pages the address translation alone costs several percent. Smaller ones come from the heap. The kernel hands out zeroed pages
- * lazily, so a block costs memory only once it is touched. */
+ * Blocks of 2 MiB and more are mapped at a 2 MiB boundary and huge pages are advised: a training step walks gigabytes,
+ * and with 4 KiB pages the address translation alone costs several percent. Smaller ones come from the heap. The kernel
+ * hands out zeroed pages lazily, so a block costs memory only once it is touched. */
 #include "core/core.h"
 #include <stdlib.h>
 #include <string.h>

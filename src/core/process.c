@@ -1,8 +1,9 @@
 /* process.c - runs a program without a shell
  *
- * posix_spawn and not fork: after a parallel region the OpenMP run time does not survive a fork. Standard input is empty; standard
- * output goes to the caller's text or away; of standard error the end is kept and, when the program fails, appended to the caller's
- * text, so that there is a reason to show. Both pipes are drained together until they close, or a chatty child would block. */
+ * posix_spawn and not fork: after a parallel region the OpenMP run time does not survive a fork. Standard input is
+ * empty; standard output goes to the caller's text or away; of standard error the end is kept and, when the program
+ * fails, appended to the caller's text, so that there is a reason to show. Both pipes are drained together until they
+ * close, or a chatty child would block. */
 #include "core/core.h"
 #include <errno.h>
 #include <fcntl.h>

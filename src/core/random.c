@@ -1,7 +1,8 @@
 /* random.c - random numbers without state: Philox4x32-10, and a small sequential generator
  *
- * Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Ten rounds turn a 128-bit counter and a 64-bit
- * key into 128 random bits, so element i of any noise can be computed alone, on any thread or rank, and is the same bits everywhere.
+ * Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Ten rounds turn a 128-bit
+ * counter and a 64-bit key into 128 random bits, so element i of any noise can be computed alone, on any thread or
+ * rank, and is the same bits everywhere.
  *
  *     key     = mix(seed, stream)              stream: which noise node (hash of its path)
  *     counter = (index low, index high, step low, step high)

@@ -1,7 +1,7 @@
 /* reader.c - the one bounded reader of untrusted bytes
  *
- * Every read asks first whether enough is left. After a short read .failed stays set and every later read gives zero, so a parser
- * reads a whole header and asks once; `position` never passes `length`. */
+ * Every read asks first whether enough is left. After a short read .failed stays set and every later read gives zero,
+ * so a parser reads a whole header and asks once; `position` never passes `length`. */
 #include "core/core.h"
 
 void fig__reader_init(fig__reader *reader, const void *data, uint64_t length)

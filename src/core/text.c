@@ -1,8 +1,8 @@
 /* text.c - growing text with a mandatory maximum, and the small questions one asks of text
  *
- * The maximum makes every producer bounded: an append that would pass it adds nothing and sets .overflow, so the owner checks once at
- * the end. Numbers are written and read in the C locale whatever the host has set, and in the shortest form that reads back to the
- * same bits, so that a run file or a log is both exact and short. */
+ * The maximum makes every producer bounded: an append that would pass it adds nothing and sets .overflow, so the owner
+ * checks once at the end. Numbers are written and read in the C locale whatever the host has set, and in the shortest
+ * form that reads back to the same bits, so that a run file or a log is both exact and short. */
 #include "core/core.h"
 #include <locale.h>
 #include <math.h>

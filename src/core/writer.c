@@ -4,9 +4,9 @@
  *     add      64 KB at a time go into it; the first fault sticks, later adds do nothing
  *     commit   rest written, fsync (the bytes are on the disk), close, rename over NAME, fsync of the folder (the name is, too)
  *
- * Any fault before the rename removes the temporary and leaves the old file alone. A link is followed, so that what it points to is
- * replaced and not the link; the old file's permissions are kept. A target that is not a regular file (a pipe, /dev/null) cannot be
- * replaced and is written directly. */
+ * Any fault before the rename removes the temporary and leaves the old file alone. A link is followed, so that what it
+ * points to is replaced and not the link; the old file's permissions are kept. A target that is not a regular file (a
+ * pipe, /dev/null) cannot be replaced and is written directly. */
 #include "core/core.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /* yaml.c - run files: YAML's mappings of scalars, flattened to rows "a.b" = "text"
  *
- * libyaml gives events; values stay raw text, because types come from the option tables (so `no` is not false and 3e-4 not a string).
- * Only what a run file needs is accepted: one document, mappings, sequences, scalars. Anchors, aliases and tags are refused, a key may
- * stand once, also when written once nested and once with dots; depth, rows and size are bounded, so no file can blow up.
+ * libyaml gives events; values stay raw text, because types come from the option tables (so `no` is not false and 3e-4
+ * not a string). Only what a run file needs is accepted: one document, mappings, sequences, scalars. Anchors, aliases
+ * and tags are refused, a key may stand once, also when written once nested and once with dots; depth, rows and size
+ * are bounded, so no file can blow up.
  *
  *     optimizer:            optimizer.lr     = "3e-4"   line 2
  *       lr: 3e-4            layers.0         = "64"     line 3
@@ -244,7 +245,7 @@ void fig__yaml_free(fig__yaml *yaml)
     *yaml = (fig__yaml){ 0 };
 }
 
-/* -- writing --------------------------------------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------------------------------- */
 
 /* Letters, digits and signs that mean nothing to YAML inside a word, blanks inside, and no word that YAML 1.1 takes for something
  * other than text or a number is harmed by standing plain, as types come from the option table. */

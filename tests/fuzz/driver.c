@@ -2,10 +2,10 @@
  *
  *     fuzz_NAME [-rounds N] [-seed S] FILE|FOLDER...
  *
- * Every file is given to the target as it is, truncated at a few places, and then N times in all mutated: bytes flipped, set to
- * interesting values, numbers changed, pieces removed, repeated, or spliced in from another file. The mutations depend on the
- * seed alone, so a crash repeats; the input that is being tried is in crash-NAME when the process dies.
- * With clang the same targets link against -fsanitize=fuzzer instead of this file. */
+ * Every file is given to the target as it is, truncated at a few places, and then N times in all mutated: bytes
+ * flipped, set to interesting values, numbers changed, pieces removed, repeated, or spliced in from another file. The
+ * mutations depend on the seed alone, so a crash repeats; the input that is being tried is in crash-NAME when the
+ * process dies. With clang the same targets link against -fsanitize=fuzzer instead of this file. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdint.h>
