@@ -21,13 +21,16 @@ fig_graph *fig_graph_new(void)
 
 void fig_graph_free(fig_graph *g)
 {
-    if (!g)
+    if (!g || g->users-- > 0)
         return;
     while (g->scopes.depth > 0)
         fig__index_free(&g->scopes.frame[--g->scopes.depth].counters);
     free(g->scopes.frame);
     fig__index_free(&g->scopes.streams);
     fig__index_free(&g->leaves);
+    for (int i = 0; i < g->n_children; i++)
+        fig_graph_free(g->children[i]);
+    free(g->children);
     fig__arena_free(g->arena);
     free(g->nodes);
     free(g->values);
@@ -190,6 +193,8 @@ static void append(fig_graph *g, const fig_op *op, const fig_node *in, int n_in,
     if (op->attr_size) {
         void *copy = fig__arena_alloc(g->arena, op->attr_size);
         memcpy(copy, attr, op->attr_size);
+        if (op->adopt)
+            op->adopt(copy, g);
         node->attr = copy;
     }
     for (int i = 0; i < n_out; i++)
@@ -229,6 +234,13 @@ fig_node fig__emit(fig_graph *g, const fig_op *op, const fig_node *in, int n_in,
     return out;
 }
 
+void fig__graph_share(fig_graph *g, fig_graph *child)
+{
+    g->children = fig__realloc(g->children, sizeof *g->children * (size_t)(g->n_children + 1));
+    g->children[g->n_children++] = child;
+    child->users++;
+}
+
 /* -- leaves: one node per name ---------------------------------------------------------------------------------------- */
 
 static uint64_t leaf_key(const fig_op *op, const char *name)
@@ -255,7 +267,7 @@ static fig_node leaf(fig_graph *g, const fig_op *op, const char *name, fig_type 
     }
     fig_leaf_attr attr;
     memset(&attr, 0, sizeof attr);
-    attr.name = fig__arena_text(g->arena, name);
+    attr.name = name;
     attr.fallback = fallback;
     attr.type = type;
     fig_node out = fig__emit(g, op, NULL, 0, &attr);

@@ -58,7 +58,13 @@ struct fig_graph {
     fig__scopes scopes;
     fig__index leaves;     /* hash of kind and name -> value number */
     fig__owner owner;
+    fig_graph **children;  /* graphs of loop bodies, freed with this one */
+    int n_children;
+    int users;             /* how many graphs hold this one as a child */
 };
+
+/* Holds `child` (a loop body) as long as `graph` lives; fig_graph_free(child) then only drops one hold. */
+void fig__graph_share(fig_graph *graph, fig_graph *child);
 
 static inline const fig__node *fig__node_of(const fig_graph *g, int32_t value) { return &g->nodes[g->values[value].node]; }
 

@@ -15,8 +15,6 @@ static void print_node(const fig_graph *g, const fig__node *node, fig__text *out
     for (int i = 0; i < node->n_out; i++)
         fig__text_print(out, "%s%%%d", i ? ", " : "", node->first_out + i);
     fig__text_print(out, " = %s", node->op->name);
-    if (leaf_name(node))
-        fig__text_print(out, " \"%s\"", leaf_name(node));
     for (int i = 0; i < node->n_in; i++)
         fig__text_print(out, "%s%%%d", i ? ", " : "(", node->in[i]);
     if (node->n_in)

@@ -14,6 +14,8 @@ typedef struct fig_kernel_query {
     const fig_type *in, *out;
     const void *attr;
     int threads;   /* at least 1; prepare and run see the same number */
+    struct fig_session *session; /* for kernels that compile a sub-graph */
+    bool dry;      /* planning only: prepare must take no tensor memory */
 } fig_kernel_query;
 
 typedef struct fig_kernel {

@@ -38,14 +38,23 @@ static void leaf_print(const void *attr, fig__text *out)
     fig__text_print(out, " \"%s\"", leaf->name ? leaf->name : "");
 }
 
+static void leaf_adopt(void *attr, fig_graph *graph)
+{
+    fig_leaf_attr *leaf = attr;
+    leaf->name = fig__arena_text(fig__graph_arena(graph), leaf->name);
+}
+
 const fig_op fig_op_input = {
     .name = "input", .flags = FIG_OP_LEAF, .attr_size = sizeof(fig_leaf_attr), .infer = leaf_infer, .print = leaf_print,
+    .adopt = leaf_adopt,
 };
 const fig_op fig_op_state = {
     .name = "state", .flags = FIG_OP_LEAF, .attr_size = sizeof(fig_leaf_attr), .infer = leaf_infer, .print = leaf_print,
+    .adopt = leaf_adopt,
 };
 const fig_op fig_op_scalar = {
     .name = "scalar", .flags = FIG_OP_LEAF, .attr_size = sizeof(fig_leaf_attr), .infer = leaf_infer, .print = leaf_print,
+    .adopt = leaf_adopt,
 };
 
 /* -- constants -------------------------------------------------------------------------------------------------------------- */
@@ -93,9 +102,18 @@ static void constant_data_reference(fig_eval *c)
     memcpy(c->out[0].data, ((const fig_constant_data_attr *)c->attr)->data, fig__bytes(&c->out[0].type));
 }
 
+static void constant_data_adopt(void *attr, fig_graph *graph)
+{
+    fig_constant_data_attr *constant = attr;
+    size_t bytes = fig__bytes(&constant->type);
+    void *copy = fig__arena_alloc(fig__graph_arena(graph), bytes);
+    memcpy(copy, constant->data, bytes);
+    constant->data = copy;
+}
+
 const fig_op fig_op_constant_data = {
     .name = "constant_data", .flags = FIG_OP_CONSTANT, .attr_size = sizeof(fig_constant_data_attr),
-    .infer = constant_data_infer, .reference = constant_data_reference,
+    .infer = constant_data_infer, .reference = constant_data_reference, .adopt = constant_data_adopt,
 };
 
 static fig_status iota_infer(fig_infer *c)

@@ -101,6 +101,8 @@ struct fig_op {
     const fig_pointwise_rule *pointwise;
     double (*flops)(const fig_infer *c);     /* multiply and add counted as 2; NULL = 0 */
     void (*print)(const void *attr, fig__text *out); /* " stride=2": for dumps */
+    /* For attributes with pointers: `attr` was just copied into `graph`; what it points to must be made the graph's own. */
+    void (*adopt)(void *attr, fig_graph *graph);
 };
 
 /* All records, in the order of ops.def; NULL-terminated. */
@@ -148,6 +150,8 @@ size_t fig__dtype_size(fig_dtype dtype);
 size_t fig__bytes(const fig_type *type);
 /* Gradient of a broadcast: sums `gradient` down to the type of x (used by every element-by-element gradient). */
 fig_node fig__unbroadcast(fig_node gradient, fig_node x);
+/* Rule of the element-by-element op with this code (ops/fused.c). */
+const fig_pointwise_rule *fig__pointwise_rule(int code);
 /* Row-major strides in elements; broadcast axes of `type` against `out` get stride 0 (aligned at the last axis). */
 void fig__broadcast_strides(const fig_type *type, const fig_type *out, int64_t strides[FIG_MAX_RANK]);
 /* Steps a multi-index over dims; false after the last. */

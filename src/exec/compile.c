@@ -1,0 +1,302 @@
+/* exec/compile.c - from a graph to a plan: prune, rewrite, choose kernels, lay out memory, bind
+ *
+ * A plan's steps are the nodes of the rewritten graph that compute something. Constants are computed once, here. */
+#include "exec/exec.h"
+#include "passes/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct compile {
+    fig_plan *plan;
+    const fig_plan_opts *opts;
+    size_t *workspace;           /* per node */
+    unsigned *inplace;           /* per node */
+    const fig_kernel **kernel;   /* per node */
+    void **prepared;             /* per node */
+    int *entry;                  /* per value: store entry */
+    fig__layout layout;
+} compile;
+
+static bool computes(const fig__node *node)
+{
+    return !(node->op->flags & (FIG_OP_LEAF | FIG_OP_VIEW));
+}
+
+static fig_type *types_of(const fig_plan *plan, const int32_t *values, int32_t first, int count)
+{
+    fig_type *types = FIG_NEW_ARRAY(plan->arena, fig_type, count + 1);
+    for (int i = 0; i < count; i++)
+        types[i] = plan->graph->values[values ? values[i] : first + i].type;
+    return types;
+}
+
+/* Operands that are smaller than an element-by-element node's iteration space are read many times: never written over. */
+static unsigned safe_inplace(const fig_plan *plan, const fig__node *node, unsigned bits)
+{
+    const fig_graph *g = plan->graph;
+    const fig_type *space = &g->values[node->first_out].type;
+    if (node->op == &fig_op_fused)
+        space = &((const fig_fused_attr *)node->attr)->program->space;
+    else if (!(node->op->flags & FIG_OP_POINTWISE))
+        return bits;
+    for (int i = 0; i < node->n_in && i < 32; i++)
+        if (!fig__shapes_equal(&g->values[node->in[i]].type, space))
+            bits &= ~(1u << i);
+    return bits;
+}
+
+static fig_status choose_kernel(compile *c, int32_t n, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    const fig__node *node = &plan->graph->nodes[n];
+    if (!computes(node))
+        return FIG_OK;
+    fig_kernel_query q = {.op = node->op, .n_in = node->n_in, .n_out = node->n_out, .attr = node->attr, .threads = plan->session->threads,
+                          .session = plan->session, .dry = plan->dry, .in = types_of(plan, node->in, 0, node->n_in),
+                          .out = types_of(plan, NULL, node->first_out, node->n_out)};
+    const fig_kernel *kernel = NULL;
+    if (!plan->session->opts.reference_kernels || !node->op->reference)
+        kernel = fig__kernel_choose(node->op, &q);
+    if (!kernel && !node->op->reference)
+        return fig_fail(err, FIG_E_FAILED, "\"%s\" has neither a kernel nor a reference loop", node->op->name);
+    if (kernel && kernel->prepare)
+        FIG_TRY(kernel->prepare(&q, &c->prepared[n], &c->workspace[n], err));
+    c->kernel[n] = kernel;
+    c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : 0);
+    if (node->op->flops) {
+        fig_infer infer = {.n_in = q.n_in, .n_out = q.n_out, .in = q.in, .out = (fig_type *)q.out, .attr = q.attr, .err = err};
+        plan->info.flops += node->op->flops(&infer);
+    }
+    return FIG_OK;
+}
+
+static fig_status find_states(compile *c, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    fig_graph *g = plan->graph;
+    c->entry = FIG_NEW_ARRAY(plan->arena, int, g->n_values);
+    for (int32_t v = 0; v < g->n_values; v++)
+        c->entry[v] = -1;
+    for (int32_t n = 0; n < g->n_nodes; n++) {
+        const fig__node *node = &g->nodes[n];
+        if (node->op != &fig_op_state)
+            continue;
+        const char *name = ((const fig_leaf_attr *)node->attr)->name;
+        int found = -1;
+        if (c->opts->state_prefix)
+            found = fig_store_find(plan->store, fig__arena_format(plan->arena, "%s%s", c->opts->state_prefix, name));
+        if (found < 0 && plan->store)
+            found = fig_store_find(plan->store, name);
+        if (found < 0)
+            return fig_fail(err, FIG_E_NOT_FOUND, "the graph uses state \"%s\", which the store does not have", name);
+        const fig_type *type = &g->values[node->first_out].type;
+        if (!fig__types_equal(fig_store_type(plan->store, found), type)) {
+            char a[128], b[128];
+            fig__type_text(type, a);
+            fig__type_text(fig_store_type(plan->store, found), b);
+            return fig_fail(err, FIG_E_SHAPE, "state \"%s\" is %s in the graph and %s in the store", name, a, b);
+        }
+        c->entry[node->first_out] = found;
+        plan->info.state_bytes += fig__bytes(type);
+    }
+    return FIG_OK;
+}
+
+static fig_status take_memory(compile *c, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    fig_plan *share = c->opts->share;
+    plan->fixed_bytes = c->layout.fixed_bytes;
+    uint64_t available = fig__memory_available();
+    if (plan->info.planned_bytes > available)
+        return fig_fail(err, FIG_E_LIMIT, "the plan needs %.0f MB of memory and this machine has %.0f MB free; use a smaller batch",
+                        (double)plan->info.planned_bytes / 1e6, (double)available / 1e6);
+    if (plan->fixed_bytes)
+        FIG_TRY(fig__session_allocate(plan->session, plan->fixed_bytes, &plan->fixed, err));
+    if (share && share->block && share->block->bytes >= c->layout.block_bytes) {
+        plan->block = share->block;
+        plan->block->users++;
+        return FIG_OK;
+    }
+    if (!c->layout.block_bytes)
+        return FIG_OK;
+    plan->block = fig__alloc(sizeof *plan->block);
+    *plan->block = (fig__block){.bytes = c->layout.block_bytes, .users = 1};
+    return fig__session_allocate(plan->session, plan->block->bytes, &plan->block->base, err);
+}
+
+static void address_values(compile *c)
+{
+    fig_plan *plan = c->plan;
+    fig_graph *g = plan->graph;
+    plan->data = FIG_NEW_ARRAY(plan->arena, void *, g->n_values);
+    for (int32_t v = 1; v < g->n_values; v++) {
+        int32_t root = c->layout.root[v];
+        int64_t offset = c->layout.offset[root];
+        if (c->layout.place[root] == FIG_IN_STORE)
+            plan->data[v] = fig_store_data(plan->store, (int)offset);
+        else
+            plan->data[v] = (char *)(c->layout.place[root] == FIG_IN_FIXED ? plan->fixed : plan->block->base) + offset;
+    }
+}
+
+static void make_step(compile *c, int32_t n, fig__step *step)
+{
+    fig_plan *plan = c->plan;
+    fig_graph *g = plan->graph;
+    const fig__node *node = &g->nodes[n];
+    fig_tensor *in = FIG_NEW_ARRAY(plan->arena, fig_tensor, node->n_in + 1), *out = FIG_NEW_ARRAY(plan->arena, fig_tensor, node->n_out);
+    for (int i = 0; i < node->n_in; i++)
+        in[i] = (fig_tensor){g->values[node->in[i]].type, plan->data[node->in[i]]};
+    for (int i = 0; i < node->n_out; i++)
+        out[i] = (fig_tensor){g->values[node->first_out + i].type, plan->data[node->first_out + i]};
+    *step = (fig__step){.kernel = c->kernel[n], .run = c->kernel[n] ? c->kernel[n]->run : node->op->reference, .node = n, .workspace = c->workspace[n]};
+    step->eval = (fig_eval){.n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .run = &plan->run,
+                            .prepared = c->prepared[n],
+                            .workspace = c->workspace[n] ? (char *)plan->block->base + c->layout.workspace_offset[n] : NULL};
+}
+
+static void make_steps(compile *c)
+{
+    fig_plan *plan = c->plan;
+    fig_graph *g = plan->graph;
+    plan->step = FIG_NEW_ARRAY(plan->arena, fig__step, g->n_nodes + 1);
+    plan->copy = FIG_NEW_ARRAY(plan->arena, fig__copy, g->n_assigns + 1);
+    for (int32_t n = 0; n < g->n_nodes; n++) {
+        const fig__node *node = &g->nodes[n];
+        if (node->op == &fig_op_scalar)
+            *(float *)plan->data[node->first_out] = ((const fig_leaf_attr *)node->attr)->fallback;
+        if (!computes(node))
+            continue;
+        fig__step step;
+        make_step(c, n, &step);
+        if (node->op->flags & FIG_OP_CONSTANT) {
+            step.run(&step.eval);
+            if (step.kernel && step.kernel->release && c->prepared[n])
+                step.kernel->release(c->prepared[n]);
+            c->prepared[n] = NULL;
+        } else {
+            plan->step[plan->n_steps++] = step;
+        }
+    }
+    for (int i = 0; i < g->n_assigns; i++)
+        if (!c->layout.in_state[i])
+            plan->copy[plan->n_copies++] = (fig__copy){plan->data[g->assigns[i].state], plan->data[g->assigns[i].value],
+                                                       fig__bytes(&g->values[g->assigns[i].state].type)};
+}
+
+static fig_status build(compile *c, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    fig_graph *g = plan->graph;
+    c->workspace = FIG_NEW_ARRAY(plan->arena, size_t, g->n_nodes + 1);
+    c->inplace = FIG_NEW_ARRAY(plan->arena, unsigned, g->n_nodes + 1);
+    c->kernel = FIG_NEW_ARRAY(plan->arena, const fig_kernel *, g->n_nodes + 1);
+    c->prepared = FIG_NEW_ARRAY(plan->arena, void *, g->n_nodes + 1);
+    FIG_TRY(find_states(c, err));
+    for (int32_t n = 0; n < g->n_nodes; n++)
+        FIG_TRY(choose_kernel(c, n, err));
+    fig__layout_request request = {.graph = g, .outputs = plan->output, .n_outputs = plan->n_outputs, .workspace = c->workspace,
+                                   .inplace = c->inplace, .entry = c->entry, .arena = plan->arena};
+    fig__layout_plan(&request, &c->layout);
+    plan->info.planned_bytes = c->layout.block_bytes + c->layout.fixed_bytes;
+    plan->info.live_bytes = c->layout.live_bytes + c->layout.fixed_bytes;
+    for (int32_t n = 0; n < g->n_nodes; n++)
+        plan->info.steps += computes(&g->nodes[n]) && !(g->nodes[n].op->flags & FIG_OP_CONSTANT);
+    if (plan->dry)
+        return FIG_OK;
+    FIG_TRY(take_memory(c, err));
+    address_values(c);
+    make_steps(c);
+    return FIG_OK;
+}
+
+/* What prepare made belongs to a step once there are steps; before that (dry, or an error) it is released here. */
+static void release_prepared(compile *c)
+{
+    for (int32_t n = 0; c->prepared && n < c->plan->graph->n_nodes; n++)
+        if (c->kernel[n] && c->kernel[n]->release && c->prepared[n])
+            c->kernel[n]->release(c->prepared[n]);
+}
+
+static fig_status compile_program(fig_session *session, fig_store *store, const fig_graph *graph, const int32_t *outputs, int n_outputs,
+                                  const fig_plan_opts *opts, fig_plan **out, fig_error *err)
+{
+    fig_plan *plan = fig__alloc(sizeof *plan);
+    plan->session = session;
+    plan->store = store;
+    plan->dry = opts->dry;
+    plan->arena = fig__arena_new();
+    plan->run.threads = session->threads;
+    fig__program program;
+    fig__program_begin(graph, outputs, n_outputs, &program);
+    fig_status status = fig_graph_check(program.graph, err);
+    if (status == FIG_OK)
+        status = fig__program_optimise(&program, session->passes_off, opts->dump, err);
+    plan->graph = program.graph;
+    plan->output = program.output;
+    plan->n_outputs = n_outputs;
+    plan->info.nodes = graph->n_nodes;
+    compile c = {.plan = plan, .opts = opts};
+    if (status == FIG_OK)
+        status = build(&c, err);
+    if (status != FIG_OK || plan->dry)
+        release_prepared(&c);
+    if (status != FIG_OK) {
+        plan->n_steps = 0;
+        fig_plan_free(plan);
+        return status;
+    }
+    *out = plan;
+    return FIG_OK;
+}
+
+fig_status fig_plan_compile(fig_graph *graph, fig_store *store, const fig_plan_opts *opts, fig_plan **out, fig_error *err)
+{
+    static const fig_plan_opts none;
+    *out = NULL;
+    opts = opts ? opts : &none;
+    FIG_TRY(fig_graph_check(graph, err));
+    int32_t *outputs = fig__alloc(sizeof *outputs * (size_t)(opts->n_outputs + 1));
+    for (int i = 0; i < opts->n_outputs; i++) {
+        if (opts->outputs[i].graph != graph || fig__poisoned(opts->outputs[i])) {
+            free(outputs);
+            return fig_fail(err, FIG_E_USAGE, "compile: output %d is not a value of this graph", i);
+        }
+        outputs[i] = opts->outputs[i].id;
+    }
+    fig_status status = compile_program(store->session, store, graph, outputs, opts->n_outputs, opts, out, err);
+    free(outputs);
+    return status;
+}
+
+fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs, bool dry,
+                          fig_plan **out, fig_error *err)
+{
+    fig_plan_opts opts = {.dry = dry};
+    return compile_program(session, NULL, body, outputs, n_outputs, &opts, out, err);
+}
+
+static void drop_block(fig_session *session, fig__block *block)
+{
+    if (!block || --block->users > 0)
+        return;
+    fig__session_release(session, block->base, block->bytes);
+    free(block);
+}
+
+void fig_plan_free(fig_plan *plan)
+{
+    if (!plan)
+        return;
+    for (int i = 0; i < plan->n_steps; i++)
+        if (plan->step[i].kernel && plan->step[i].kernel->release && plan->step[i].eval.prepared)
+            plan->step[i].kernel->release(plan->step[i].eval.prepared);
+    drop_block(plan->session, plan->block);
+    fig__session_release(plan->session, plan->fixed, plan->fixed_bytes);
+    fig_graph_free(plan->graph);
+    free(plan->output);
+    fig__arena_free(plan->arena);
+    free(plan);
+}

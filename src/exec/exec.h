@@ -1,0 +1,102 @@
+/* exec/exec.h - inside of sessions, stores and plans */
+#ifndef FIG_EXEC_EXEC_H
+#define FIG_EXEC_EXEC_H
+
+#include "graph/graph.h"
+#include "kernels/kernel.h"
+#include <figment/plan.h>
+#include <pthread.h>
+
+struct fig_session {
+    fig_session_opts opts;
+    char *passes_off;
+    int threads;
+    pthread_mutex_t lock; /* one run at a time */
+};
+
+/* Tensor memory from the session's allocator; zeroed. */
+fig_status fig__session_allocate(fig_session *session, size_t bytes, void **out, fig_error *err);
+void fig__session_release(fig_session *session, void *block, size_t bytes);
+
+typedef struct fig__entry {
+    char *name;
+    fig_type type;
+    unsigned flags;
+    void *data;
+    size_t bytes;
+} fig__entry;
+
+struct fig_store {
+    fig_session *session;
+    fig__entry *entry;
+    int count, capacity;
+    fig__index names; /* hash of name -> entry */
+};
+
+/* A block of memory that plans which run in turn may share. */
+typedef struct fig__block {
+    void *base;
+    size_t bytes;
+    int users;
+} fig__block;
+
+/* One kernel call. */
+typedef struct fig__step {
+    fig_eval eval;
+    void (*run)(fig_eval *c);
+    const fig_kernel *kernel; /* NULL = reference loop */
+    int32_t node;             /* in plan->graph */
+    size_t workspace;
+} fig__step;
+
+/* state storage := value storage after the last step, where the value could not be computed in place. */
+typedef struct fig__copy { void *to; const void *from; size_t bytes; } fig__copy;
+
+struct fig_plan {
+    fig_session *session;
+    fig_store *store;
+    fig_graph *graph;     /* compiled: pruned, rewritten, ordered */
+    fig__arena *arena;    /* bookkeeping */
+    fig__block *block;    /* activations, workspaces */
+    void *fixed;          /* inputs, scalars, constants */
+    size_t fixed_bytes;
+    fig__step *step;
+    int n_steps;
+    fig__copy *copy;
+    int n_copies;
+    int32_t *output;      /* value numbers in graph */
+    int n_outputs;
+    void **data;          /* address of every value */
+    fig_plan_info info;
+    fig_run run;
+    bool dry;
+};
+
+/* Where every value lives (exec/memory.c). */
+typedef enum fig__place { FIG_IN_BLOCK, FIG_IN_FIXED, FIG_IN_STORE } fig__place;
+typedef struct fig__layout {
+    int32_t *root;        /* value -> value that owns its storage (views follow their operand) */
+    fig__place *place;    /* of roots */
+    int64_t *offset;      /* of roots: within block or fixed; store: entry index */
+    int64_t *workspace_offset; /* per node */
+    bool *in_state;       /* per assignment: value is computed in the state's own storage */
+    uint64_t block_bytes, fixed_bytes, live_bytes;
+} fig__layout;
+typedef struct fig__layout_request {
+    const fig_graph *graph;
+    const int32_t *outputs;
+    int n_outputs;
+    const size_t *workspace;   /* per node */
+    const unsigned *inplace;   /* per node: kernel's bits */
+    const int *entry;          /* per value: store entry of a state, or -1 */
+    fig__arena *arena;
+} fig__layout_request;
+void fig__layout_plan(const fig__layout_request *request, fig__layout *out);
+
+/* A sub-graph compiled for a loop's body: outputs in order; inputs by fig_plan_input. No store. */
+fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs, bool dry,
+                          fig_plan **out, fig_error *err);
+/* Runs without taking the session's lock or the thread team (already inside a run). */
+void fig__plan_run_inside(fig_plan *plan, const fig_run *run);
+
+#endif

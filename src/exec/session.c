@@ -1,0 +1,153 @@
+/* exec/session.c - sessions (threads, kernel choice, memory hooks) and stores (named tensors) */
+#include "exec/exec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+fig_status fig_session_new(const fig_session_opts *opts, fig_session **out, fig_error *err)
+{
+    *out = NULL;
+    fig_session *s = fig__alloc(sizeof *s);
+    if (opts)
+        s->opts = *opts;
+    if ((s->opts.allocate == NULL) != (s->opts.release == NULL)) {
+        free(s);
+        return fig_fail(err, FIG_E_USAGE, "session: give both memory hooks or none");
+    }
+    int most = fig__machine_get()->threads;
+    s->threads = s->opts.threads > 0 ? s->opts.threads : most;
+    if (s->threads > 256) {
+        free(s);
+        return fig_fail(err, FIG_E_USAGE, "session: %d threads; the most is 256", opts->threads);
+    }
+    s->passes_off = fig__strdup(s->opts.passes_off ? s->opts.passes_off : "");
+    pthread_mutex_init(&s->lock, NULL);
+    *out = s;
+    return FIG_OK;
+}
+
+void fig_session_free(fig_session *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_destroy(&s->lock);
+    free(s->passes_off);
+    free(s);
+}
+
+int fig_session_threads(const fig_session *s)
+{
+    return s->threads;
+}
+
+fig_status fig__session_allocate(fig_session *s, size_t bytes, void **out, fig_error *err)
+{
+    if (!s->opts.allocate)
+        return fig__pages_new(bytes, out, err);
+    *out = s->opts.allocate(s->opts.allocate_user, bytes);
+    if (!*out)
+        return fig_fail(err, FIG_E_LIMIT, "the host's allocator refused %zu bytes", bytes);
+    memset(*out, 0, bytes);
+    return FIG_OK;
+}
+
+void fig__session_release(fig_session *s, void *block, size_t bytes)
+{
+    if (!block)
+        return;
+    if (s->opts.release)
+        s->opts.release(s->opts.allocate_user, block, bytes);
+    else
+        fig__pages_free(block, bytes);
+}
+
+/* -- store ----------------------------------------------------------------------------------------------------------- */
+
+fig_status fig_store_new(fig_session *session, fig_store **out, fig_error *err)
+{
+    (void)err;
+    *out = fig__alloc(sizeof **out);
+    (*out)->session = session;
+    return FIG_OK;
+}
+
+void fig_store_free(fig_store *store)
+{
+    if (!store)
+        return;
+    for (int i = 0; i < store->count; i++) {
+        fig__session_release(store->session, store->entry[i].data, store->entry[i].bytes);
+        free(store->entry[i].name);
+    }
+    free(store->entry);
+    fig__index_free(&store->names);
+    free(store);
+}
+
+static uint64_t name_key(const char *name)
+{
+    return fig__hash64(name, strlen(name), 7);
+}
+
+int fig_store_find(const fig_store *store, const char *name)
+{
+    return (int)fig__index_get(&store->names, name_key(name), -1);
+}
+
+fig_status fig_store_add(fig_store *store, const char *name, const fig_type *type, unsigned flags, fig_error *err)
+{
+    int old = fig_store_find(store, name);
+    if (old >= 0) {
+        if (fig__types_equal(&store->entry[old].type, type))
+            return FIG_OK;
+        char a[128], b[128];
+        fig__type_text(&store->entry[old].type, a);
+        fig__type_text(type, b);
+        return fig_fail(err, FIG_E_SHAPE, "state \"%s\" is %s, not %s", name, a, b);
+    }
+    if (store->count == store->capacity) {
+        store->capacity = store->capacity ? store->capacity * 2 : 64;
+        store->entry = fig__realloc(store->entry, sizeof *store->entry * (size_t)store->capacity);
+    }
+    fig__entry entry = {.type = *type, .flags = flags, .bytes = (fig__bytes(type) + 63) / 64 * 64};
+    FIG_TRY(fig__session_allocate(store->session, entry.bytes, &entry.data, err));
+    entry.name = fig__strdup(name);
+    *fig__index_at(&store->names, name_key(name), -1) = store->count;
+    store->entry[store->count++] = entry;
+    return FIG_OK;
+}
+
+int fig_store_count(const fig_store *store)
+{
+    return store->count;
+}
+
+const char *fig_store_name(const fig_store *store, int index)
+{
+    return store->entry[index].name;
+}
+
+const fig_type *fig_store_type(const fig_store *store, int index)
+{
+    return &store->entry[index].type;
+}
+
+unsigned fig_store_flags(const fig_store *store, int index)
+{
+    return store->entry[index].flags;
+}
+
+void fig_store_set_flags(fig_store *store, int index, unsigned flags)
+{
+    store->entry[index].flags = flags;
+}
+
+void *fig_store_data(fig_store *store, int index)
+{
+    return store->entry[index].data;
+}
+
+size_t fig_store_bytes(const fig_store *store, int index)
+{
+    return fig__bytes(&store->entry[index].type);
+}

@@ -1,0 +1,48 @@
+/* passes/pass.h - the record of a graph rewrite
+ *
+ * A pass reads one graph and builds another with the same outputs and assignments. Between passes the graph is verified, and
+ * each pass can be switched off by name: outputs agree with it on and off (to rounding). */
+#ifndef FIG_PASSES_PASS_H
+#define FIG_PASSES_PASS_H
+
+#include "graph/graph.h"
+
+/* A graph with the values that must survive. */
+typedef struct fig__program {
+    fig_graph *graph; /* owned */
+    int32_t *output;  /* value numbers, heap */
+    int n_outputs;
+} fig__program;
+
+typedef struct fig__pass {
+    const char *name;
+    /* Rewrites `from` into `to` (an empty graph). Fills map: from-value -> to-node for every needed value. */
+    void (*rewrite)(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+    const char *why_here;
+} fig__pass;
+
+extern const fig__pass fig__pipeline[]; /* ends with {0} */
+
+/* Starts a program: the part of `graph` that outputs and assignments need, copied. */
+void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out);
+void fig__program_free(fig__program *program);
+/* Runs the pipeline; `off` names passes to leave out; `dump` is a folder for listings or NULL. */
+fig_status fig__program_optimise(fig__program *program, const char *off, const char *dump, fig_error *err);
+
+/* Rewrite helper: copies node n with its operands mapped. */
+static inline void fig__keep(fig_graph *to, const fig_graph *from, int32_t n, fig_node *map) { fig__copy_node(to, from, n, map); }
+
+void fig__simplify(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+void fig__dedup(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+void fig__fuse_epilogue(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+void fig__fuse_pointwise(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+void fig__order(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+
+/* Packs lifetimes into one block: sizes in bytes, [first, last] inclusive; offsets are multiples of 64. Returns the size of
+ * the block. (passes/memory.c) */
+typedef struct fig__lifetime { uint64_t bytes; int first, last; uint64_t offset; } fig__lifetime;
+uint64_t fig__pack(fig__lifetime *life, int count);
+/* The most bytes alive at one moment: no packing can be smaller. */
+uint64_t fig__live_bound(const fig__lifetime *life, int count);
+
+#endif

@@ -1,0 +1,131 @@
+/* passes/pipeline.c - the ordered list of graph rewrites, and how it runs */
+#include "passes/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const fig__pass fig__pipeline[] = {
+    {"dedup", fig__dedup, "before fusion: a value used twice must be one value"},
+    {"order", fig__order, "last: lifetimes depend on the final nodes"},
+    {0},
+};
+
+void fig__program_free(fig__program *program)
+{
+    fig_graph_free(program->graph);
+    free(program->output);
+    *program = (fig__program){0};
+}
+
+static void keep_needed(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map)
+{
+    for (int32_t n = 0; n < from->n_nodes; n++) {
+        const fig__node *node = &from->nodes[n];
+        bool any = false;
+        for (int i = 0; i < node->n_out; i++)
+            any |= needed[node->first_out + i];
+        if (any)
+            fig__copy_node(to, from, n, map);
+    }
+}
+
+/* Applies one rewrite; outputs and assignments are carried over through the map. */
+static void rewrite(fig__program *p, const fig_graph *from, void (*pass)(const fig_graph *, const bool *, fig_graph *, fig_node *))
+{
+    fig_graph *to = fig_graph_new();
+    bool *needed = fig__alloc(sizeof *needed * (size_t)from->n_values);
+    fig_node *map = fig__alloc(sizeof *map * (size_t)from->n_values);
+    int32_t *roots = fig__alloc(sizeof *roots * (size_t)(p->n_outputs + 2 * from->n_assigns + 1));
+    int n_roots = 0;
+    for (int i = 0; i < p->n_outputs; i++)
+        roots[n_roots++] = p->output[i];
+    for (int i = 0; i < from->n_assigns; i++) {
+        roots[n_roots++] = from->assigns[i].state;
+        roots[n_roots++] = from->assigns[i].value;
+    }
+    fig__mark_needed(from, roots, n_roots, needed);
+    pass(from, needed, to, map);
+    for (int i = 0; i < p->n_outputs; i++)
+        p->output[i] = map[p->output[i]].id;
+    for (int i = 0; i < from->n_assigns; i++)
+        fig_assign(map[from->assigns[i].state], map[from->assigns[i].value]);
+    free(needed);
+    free(map);
+    free(roots);
+    p->graph = to;
+}
+
+/* The last assignment to a state wins; a value that is itself given from outside is copied, so that it has storage of its own. */
+void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out)
+{
+    *out = (fig__program){.n_outputs = n_outputs};
+    out->output = fig__alloc(sizeof *out->output * (size_t)(n_outputs + 1));
+    memcpy(out->output, outputs, sizeof *outputs * (size_t)n_outputs);
+    rewrite(out, graph, keep_needed);
+    fig_graph *g = out->graph;
+    int kept = 0;
+    for (int i = 0; i < g->n_assigns; i++) {
+        bool last = true;
+        for (int j = i + 1; j < g->n_assigns; j++)
+            last &= g->assigns[j].state != g->assigns[i].state;
+        if (!last || g->assigns[i].state == g->assigns[i].value)
+            continue;
+        g->assigns[kept++] = g->assigns[i];
+    }
+    g->n_assigns = kept;
+    for (int i = 0; i < g->n_assigns; i++) {
+        int32_t value = g->assigns[i].value;
+        while (fig__node_of(g, value)->op->flags & FIG_OP_VIEW)
+            value = fig__node_of(g, value)->in[0];
+        bool taken = false;
+        for (int j = 0; j < i; j++)
+            taken |= g->assigns[j].value == g->assigns[i].value;
+        if (taken || (fig__node_of(g, value)->op->flags & (FIG_OP_LEAF | FIG_OP_CONSTANT)))
+            g->assigns[i].value = fig__emit(g, &fig_op_copy, (fig_node[]){{g, g->assigns[i].value}}, 1, NULL).id;
+    }
+}
+
+static bool named(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; at && *at;) {
+        size_t word = strcspn(at, " ,");
+        if ((word == length && !memcmp(at, name, word)) || (word == 3 && !memcmp(at, "all", 3)))
+            return true;
+        at += word + strspn(at + word, " ,");
+    }
+    return false;
+}
+
+static fig_status dump_graph(const fig__program *p, const char *folder, int number, const char *name, fig_error *err)
+{
+    fig__arena *arena = fig__arena_new();
+    char *text = fig_graph_print(p->graph, false);
+    fig_status status = fig__make_folders(folder, err);
+    if (status == FIG_OK)
+        status = fig__file_write(fig__path_join(arena, folder, fig__arena_format(arena, "%02d-%s.txt", number, name)), text, strlen(text), err);
+    free(text);
+    fig__arena_free(arena);
+    return status;
+}
+
+fig_status fig__program_optimise(fig__program *p, const char *off, const char *dump, fig_error *err)
+{
+    if (dump)
+        FIG_TRY(dump_graph(p, dump, 0, "begin", err));
+    for (int i = 0; fig__pipeline[i].name; i++) {
+        if (named(off, fig__pipeline[i].name))
+            continue;
+        fig_graph *before = p->graph;
+        rewrite(p, before, fig__pipeline[i].rewrite);
+        fig_graph_free(before);
+        fig_status status = fig_graph_check(p->graph, err);
+        if (status == FIG_OK)
+            status = fig__graph_verify(p->graph, err);
+        if (status != FIG_OK)
+            return fig_error_prefix(err, "pass %s", fig__pipeline[i].name);
+        if (dump)
+            FIG_TRY(dump_graph(p, dump, i + 1, fig__pipeline[i].name, err));
+    }
+    return FIG_OK;
+}
