@@ -179,6 +179,13 @@ typedef void (*fig__log_hook)(void *user, int level, const char *message);
 typedef struct fig__log { fig__log_hook hook; void *user; int level; } fig__log;
 void fig__log_print(const fig__log *log, int level, const char *format, ...) FIG_PRINTF(3, 4);
 
+/* -- place.c: where this installation is, found from where the running code was loaded. */
+typedef struct fig__site { char *modules, *share; } fig__site; /* NULL: none of the kind */
+void fig__sites_find(fig__arena *arena, fig__site places[2]);  /* around the library, around the program */
+/* Full path (heap text) of a file of share/, e.g. "datasets.yaml": in $FIGMENT_SHARE, the source tree of a build folder, or
+ * PREFIX/share/figment. */
+fig_status fig__share_find(const char *name, char **path, fig_error *err);
+
 /* -- module.c: a library that is slow to load lives in a module opened on first use (dlopen, RTLD_LOCAL). A module
  * exports `const fig__module fig_module`; `abi` must equal FIG_MODULE_ABI. Searched in $FIGMENT_MODULES, beside the
  * library (libdir/figment/modules-N), and in the build folder. */

@@ -5,7 +5,7 @@
  *
  *     $FIGMENT_MODULES/NAME.so                     a developer's choice
  *     BUILD/modules/NAME.so                        when running from a build folder
- *     LIBDIR/figment/modules-ABI/NAME.so           installed, beside the library or under the command's prefix
+ *     LIBDIR/figment/modules-ABI/NAME.so           installed (place.c says where)
  *
  * A module stays loaded until the process ends, so its table may be kept; opening it again finds the same one. */
 #include "core/core.h"
@@ -13,24 +13,6 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#ifndef FIG_LIBDIR
-#define FIG_LIBDIR "lib" /* from the prefix; the build says it */
-#endif
-
-/* Folder of a file, in the arena, or NULL when the path has none or the file does not exist. */
-static char *folder_of(fig__arena *arena, const char *path)
-{
-    char *full = path && strchr(path, '/') ? realpath(path, NULL) : NULL;
-    char *folder = fig__arena_text(arena, full);
-    free(full);
-    char *slash = folder ? strrchr(folder, '/') : NULL;
-    if (!slash)
-        return NULL;
-    *slash = 0;
-    return folder;
-}
 
 typedef struct search {
     fig__arena *arena;
@@ -44,19 +26,6 @@ static void look_in(search *s, const char *folder)
     char *path = fig__arena_format(s->arena, "%s/%s.so", folder, s->name);
     if (fig__path_exists(path))
         s->found = path;
-}
-
-/* Around the folder of the code that runs: the library's or the command's. */
-static void look_around(search *s, const char *folder)
-{
-    if (!folder)
-        return;
-    static const char *const builds[] = { "", "/.." }; /* build/figment, build/tests/test_x */
-    for (size_t i = 0; i < 2; i++)
-        if (fig__path_exists(fig__arena_format(s->arena, "%s%s/build.ninja", folder, builds[i])))
-            look_in(s, fig__arena_format(s->arena, "%s%s/modules", folder, builds[i]));
-    look_in(s, fig__arena_format(s->arena, "%s/figment/modules-%d", folder, FIG_MODULE_ABI));
-    look_in(s, fig__arena_format(s->arena, "%s/../%s/figment/modules-%d", folder, FIG_LIBDIR, FIG_MODULE_ABI));
 }
 
 static fig_status check(const char *path, void *handle, const char *name, const fig__module **out, fig_error *err)
@@ -85,10 +54,11 @@ fig_status fig__module_open(const char *name, const fig__module **out, fig_error
     const char *chosen = getenv("FIGMENT_MODULES");
     if (chosen && chosen[0])
         look_in(&s, chosen);
-    Dl_info here;
-    if (dladdr((void *)(uintptr_t)fig__module_open, &here))
-        look_around(&s, folder_of(s.arena, here.dli_fname));
-    look_around(&s, folder_of(s.arena, "/proc/self/exe"));
+    fig__site places[2];
+    fig__sites_find(s.arena, places);
+    for (size_t i = 0; i < 2; i++)
+        if (places[i].modules)
+            look_in(&s, places[i].modules);
 
     fig_status status;
     if (!s.found) {
