@@ -86,7 +86,7 @@ typedef struct fig_attention_opts {
     float dropout;          /* on the attention weights and on the result */
     fig_init init, out_init;
     const char *label;
-    /* cached decoding: keys and values of earlier positions live in states (B, cache, heads, width); position i32 (B) says
+    /* cached decoding: keys and values of earlier positions live in states (B, heads, cache, width); position i32 (B) says
      * where this step writes. 0 = no cache */
     int64_t cache;
     fig_node position;

@@ -3,6 +3,7 @@
  * A state's name is the layer path it was made under. Asking twice gives the same node, which is how a network that is
  * called twice shares its weights. The model of the graph (graph->owner.model) lists every state with its initialiser;
  * a bare graph, without a model, simply has the state: its owner fills the store. */
+#include "nn/layer.h"
 #include "nn/model.h"
 #include <string.h>
 
@@ -86,6 +87,16 @@ static fig_node declare_state(fig_graph *graph, const fig_state_decl *decl)
 fig_node fig_param(fig_graph *graph, const char *name, fig_type type, fig_init init)
 {
     return declare_state(graph, &(fig_state_decl){ .name = name, .type = type, .init = init, .trained = true, .exported = true });
+}
+
+fig_node fig__bias(fig_graph *graph, int64_t units, fig_init init, int64_t fan_in)
+{
+    const fig_model *model = model_of(graph);
+    if (init.kind == FIG_INIT_DEFAULT && model)
+        init = model->default_bias;
+    if (!init.fan_in)
+        init.fan_in = fan_in;
+    return fig_param(graph, "bias", FIG_SHAPE(units), fig__init_or(init, FIG_INIT_ZEROS));
 }
 
 fig_node fig_buffer(fig_graph *graph, const char *name, fig_type type, fig_init init)
