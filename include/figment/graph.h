@@ -193,6 +193,7 @@ FIG_API fig_node fig_matmul(fig_node a, fig_node b, const fig_matmul_opts *opts)
 
 #define FIG_MAX_SPATIAL 3
 #define FIG_PAD_SAME (-1)  /* padding before and after so that out = ceil(in / stride); the odd one goes after */
+#define FIG_PAD_NONE (-2)  /* no padding on an axis where 0 would repeat axis 0 */
 /* Any rank: x (B, spatial..., C), weight (out, kernel..., C / groups) -> (B, out spatial..., out). Fields given per
  * spatial axis; 0 in axis 1 and 2 repeats axis 0. */
 typedef struct fig_conv_opts {

@@ -342,8 +342,8 @@ static void fill_attr(fig_conv_attr *attr, int spatial, const fig_conv_opts *opt
     for (int i = 0; i < spatial; i++) {
         attr->stride[i] = fig__per_axis(opts->stride, i, 1);
         attr->dilation[i] = fig__per_axis(opts->dilation, i, 1);
-        attr->before[i] = fig__per_axis(opts->before, i, 0);
-        attr->after[i] = fig__per_axis(opts->after, i, 0);
+        attr->before[i] = fig__padding(opts->before, i);
+        attr->after[i] = fig__padding(opts->after, i);
     }
 }
 

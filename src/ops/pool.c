@@ -284,8 +284,8 @@ static fig_node emit_pool(const fig_op *op, fig_node x, const fig_pool_opts *opt
         attr.input[i] = fig_dim(x, i + 1);
         attr.size[i] = fig__per_axis(opts->size, i, 0);
         attr.stride[i] = fig__per_axis(opts->stride, i, attr.size[i]);
-        attr.before[i] = fig__per_axis(opts->before, i, 0);
-        attr.after[i] = fig__per_axis(opts->after, i, 0);
+        attr.before[i] = fig__padding(opts->before, i);
+        attr.after[i] = fig__padding(opts->after, i);
         if (attr.before[i] == FIG_PAD_SAME && attr.size[i] > 0 && attr.stride[i] > 0)
             fig__window_same(attr.input[i], attr.size[i], attr.stride[i], 1, &attr.before[i], &attr.after[i]);
     }

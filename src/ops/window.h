@@ -36,6 +36,13 @@ static inline int fig__per_axis(const int *field, int axis, int fallback)
     return field[axis] ? field[axis] : field[0] ? field[0] : fallback;
 }
 
+/* The same for padding, where FIG_PAD_NONE says 0. */
+static inline int fig__padding(const int *field, int axis)
+{
+    int padding = fig__per_axis(field, axis, 0);
+    return padding == FIG_PAD_NONE ? 0 : padding;
+}
+
 static inline int64_t fig__window_taps(const fig__window *w) { return w->kernel[0] * w->kernel[1] * w->kernel[2]; }
 static inline int64_t fig__window_places(const fig__window *w) { return w->out[0] * w->out[1] * w->out[2]; }
 static inline int64_t fig__window_inputs(const fig__window *w) { return w->in[0] * w->in[1] * w->in[2]; }

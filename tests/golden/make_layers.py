@@ -84,6 +84,10 @@ def per_axis(value, n):
     return list(value) if isinstance(value, (list, tuple)) else [value] * n
 
 
+def padding(values):   # a later 0 would repeat axis 0
+    return [v if v or i == 0 else "FIG_PAD_NONE" for i, v in enumerate(values)]
+
+
 def convolution(title, x, w, stride=1, dilation=1, before=0, after=0, groups=1, same=False):
     n = len(x) - 2
     stride, dilation, before, after = (per_axis(v, n) for v in (stride, dilation, before, after))
@@ -97,8 +101,8 @@ def convolution(title, x, w, stride=1, dilation=1, before=0, after=0, groups=1, 
     def run(a, b):
         return last(CONV[n](F.pad(first(a), pads), first(b), None, stride, 0, dilation, groups))
 
-    case("convolution", title, [x, w], run, stride=stride, dilation=dilation, before=["FIG_PAD_SAME"] if same else before,
-         after=[0] if same else after, groups=groups)
+    case("convolution", title, [x, w], run, stride=stride, dilation=dilation, before=["FIG_PAD_SAME"] if same else padding(before),
+         after=[0] if same else padding(after), groups=groups)
 
 
 def transposed(title, x, w, stride=1, dilation=1, before=0, after=0, groups=1, extra=0, same=False):
@@ -118,8 +122,8 @@ def transposed(title, x, w, stride=1, dilation=1, before=0, after=0, groups=1, e
             full = F.pad(full, [0] * (2 * (n - 1 - i)) + [0, grown]).narrow(i + 2, start, size)
         return last(full)
 
-    case("transposed", title, [x, w], run, stride=stride, dilation=dilation, before=["FIG_PAD_SAME"] if same else before,
-         after=[0] if same else after, groups=groups, extra=extra)
+    case("transposed", title, [x, w], run, stride=stride, dilation=dilation, before=["FIG_PAD_SAME"] if same else padding(before),
+         after=[0] if same else padding(after), groups=groups, extra=extra)
 
 
 convolution("conv1d", (2, 9, 3), (4, 3, 3))
@@ -161,7 +165,7 @@ def max_pool(title, x, size, stride, before=0, after=0):
     pads = [p for i in reversed(range(n)) for p in (before[i], after[i])]
     pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[n]
     case("max_pool", title, [x], lambda a: last(pool(F.pad(first(a), pads, value=-math.inf), size, stride)), size=size,
-         stride=stride, before=before, after=after)
+         stride=stride, before=padding(before), after=padding(after))
 
 
 def average_pool(title, x, size, stride, padding=0):
