@@ -56,7 +56,8 @@ typedef struct fig_conv_layer_opts {
     fig_init init, bias_init;
     const char *label;
 } fig_conv_layer_opts;
-/* x (B, T, C) / (B, H, W, C) / (B, D, H, W, C); square kernel. Weights "weight" (filters, k..., C), "bias" (filters). */
+/* x (B, T, C) / (B, H, W, C) / (B, D, H, W, C); square kernel. Weights "weight" (filters, k..., C), transposed (C, k..., filters),
+ * and "bias" (filters). */
 FIG_API fig_node fig_conv1d(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);
 FIG_API fig_node fig_conv2d(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);
 FIG_API fig_node fig_conv3d(fig_node x, int64_t filters, int kernel, const fig_conv_layer_opts *opts);

@@ -1,8 +1,7 @@
 /* nn/conv.c - convolution layers of any rank and their transposed forms, with square kernels
  *
- * Weights are (filters, kernel..., channels / groups), also of the transposed layers, where "filters" is what comes out.
- * A transposed layer's fan-in is output channels * kernel area, as PyTorch and Keras count it: its weight is the one of the
- * convolution that it turns round. */
+ * Weights are (filters, kernel..., channels / groups). A transposed layer's weight is the one of the convolution that it turns
+ * round, (channels, kernel..., filters / groups), so its fan-in is output channels * kernel area, as PyTorch and Keras count. */
 #include "nn/layer.h"
 
 static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel, bool transposed, const fig_conv_layer_opts *opts)
@@ -20,19 +19,20 @@ static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel,
         return fig_graph_fail(g, "conv%dd: %lld channels and %lld filters cannot be split into %lld groups", spatial, (long long)channels,
                               (long long)filters, (long long)groups);
 
+    int64_t from = transposed ? filters : channels, to = transposed ? channels : filters; /* of the convolution */
     fig_type shape = {.rank = spatial + 2};
     int64_t area = 1;
-    shape.dim[0] = filters;
+    shape.dim[0] = to;
     for (int i = 0; i < spatial; i++, area *= kernel)
         shape.dim[1 + i] = kernel;
-    shape.dim[1 + spatial] = channels / groups;
+    shape.dim[1 + spatial] = from / groups;
     if (!o.init.fan_in)
-        o.init.fan_in = area * (transposed ? filters : channels) / groups;
+        o.init.fan_in = area * from / groups;
     if (!o.init.fan_out)
-        o.init.fan_out = area * (transposed ? channels : filters) / groups;
+        o.init.fan_out = area * to / groups;
 
     fig__layer_begin(g, o.label, transposed ? "transposed" : "conv");
-    fig_node weight = fig_param(g, "weight", shape, o.init); /* (filters, k..., C / groups) */
+    fig_node weight = fig_param(g, "weight", shape, o.init); /* (to, k..., from / groups) */
     fig_conv_opts how = {.stride = {o.stride}, .dilation = {o.dilation}, .groups = o.groups, .before = {o.padding},
                          .after = {o.padding == FIG_PAD_SAME ? 0 : o.padding}, .output_extra = {o.output_extra}};
     fig_node y = transposed ? fig_convolution_transposed(x, weight, &how) : fig_convolution(x, weight, &how);
