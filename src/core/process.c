@@ -114,7 +114,8 @@ fig_status fig__process_run(const char *const argv[], const char *folder, fig__t
         drain(output[0], errors[0], out, &end);
     close(output[0]);
     close(errors[0]);
-    if (fault == ENOENT)
+    /* A folder of the path that this user may not search gives EACCES, though the program is simply not there. */
+    if (fault == ENOENT || (fault == EACCES && !strchr(argv[0], '/')))
         return fig_fail(err, FIG_E_NOT_FOUND, "%s: no such program; install it", argv[0]);
     if (fault)
         return fig_fail(err, FIG_E_FAILED, "%s: cannot start (%s)", argv[0], strerror(fault));
