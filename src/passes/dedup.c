@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static uint64_t key_of(const fig_graph *from, const fig__node *node, const fig_node *map)
+static uint64_t key_of(const fig__node *node, const fig_node *map)
 {
     uint64_t key = fig__hash64(node->op->name, strlen(node->op->name), 11);
     if (node->op->attr_size)
@@ -16,11 +16,10 @@ static uint64_t key_of(const fig_graph *from, const fig__node *node, const fig_n
         int32_t in = map[node->in[i]].id;
         key = fig__hash64(&in, sizeof in, key);
     }
-    (void)from;
     return key;
 }
 
-static bool equal(const fig_graph *to, const fig__node *old, const fig__node *node, const fig_node *map)
+static bool equal(const fig__node *old, const fig__node *node, const fig_node *map)
 {
     if (old->op != node->op || old->n_in != node->n_in)
         return false;
@@ -29,26 +28,22 @@ static bool equal(const fig_graph *to, const fig__node *old, const fig__node *no
     for (int i = 0; i < node->n_in; i++)
         if (old->in[i] != map[node->in[i]].id)
             return false;
-    (void)to;
     return true;
 }
 
-void fig__dedup(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map)
+void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
 {
     fig__index seen = {0};
     for (int32_t n = 0; n < from->n_nodes; n++) {
         const fig__node *node = &from->nodes[n];
-        bool any = false;
-        for (int i = 0; i < node->n_out; i++)
-            any |= needed[node->first_out + i];
-        if (!any)
+        if (!fig__node_needed(from, needs, n))
             continue;
         if (node->op->flags & (FIG_OP_NOISE | FIG_OP_LEAF)) {
             fig__copy_node(to, from, n, map);
             continue;
         }
-        int64_t *old = fig__index_at(&seen, key_of(from, node, map), -1);
-        if (*old >= 0 && equal(to, &to->nodes[*old], node, map)) {
+        int64_t *old = fig__index_at(&seen, key_of(node, map), -1);
+        if (*old >= 0 && equal(&to->nodes[*old], node, map)) {
             for (int i = 0; i < node->n_out; i++)
                 map[node->first_out + i] = (fig_node){to, to->nodes[*old].first_out + i};
             continue;

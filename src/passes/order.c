@@ -99,12 +99,11 @@ static void readers_first(scheduler *s)
     fig__index_free(&state_of);
 }
 
-static void prepare(scheduler *s, const bool *needed)
+static void prepare(scheduler *s, const fig__needs *needs)
 {
     const fig_graph *g = s->g;
     for (int32_t n = 0; n < g->n_nodes; n++)
-        for (int i = 0; i < g->nodes[n].n_out; i++)
-            s->live[n] |= needed[g->nodes[n].first_out + i];
+        s->live[n] = fig__node_needed(g, needs, n);
     for (int32_t n = 0; n < g->n_nodes; n++) {
         if (!s->live[n])
             continue;
@@ -154,13 +153,13 @@ static int32_t choose(const scheduler *s, const int32_t *candidates, int count)
     return best;
 }
 
-void fig__order(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map)
+void fig__order(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
 {
     size_t nodes = (size_t)from->n_nodes + 1, values = (size_t)from->n_values;
     scheduler s = {.g = from, .live = fig__alloc(nodes * sizeof(bool)), .waiting = fig__alloc(nodes * sizeof(int)),
                    .next = fig__alloc(nodes * sizeof(edges)), .readers = fig__alloc(values * sizeof(int)),
                    .pinned = fig__alloc(values * sizeof(bool))};
-    prepare(&s, needed);
+    prepare(&s, needs);
     int32_t *candidates = fig__alloc(nodes * sizeof *candidates);
     int count = 0;
     for (int32_t n = 0; n < from->n_nodes; n++)

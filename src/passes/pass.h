@@ -14,10 +14,24 @@ typedef struct fig__program {
     int n_outputs;
 } fig__program;
 
+/* Which values of the old graph matter: those that some root depends on, and the roots (outputs, assigned states and their
+ * values) themselves, which must exist in the new graph as they are. */
+typedef struct fig__needs {
+    const bool *value, *root;
+} fig__needs;
+
+static inline bool fig__node_needed(const fig_graph *g, const fig__needs *needs, int32_t n)
+{
+    for (int i = 0; i < g->nodes[n].n_out; i++)
+        if (needs->value[g->nodes[n].first_out + i])
+            return true;
+    return false;
+}
+
 typedef struct fig__pass {
     const char *name;
     /* Rewrites `from` into `to` (an empty graph). Fills map: from-value -> to-node for every needed value. */
-    void (*rewrite)(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+    void (*rewrite)(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
     const char *why_here;
 } fig__pass;
 
@@ -29,14 +43,11 @@ void fig__program_free(fig__program *program);
 /* Runs the pipeline; `off` names passes to leave out; `dump` is a folder for listings or NULL. */
 fig_status fig__program_optimise(fig__program *program, const char *off, const char *dump, fig_error *err);
 
-/* Rewrite helper: copies node n with its operands mapped. */
-static inline void fig__keep(fig_graph *to, const fig_graph *from, int32_t n, fig_node *map) { fig__copy_node(to, from, n, map); }
-
-void fig__simplify(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
-void fig__dedup(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
-void fig__fuse_epilogue(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
-void fig__fuse_pointwise(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
-void fig__order(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map);
+void fig__simplify(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__order(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 
 /* Packs lifetimes into one block: sizes in bytes, [first, last] inclusive; offsets are multiples of 64. Returns the size of
  * the block. (passes/memory.c) */

@@ -5,7 +5,10 @@
 #include <string.h>
 
 const fig__pass fig__pipeline[] = {
+    {"simplify", fig__simplify, "first: later passes see fewer forms"},
     {"dedup", fig__dedup, "before fusion: a value used twice must be one value"},
+    {"fuse-epilogue", fig__fuse_epilogue, "before fuse-pointwise, which would take the bias and activation away"},
+    {"fuse-pointwise", fig__fuse_pointwise, "what is left of element-by-element work and the sums behind it"},
     {"order", fig__order, "last: lifetimes depend on the final nodes"},
     {0},
 };
@@ -17,23 +20,19 @@ void fig__program_free(fig__program *program)
     *program = (fig__program){0};
 }
 
-static void keep_needed(const fig_graph *from, const bool *needed, fig_graph *to, fig_node *map)
+static void keep_needed(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
 {
     for (int32_t n = 0; n < from->n_nodes; n++) {
-        const fig__node *node = &from->nodes[n];
-        bool any = false;
-        for (int i = 0; i < node->n_out; i++)
-            any |= needed[node->first_out + i];
-        if (any)
+        if (fig__node_needed(from, needs, n))
             fig__copy_node(to, from, n, map);
     }
 }
 
 /* Applies one rewrite; outputs and assignments are carried over through the map. */
-static void rewrite(fig__program *p, const fig_graph *from, void (*pass)(const fig_graph *, const bool *, fig_graph *, fig_node *))
+static void rewrite(fig__program *p, const fig_graph *from, void (*pass)(const fig_graph *, const fig__needs *, fig_graph *, fig_node *))
 {
     fig_graph *to = fig_graph_new();
-    bool *needed = fig__alloc(sizeof *needed * (size_t)from->n_values);
+    bool *needed = fig__alloc(sizeof *needed * (size_t)from->n_values), *root = fig__alloc(sizeof *root * (size_t)from->n_values);
     fig_node *map = fig__alloc(sizeof *map * (size_t)from->n_values);
     int32_t *roots = fig__alloc(sizeof *roots * (size_t)(p->n_outputs + 2 * from->n_assigns + 1));
     int n_roots = 0;
@@ -44,12 +43,15 @@ static void rewrite(fig__program *p, const fig_graph *from, void (*pass)(const f
         roots[n_roots++] = from->assigns[i].value;
     }
     fig__mark_needed(from, roots, n_roots, needed);
-    pass(from, needed, to, map);
+    for (int i = 0; i < n_roots; i++)
+        root[roots[i]] = true;
+    pass(from, &(fig__needs){needed, root}, to, map);
     for (int i = 0; i < p->n_outputs; i++)
         p->output[i] = map[p->output[i]].id;
     for (int i = 0; i < from->n_assigns; i++)
         fig_assign(map[from->assigns[i].state], map[from->assigns[i].value]);
     free(needed);
+    free(root);
     free(map);
     free(roots);
     p->graph = to;
