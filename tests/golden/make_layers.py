@@ -6,6 +6,9 @@ usage: python3 make_layers.py > layers.inc
 Each row is one layer call: its operands' shapes in Figment's layout (channels last), its options, and the expected output and
 gradients. Operand values are not stored: both sides compute them from their index (see `numbers`). The loss is the sum of
 output * u, with u made like an operand, so the gradients see a different upstream everywhere.
+
+Gradients of gradients: loss 2 is the sum over operands of gradient * v, and its own gradients with respect to the operands and
+u are kept as three numbers each: two inner products with fixed vectors, and the norm.
 """
 import math
 import torch
@@ -55,18 +58,28 @@ def shape(dims):
     return "SHAPE(%d, %s)" % (len(dims), ", ".join(map(str, dims)))
 
 
+def summary(g):
+    inner = [(g * numbers(tuple(g.shape), seed)).sum().item() for seed in (30, 31)]
+    return "{ %.8g, %.8g, %.8g }" % (*inner, g.norm().item())
+
+
 def case(build, title, shapes, function, **options):
     """function maps the operands to the output; options are printed into the row as C initialisers."""
     name = "n%d" % len(rows)
     operands = [numbers(s, i + 1).requires_grad_() for i, s in enumerate(shapes)]
     y = function(*operands)
-    (y * numbers(tuple(y.shape), 9)).sum().backward()
+    u = numbers(tuple(y.shape), 9).requires_grad_()
+    gradients = torch.autograd.grad((y * u).sum(), operands, create_graph=True)
+    loss2 = sum((g * numbers(tuple(g.shape), 20 + i)).sum() for i, g in enumerate(gradients))
+    second = torch.autograd.grad(loss2, operands + [u], allow_unused=True)
+    second = [torch.zeros_like(o) if g is None else g for g, o in zip(second, operands + [u])]
     fields = ['.build = build_%s' % build, '.name = "%s"' % title, '.operands = %d' % len(shapes)]
     dims = ", ".join(map(shape, shapes))
     fields.append(".in = { %s }" % dims)
     fields.append(".y = %s, .shape = %s" % (store(name + "_y", y.detach()), shape(y.shape)))
-    slots = [store("%s_d%d" % (name, i), o.grad) for i, o in enumerate(operands)]
+    slots = [store("%s_d%d" % (name, i), g.detach()) for i, g in enumerate(gradients)]
     fields.append(".gradient = { %s }" % ", ".join(slots))
+    fields.append(".second = { %s }" % ", ".join(map(summary, second)))
     for key, value in options.items():
         if isinstance(value, (list, tuple)):
             value = "{ %s }" % ", ".join(map(str, value))
@@ -196,11 +209,19 @@ case("depth_to_space", "depth_to_space", [(2, 2, 3, 12)],
      lambda a: a.reshape(2, 2, 3, 2, 2, 3).permute(0, 1, 3, 2, 4, 5).reshape(2, 4, 6, 3), size=[2])
 
 
-def read_between(x, at):   # at in pixels -> grid_sample's -1..1 with corner pixels at the ends
-    h, w = x.shape[1:3]
+def read_between(x, at):   # four corners by hand: the library's own sampler cannot be differentiated twice
+    b, h, w, c = x.shape
     place = at * 3
-    grid = torch.stack([place[..., 1] * 2 / (w - 1) - 1, place[..., 0] * 2 / (h - 1) - 1], -1)
-    return last(F.grid_sample(first(x), grid, "bilinear", "zeros", align_corners=True))
+    low = place.detach().floor()
+    share = place - low
+    y = 0
+    for corner in range(4):
+        row, column = low[..., 0] + corner // 2, low[..., 1] + corner % 2
+        weight = (share[..., 0] if corner // 2 else 1 - share[..., 0]) * (share[..., 1] if corner % 2 else 1 - share[..., 1])
+        inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+        index = (torch.arange(b)[:, None, None] * h + row.clamp(0, h - 1)) * w + column.clamp(0, w - 1)
+        y = y + x.reshape(-1, c)[index.long()] * (weight * inside)[..., None]
+    return y
 
 
 case("sample_bilinear", "sample_bilinear, places times 3", [(2, 4, 3, 2), (2, 3, 4, 2)], read_between)

@@ -1,6 +1,7 @@
 /* test_layers.c - layers and their gradients against numbers of an independent implementation
  *
- * layers.inc holds, per case, the expected output and the gradient of every operand; make_layers.py made it and says how.
+ * layers.inc holds, per case, the expected output, the gradient of every operand, and a summary of the gradients of those
+ * gradients; make_layers.py made it and says how.
  * Each case runs twice: with the plain reference loops, and with whatever kernels this machine would choose. */
 #include "test.h"
 
@@ -14,6 +15,7 @@ typedef struct layer_case {
     int operands;
     fig_type in[MAX_OPERANDS], shape;
     const float *y, *gradient[MAX_OPERANDS];
+    double second[MAX_OPERANDS + 1][3]; /* gradients of the gradients: two inner products and the norm; the last is u's */
     int stride[3], dilation[3], before[3], after[3], extra[3], size[3], groups;
     bool causal;
 } layer_case;
@@ -166,12 +168,6 @@ static float number(uint32_t seed, uint32_t index)
     return (float)(x >> 8) / 8388608.0f - 1.0f;
 }
 
-static void fill(float *to, const fig_type *type, uint32_t seed)
-{
-    for (int64_t i = 0; i < fig_elements(type); i++)
-        to[i] = number(seed, (uint32_t)i);
-}
-
 static void compare(const layer_case *c, const char *what, const float *found, const float *expected, const fig_type *type)
 {
     for (int64_t i = 0; i < fig_elements(type); i++) {
@@ -183,44 +179,86 @@ static void compare(const layer_case *c, const char *what, const float *found, c
     }
 }
 
-static const char *const operand_name[MAX_OPERANDS] = { "a", "b", "c" };
-
-static void run_case(fig_session *session, const layer_case *c)
+/* Three numbers stand for a gradient of the gradients: an error anywhere moves the inner products. */
+static void compare_second(const layer_case *c, int operand, const float *found, const fig_type *type, const double expected[3])
 {
-    fig_error err = { 0 };
-    fig_graph *graph = fig_graph_new();
-    fig_node in[MAX_OPERANDS], outputs[1 + MAX_OPERANDS];
+    double inner[2] = { 0, 0 }, square = 0;
+    for (int64_t i = 0; i < fig_elements(type); i++) {
+        for (uint32_t k = 0; k < 2; k++)
+            inner[k] += (double)found[i] * (double)number(30 + k, (uint32_t)i);
+        square += (double)found[i] * (double)found[i];
+    }
+    double tolerance = 1e-4 * expected[2] + 1e-5;
+    if (!(fabs(inner[0] - expected[0]) <= tolerance && fabs(inner[1] - expected[1]) <= tolerance &&
+          fabs(sqrt(square) - expected[2]) <= tolerance))
+        TEST_FAIL("%s: second gradient of operand %d: %.8g %.8g, norm %.8g; expected %.8g %.8g, norm %.8g", c->name, operand + 1,
+                  inner[0], inner[1], sqrt(square), expected[0], expected[1], expected[2]);
+}
+
+static const char *const operand_name[MAX_OPERANDS] = { "a", "b", "c" };
+static const char *const second_name[MAX_OPERANDS] = { "v1", "v2", "v3" };
+
+/* Output, its gradients, and the gradients of those, in this order. */
+static int build_case(fig_graph *graph, const layer_case *c, fig_node *outputs)
+{
+    fig_node in[MAX_OPERANDS + 1], loss2 = fig_constant(graph, 0.0f);
     for (int i = 0; i < c->operands; i++)
         in[i] = fig_input(graph, operand_name[i], c->in[i]);
+    in[c->operands] = fig_input(graph, "u", c->shape);
     outputs[0] = c->build(c, in);
-    fig_node u = fig_input(graph, "u", c->shape);
-    fig_gradients(fig_mul(outputs[0], u), in, c->operands, outputs + 1);
-    fig_store *store = NULL;
-    fig_plan *plan = NULL;
-    fig_plan_opts opts = { .outputs = outputs, .n_outputs = 1 + c->operands };
-    if (fig_graph_check(graph, &err) != FIG_OK || fig_store_new(session, &store, &err) != FIG_OK ||
-        fig_plan_compile(graph, store, &opts, &plan, &err) != FIG_OK) {
-        TEST_FAIL("%s: %s", c->name, err.message);
-        goto done;
-    }
-    fig_type type;
+    fig_gradients(fig_mul(outputs[0], in[c->operands]), in, c->operands, outputs + 1);
     for (int i = 0; i < c->operands; i++)
-        fill(fig_plan_input(plan, operand_name[i], &type), &c->in[i], (uint32_t)i + 1);
-    fill(fig_plan_input(plan, "u", &type), &c->shape, 9);
-    if (fig_plan_run(plan, &(fig_run_opts){ 0 }, &err) != FIG_OK) {
-        TEST_FAIL("%s: %s", c->name, err.message);
-        goto done;
-    }
+        loss2 = fig_add(loss2, fig_sum(fig_mul(outputs[i + 1], fig_input(graph, second_name[i], c->in[i])), NULL));
+    fig_gradients(loss2, in, c->operands + 1, outputs + 1 + c->operands);
+    return 2 + 2 * c->operands;
+}
+
+static void fill_input(fig_plan *plan, const char *name, uint32_t seed)
+{
+    fig_type type;
+    float *to = fig_plan_input(plan, name, &type);
+    for (int64_t i = 0; to && i < fig_elements(&type); i++)
+        to[i] = number(seed, (uint32_t)i);
+}
+
+static void check_results(const layer_case *c, const fig_plan *plan)
+{
+    fig_type type;
     const float *y = fig_plan_output(plan, 0, &type);
     if (type.rank != c->shape.rank || memcmp(type.dim, c->shape.dim, sizeof(int64_t) * (size_t)type.rank)) {
         TEST_FAIL("%s: the output has another shape than expected", c->name);
-        goto done;
+        return;
     }
     compare(c, "output", y, c->y, &c->shape);
     for (int i = 0; i < c->operands; i++)
         compare(c, i == 0 ? "gradient of operand 1" : i == 1 ? "gradient of operand 2" : "gradient of operand 3",
                 fig_plan_output(plan, i + 1, &type), c->gradient[i], &c->in[i]);
-done:
+    for (int i = 0; i <= c->operands; i++) {
+        const float *found = fig_plan_output(plan, 1 + c->operands + i, &type);
+        compare_second(c, i, found, &type, c->second[i]);
+    }
+}
+
+static void run_case(fig_session *session, const layer_case *c)
+{
+    fig_error err = { 0 };
+    fig_graph *graph = fig_graph_new();
+    fig_node outputs[2 + 2 * MAX_OPERANDS];
+    fig_plan_opts opts = { .outputs = outputs, .n_outputs = build_case(graph, c, outputs) };
+    fig_store *store = NULL;
+    fig_plan *plan = NULL;
+    bool ready = fig_graph_check(graph, &err) == FIG_OK && fig_store_new(session, &store, &err) == FIG_OK &&
+                 fig_plan_compile(graph, store, &opts, &plan, &err) == FIG_OK;
+    for (int i = 0; ready && i < c->operands; i++) {
+        fill_input(plan, operand_name[i], (uint32_t)i + 1);
+        fill_input(plan, second_name[i], (uint32_t)i + 20);
+    }
+    if (ready)
+        fill_input(plan, "u", 9);
+    if (ready && fig_plan_run(plan, &(fig_run_opts){ 0 }, &err) == FIG_OK)
+        check_results(c, plan);
+    else
+        TEST_FAIL("%s: %s", c->name, err.message);
     fig_plan_free(plan);
     fig_store_free(store);
     fig_graph_free(graph);
