@@ -72,6 +72,9 @@ typedef struct fig_data_spec {
     char name[128];
 } fig_data_spec;
 FIG_API fig_status fig_data_prepare(fig_data *data, const fig_data_request *request, fig_error *err);
+/* The same by the spec of a model that exists, for scoring it on any data: its size, range, vocabulary and offsets are used,
+ * classes are matched by name, characters outside the vocabulary are left out with a warning. */
+FIG_API fig_status fig_data_prepare_like(fig_data *data, const fig_data_spec *spec, fig_error *err);
 FIG_API const fig_data_spec *fig_data_get_spec(const fig_data *data); /* after prepare; belongs to the data */
 FIG_API int64_t fig_data_items(const fig_data *data, fig_split split);  /* after prepare; text: windows that do not overlap */
 FIG_API char *fig_data_spec_to_json(const fig_data_spec *spec);         /* heap text */

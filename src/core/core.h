@@ -111,6 +111,7 @@ const fig__json *fig__json_value(const fig__json *object, size_t index);
 bool fig__json_is_object(const fig__json *value);
 bool fig__json_is_array(const fig__json *value);
 bool fig__json_is_number(const fig__json *value);
+bool fig__json_is_integer(const fig__json *value); /* written without point or exponent, and within 64 bits */
 bool fig__json_is_null(const fig__json *value);
 const char *fig__json_text(const fig__json *value, const char *fallback);
 double fig__json_number(const fig__json *value, double fallback);
@@ -143,6 +144,8 @@ void fig__writer_abort(fig__writer *writer);                        /* frees; NU
 /* Appends one line durably enough to survive a kill of the process (write(2) of the whole line at once). */
 fig_status fig__file_append(const char *path, const void *data, uint64_t length, fig_error *err);
 fig_status fig__file_truncate(const char *path, uint64_t length, fig_error *err);
+/* Size of a regular file; a pipe, device or folder is refused (reading one could hang). Follows links. */
+fig_status fig__file_size(const char *path, uint64_t *size, fig_error *err);
 bool fig__path_exists(const char *path);
 bool fig__path_is_folder(const char *path);
 fig_status fig__make_folders(const char *path, fig_error *err); /* mkdir -p */

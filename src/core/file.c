@@ -127,6 +127,18 @@ fig_status fig__file_truncate(const char *path, uint64_t length, fig_error *err)
 
 /* -- paths and folders --------------------------------------------------------------------------------------------- */
 
+fig_status fig__file_size(const char *path, uint64_t *size, fig_error *err)
+{
+    struct stat info;
+    *size = 0;
+    if (stat(path, &info))
+        return refused(path, "open", err);
+    if (!S_ISREG(info.st_mode))
+        return fig_fail(err, FIG_E_IO, "%s: not a regular file", path);
+    *size = (uint64_t)info.st_size;
+    return FIG_OK;
+}
+
 bool fig__path_exists(const char *path)
 {
     struct stat info;

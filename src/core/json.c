@@ -179,6 +179,7 @@ const fig__json *fig__json_value(const fig__json *object, size_t index)
 bool fig__json_is_object(const fig__json *value) { return is(value, KIND_OBJECT); }
 bool fig__json_is_array(const fig__json *value) { return is(value, KIND_ARRAY); }
 bool fig__json_is_number(const fig__json *value) { return is(value, KIND_INT) || is(value, KIND_REAL); }
+bool fig__json_is_integer(const fig__json *value) { return is(value, KIND_INT); }
 bool fig__json_is_null(const fig__json *value) { return is(value, KIND_NULL); }
 
 const char *fig__json_text(const fig__json *value, const char *fallback)

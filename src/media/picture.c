@@ -81,6 +81,7 @@ fig_status fig_picture_load(const char *path, fig_picture *out, fig_error *err)
     char *data;
     uint64_t length;
     *out = (fig_picture){ 0 };
+    FIG_TRY(fig__file_size(path, &length, err));
     FIG_TRY(fig__file_read(path, FIG__MAX_PICTURE_FILE, &data, &length, err));
     fig_status status = fig__picture_decode((const uint8_t *)data, length, NULL, out, err);
     free(data);

@@ -1,0 +1,69 @@
+/* data/prepared.h - a data set as the loader sees it: what the source found, and how the request settled it
+ *
+ * Items of a settled split are numbers 0..count-1; index[] maps them to items of the source's split from[], so that a
+ * validation part kept aside is a view and not a copy. Text is one run of tokens per split. */
+#ifndef FIG_PREPARED_H
+#define FIG_PREPARED_H
+
+#include <data/source.h>
+#include <data/tokenizer.h>
+#include <stdatomic.h>
+
+/* Tokens of one split: width bytes each (1 or 2), in memory of `owner` (NULL = somebody else's). */
+typedef struct fig__tokens {
+    const void *ids;
+    int width;
+    int64_t count;
+    void *owner;
+} fig__tokens;
+
+/* Decoded and resized pictures of one source split, filled as they are first read. NULL pixels = no cache. */
+typedef struct fig__picture_cache {
+    uint8_t *pixels;       /* (items, H, W, C) */
+    _Atomic uint8_t *state; /* per item, FIG__EMPTY ... */
+    uint64_t bytes;
+} fig__picture_cache;
+enum { FIG__EMPTY, FIG__FILLING, FIG__READY, FIG__BROKEN };
+
+struct fig_data {
+    fig__contents contents;
+    const fig_source *source;
+    fig_data_spec *spec; /* NULL before prepare */
+    fig_split from[FIG_SPLITS];
+    int32_t *index[FIG_SPLITS]; /* NULL = item i is item i */
+    int64_t count[FIG_SPLITS];
+    fig__tokens tokens[FIG_SPLITS];
+    fig__picture_cache cache[FIG_SPLITS]; /* by source split */
+    float *points[FIG_SPLITS];            /* settled values (items, D), by source split */
+    int32_t *class_map;                   /* the data's class -> the spec's; NULL = the same */
+    char hash[65];
+};
+
+static inline int64_t fig__data_item(const fig_data *data, fig_split split, int64_t i)
+{
+    return data->index[split] ? data->index[split][i] : i;
+}
+
+/* -- pictures.c: settled pictures, (H, W, C) bytes. One reader per thread. */
+typedef struct fig__picture_reader fig__picture_reader;
+fig_status fig__pictures_prepare(fig_data *data, fig_error *err);
+void fig__pictures_release(fig_data *data);
+fig__picture_reader *fig__picture_reader_new(fig_data *data);
+void fig__picture_reader_free(fig__picture_reader *reader);
+/* Source item of a source split. The bytes stay until the reader's next call. A broken item is counted once. */
+fig_status fig__picture_reader_get(fig__picture_reader *reader, fig_split split, int64_t item, const uint8_t **out, fig_error *err);
+
+/* -- shuffle.c */
+/* A random permutation of 0..count-1 as a function of the key: place -> item. Nothing is stored, so any place of any epoch
+ * is found at once. */
+typedef struct fig__permutation { uint64_t count, key; int half; } fig__permutation;
+void fig__permutation_init(fig__permutation *permutation, uint64_t count, uint64_t seed, uint64_t stream, uint64_t epoch);
+uint64_t fig__permutation_at(const fig__permutation *permutation, uint64_t place);
+
+/* -- prepare.c: back to the state before fig_data_prepare */
+void fig__prepared_release(fig_data *data);
+
+/* -- spec.c */
+fig_data_spec *fig__spec_new(void);
+
+#endif
