@@ -1,0 +1,60 @@
+/* ops/case_softmax.c - cases of softmax, its relatives, cross-entropy and attention */
+#include "cases.h"
+
+static void softmax(instance *t) { give(t, fig_softmax(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3))); }
+
+static void softmax_gradient(instance *t)
+{
+    fig_type type = any_shape(t, (int)any_between(t, 1, 4));
+    fig_node in[2] = { any_real(t, type, 0, 1), any_real(t, type, -1, 1) };
+    give(t, fig__emit(t->graph, &fig_op_softmax_gradient, in, 2, NULL));
+}
+
+static void log_softmax(instance *t) { give(t, fig_log_softmax(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3))); }
+
+static void logsumexp(instance *t) { give(t, fig_logsumexp(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3))); }
+
+/* Labels from -1 (padding) to one past the last class. */
+static void labelled(instance *t, fig_type *logits, fig_type *rows, fig_node *label)
+{
+    *logits = *rows = any_shape(t, (int)any_between(t, 1, 4));
+    rows->rank--;
+    *label = any_integers(t, *rows, -1, logits->dim[logits->rank - 1]);
+}
+
+static void cross_entropy(instance *t)
+{
+    fig_type type, rows;
+    fig_node label;
+    labelled(t, &type, &rows, &label);
+    give(t, fig_cross_entropy(any_real(t, type, -3, 3), label));
+}
+
+static void cross_entropy_gradient(instance *t)
+{
+    fig_type type, rows;
+    fig_node label;
+    labelled(t, &type, &rows, &label);
+    fig_node in[3] = { any_real(t, type, -3, 3), label, any_real(t, rows, -1, 1) };
+    give(t, fig__emit(t->graph, &fig_op_cross_entropy_gradient, in, 3, NULL));
+}
+
+static void attention(instance *t)
+{
+    int64_t b = any_between(t, 1, 2), h = any_between(t, 1, t->small ? 2 : 3), d = any_between(t, 1, t->small ? 2 : 17);
+    int64_t queries = any_between(t, 1, t->small ? 3 : 20), keys = queries + any_between(t, 0, t->small ? 1 : 9);
+    fig_node q = any_real(t, FIG_SHAPE(b, queries, h, d), -1, 1), k = any_real(t, FIG_SHAPE(b, keys, h, d), -1, 1);
+    fig_node v = any_real(t, FIG_SHAPE(b, keys, h, d), -1, 1);
+    give(t, fig_attention(q, k, v, any_chance(t, 0.5), any_chance(t, 0.3) ? 0.25f : 0));
+}
+
+const op_case cases_softmax[] = {
+    { "softmax", softmax },
+    { "softmax_gradient", softmax_gradient },
+    { "log_softmax", log_softmax },
+    { "logsumexp", logsumexp },
+    { "cross_entropy", cross_entropy },
+    { "cross_entropy_gradient", cross_entropy_gradient },
+    { "attention", attention },
+    { 0 },
+};
