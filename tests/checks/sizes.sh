@@ -7,7 +7,7 @@ found=$(find include src tests examples bench \( -name '*.c' -o -name '*.h' -o -
     awk -v file="$file" '
         # Bytes after the first of a UTF-8 character do not take a column.
         { text = $0; gsub(/[\200-\277]/, "", text) }
-        length(text) > 140 { print "not ok width: " file ":" NR ": " length(text) " columns, at most 140" }
+        length(text) > 140 { wide++; first = first ? first : NR }
         /\t/ { print "not ok blanks: " file ":" NR ": a tab" }
         /[ \t]$/ { print "not ok blanks: " file ":" NR ": blanks at the end of the line" }
         NR == 1 {
@@ -15,7 +15,10 @@ found=$(find include src tests examples bench \( -name '*.c' -o -name '*.h' -o -
             if (substr($0, 1, 3) != "/* " || index($0, name " - ") == 0)
                 print "not ok head: " file ": the first line must be a comment \"/* " name " - what it is for\""
         }
-        END { if (NR > 900) print "not ok size: " file ": " NR " lines, at most 900; split it by idea" }' "$file"
+        END {
+            if (wide) print "not ok width: " file ": " wide " lines above 140 columns, the first is " first
+            if (NR > 900) print "not ok size: " file ": " NR " lines, at most 900; split it by idea"
+        }' "$file"
 done)
 [ -z "$found" ] && echo "ok sizes" && exit 0
 echo "$found"
