@@ -148,7 +148,7 @@ static void check_critic(bool reference, bool smooth)
     static setting s;
     static float gradient[WEIGHTS][LARGEST];
     memset(&s, 0, sizeof s);
-    CHECK_OK(fig_session_new(&(fig_session_opts){ .threads = 2, .reference_kernels = reference }, &s.session, &err), err);
+    CHECK_OK(fig_session_new(&(fig_session_opts){ .threads = 1, .reference_kernels = reference }, &s.session, &err), err);
     CHECK_OK(fig_store_new(s.session, &s.store, &err), err);
     fig_graph *g = fig_graph_new();
     if (compile(&s, g, smooth)) {
