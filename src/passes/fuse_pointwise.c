@@ -74,7 +74,7 @@ static void push(fuser *f, int *depth, int32_t n)
     f->stack[(*depth)++] = n;
 }
 
-/* Pushes the producers of n's operands that lie outside the set. */
+/* Pushes the producers of n's operands that lie outside the set. hit: one lies inside. */
 static void push_operands(fuser *f, int *depth, int32_t n, const int32_t *set, int count, int32_t extra, bool *hit)
 {
     const fig__node *node = &f->g->nodes[n];
@@ -87,18 +87,37 @@ static void push_operands(fuser *f, int *depth, int32_t n, const int32_t *set, i
     }
 }
 
-/* A node outside the set depends on the set and feeds it. Nodes below `first`, the set's smallest member, cannot, unless a
+/* A member that reads a sum of the set would need it before the unit is through. */
+static bool reads_reduction(const fuser *f, int32_t n, const int32_t *set, int count, int32_t extra)
+{
+    const fig__node *node = &f->g->nodes[n];
+    for (int i = 0; i < node->n_in; i++) {
+        int32_t p = f->g->values[node->in[i]].node;
+        if (reduces(f, p) && in_set(f, p, set, count, extra))
+            return true;
+    }
+    return false;
+}
+
+/* The set reads a sum of its own, or a node outside depends on the set and feeds it. Nodes below `first`, the set's smallest member, cannot, unless a
  * group they belong to reaches above it. */
 static bool makes_cycle(fuser *f, const int32_t *set, int count, int32_t extra, int32_t first)
 {
     int depth = 0;
     bool inside = false, hit = false;
     f->now++;
-    for (int i = 0; i < count; i++)
-        for (int m = 0; m < f->groups[set[i]].count; m++)
+    for (int i = 0; i < count; i++) {
+        for (int m = 0; m < f->groups[set[i]].count; m++) {
+            if (reads_reduction(f, f->groups[set[i]].member[m], set, count, extra))
+                return true;
             push_operands(f, &depth, f->groups[set[i]].member[m], set, count, extra, &inside);
-    if (extra >= 0)
+        }
+    }
+    if (extra >= 0) {
+        if (reads_reduction(f, extra, set, count, extra))
+            return true;
         push_operands(f, &depth, extra, set, count, extra, &inside);
+    }
     while (depth && !hit) {
         int32_t n = f->stack[--depth], own = f->group_of[n];
         if ((own < 0 ? n : f->groups[own].last) < first)
@@ -208,8 +227,8 @@ static int reductions(const fuser *f, const group *own)
 /* A sum over a member: read while the tile is in cache instead of from memory afterwards. */
 static void attach_reduction(fuser *f, int32_t n)
 {
-    int32_t own = f->group_of[f->g->values[f->g->nodes[n].in[0]].node];
-    if (own < 0 || reductions(f, &f->groups[own]) >= MAX_REDUCTIONS)
+    int32_t producer = f->g->values[f->g->nodes[n].in[0]].node, own = f->group_of[producer];
+    if (own < 0 || reduces(f, producer) || reductions(f, &f->groups[own]) >= MAX_REDUCTIONS)
         return;
     add_member(&f->groups[own], n, false);
     f->group_of[n] = own;
