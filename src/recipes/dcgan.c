@@ -177,7 +177,7 @@ static const fig_option dcgan_option_table[] = {
 #define A_SETTINGS "body=tutorial size=28 channels=1 width=64 critic.dropout=0.3 init=glorot batch=100 eps=1e-7 phases.generator.lr=2e-4 " \
     "phases.generator.beta1=0.5 phases.discriminator.lr=1e-4 phases.discriminator.beta1=0.9 epoch_steps=100 validation=0 sample_rows=10 sample_columns=10 "
 #define A_LINE "Epoch: {epoch}, Gen Loss: {loss.generator:.4f}, Disc Loss: {loss.discriminator:.4f}"
-#define G_SETTINGS "body=dcgan size=32 channels=3 width=64 init=uniform_fan_in fakes=fresh batch=64 drop_last=no lr=2e-4 beta1=0.5 beta2=0.999 " \
+#define G_SETTINGS "body=dcgan size=32 channels=3 width=64 init=uniform_fan_in fakes=fresh batch=64 drop_last=no " \
     "validation=0 sample_rows=8 sample_columns=8 sample_gap=2 "
 #define G_LINE "Epoch [{epoch}/{epochs}] Loss_D: {loss.discriminator:.4f}, Loss_G: {loss.generator:.4f}"
 static const fig_preset dcgan_presets[] = {
@@ -190,9 +190,9 @@ static const fig_preset dcgan_presets[] = {
      "a picture folder", 0, G_LINE},
     {"folder-32-short", "listing G in ten minutes", G_SETTINGS "steps=4000 log_every=50 sample_every=500", 0, "a picture folder", 0, G_LINE},
     {"dcgan28", "bench: 28 pixels grey, 5x5 kernels, batch 256", "body=tutorial size=28 channels=1 width=64 critic.dropout=0.3 "
-     "init=uniform_fan_in batch=256 lr=1e-4 beta1=0.9 epochs=50", 0, "mnist", 0, NULL},
-    {"dcgan64", "bench: the five-layer DCGAN at 64x64x3, batch 64", "body=dcgan size=64 channels=3 width=64 init=dcgan batch=64 lr=2e-4 beta1=0.5 "
-     "epochs=25", 0, "a picture folder", 0, NULL},
+     "init=uniform_fan_in batch=256 phases.generator.lr=1e-4 phases.generator.beta1=0.9 phases.discriminator.lr=1e-4 "
+     "phases.discriminator.beta1=0.9 epochs=50", 0, "mnist", 0, NULL},
+    {"dcgan64", "bench: the five-layer DCGAN at 64x64x3, batch 64", "body=dcgan size=64 channels=3 width=64 init=dcgan batch=64 epochs=25", 0, "a picture folder", 0, NULL},
     {0},
 };
 

@@ -103,8 +103,7 @@ static fig_status gpt_build(fig_model *model, const void *options, const fig_dat
     }
     fig_node nats = next_token_loss(&n, fig_model_input(model, "tokens")); /* (B, T) */
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
-        return fig_model_phase(model, &(fig_phase){.name = "cross_entropy", .loss = nats, .settings = "optimizer=adamw lr=1e-3 beta2=0.99 "
-                               "weight_decay=0.1 clip=1"}, err);
+        return fig_model_phase(model, &(fig_phase){.name = "cross_entropy", .loss = nats, .settings = "optimizer=adamw weight_decay=0.1 clip=1"}, err);
     fig_model_metric(model, &(fig_metric_decl){.name = "cross_entropy", .value = nats, .unit = "nats/token", .derive = "perplexity bits_per_byte",
                                                .protocol = "windows=context"});
     return FIG_OK;
@@ -139,11 +138,11 @@ static const fig_option gpt_option_table[] = {
 };
 
 static const fig_preset gpt_presets[] = {
-    {"text", "small GPT over characters, some minutes on two cores", "layers=4 heads=4 width=128 context=128 batch=32 steps=2000 lr=3e-3 warmup=100 "
+    {"text", "small GPT over characters, some minutes on two cores", "layers=4 heads=4 width=128 context=128 batch=32 steps=2000 lr=3e-3 beta2=0.99 warmup=100 "
      "schedule=cosine lr_end=0.05", FIG_DATA_TEXT, "jargon", 0, NULL},
-    {"nano-cpu", "4 layers, 4 heads, 128 wide, context 64, batch 12, 2,000 steps", "layers=4 heads=4 width=128 context=64 batch=12 steps=2000 lr=3e-3 "
+    {"nano-cpu", "4 layers, 4 heads, 128 wide, context 64, batch 12, 2,000 steps", "layers=4 heads=4 width=128 context=64 batch=12 steps=2000 lr=3e-3 beta2=0.99 "
      "warmup=100 schedule=cosine lr_end=0.02", 0, "tinyshakespeare", 0, NULL},
-    {"nano-full", "6 layers, 6 heads, 384 wide, context 256", "layers=6 heads=6 width=384 context=256 dropout=0.2 batch=64 steps=5000 lr=1e-3 warmup=100 "
+    {"nano-full", "6 layers, 6 heads, 384 wide, context 256", "layers=6 heads=6 width=384 context=256 dropout=0.2 batch=64 steps=5000 lr=1e-3 beta2=0.99 warmup=100 "
      "schedule=cosine lr_end=0.1", 0, "tinyshakespeare", 0, NULL},
     {"gpt_nano_cpu", "bench: 4 x 4 x 128, batch 12 of 64 tokens", "layers=4 heads=4 width=128 context=64 vocabulary=65 batch=12 steps=2000 lr=3e-4 beta2=0.95",
      0, "tinyshakespeare", 0, NULL},

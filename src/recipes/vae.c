@@ -133,7 +133,7 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
         cost = fig_mul(cost, fig_model_ramp(v->model, "kl_weight", 0, o->beta, (double)o->kl_warmup));
     else
         cost = fig_scale(cost, (float)o->beta);
-    FIG_TRY(fig_model_phase(v->model, &(fig_phase){.name = "elbo", .loss = fig_add(term, cost), .settings = "lr=1e-3"}, err));
+    FIG_TRY(fig_model_phase(v->model, &(fig_phase){.name = "elbo", .loss = fig_add(term, cost)}, err));
     fig_model_log(v->model, "elbo", "kl", kl);
     fig_model_log(v->model, "elbo", "reconstruction", nll);
     return FIG_OK;
