@@ -1,0 +1,58 @@
+/* kernels/tiles.h - the engine under every element-by-element program: single ops, fused programs, reductions, broadcasts
+ *
+ * A program is a list of steps over registers (ops/attributes.h, fig_fused_program). It runs over tiles of about a thousand
+ * elements, so that intermediate registers stay in the first cache and memory is passed once, however many steps there are:
+ *
+ *     space (outer..., rows, columns) --> tile = some rows of one plane, or a piece of one row
+ *     per tile:  find or expand operands -> step, step, step -> write or accumulate outputs
+ *
+ * Axes that all operands and outputs treat alike are merged first, so most programs see one or two axes. A tile is always a
+ * straight run of the space. Parts (threads) own fixed ranges of tiles; each part sums into accumulators of its own, which
+ * are combined in order of parts at the end. Elementwise outputs are written after the last read of an operand within a tile:
+ * any of them may share memory with an operand of the space's full type. */
+#ifndef FIG_KERNELS_TILES_H
+#define FIG_KERNELS_TILES_H
+
+#include "kernels/kernel.h"
+
+typedef enum fig__combine { FIG__COMBINE_SUM, FIG__COMBINE_MAX } fig__combine;
+
+typedef struct fig__tile_program {
+    fig_type space;            /* dtype ignored */
+    int n_in, n_steps, n_out;
+    const fig_type *in;
+    const fig_fused_step *step;
+    const int *outputs;        /* registers */
+    const uint32_t *reduce;    /* per output: axes reduced; 0 = elementwise */
+    const float *scale;        /* per output: factor after the sum */
+    fig__combine combine;      /* of all reduced outputs */
+} fig__tile_program;
+
+typedef struct fig__tiles fig__tiles;
+/* Every operand is f32 or i32 and broadcasts to the space. */
+bool fig__tiles_accepts(const fig__tile_program *program);
+fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t *workspace);
+void fig__tiles_free(fig__tiles *tiles);
+void fig__tiles_run(const fig__tiles *tiles, fig_eval *c);
+
+/* -- pointwise_fast.c: one function per row of pointwise.def; y may equal a, b or c exactly, not overlap them otherwise --- */
+typedef void fig__tile(float *y, const float *a, const float *b, const float *c, const float *p, int64_t n);
+/* f32 operands: all arrays; the first a single number; the second a single number (two-operand rows only, else NULL). */
+enum { FIG__TILE_ARRAYS, FIG__TILE_NUMBER_FIRST, FIG__TILE_NUMBER_SECOND, FIG__TILE_FORMS };
+extern fig__tile *const fig__tile_f32[][FIG__TILE_FORMS];
+extern fig__tile *const fig__tile_i32[]; /* i32 operands (bits in float arrays); NULL where there is no i32 form */
+
+/* -- tiles_fast.c: moving and adding up tiles -------------------------------------------------------------------------------- */
+float fig__fast_sum(const float *x, int64_t n);
+float fig__fast_max(const float *x, int64_t n); /* NaN when there is one */
+/* out[i] = sum of x[i * columns ... + columns) */
+void fig__fast_row_sums(float *out, const float *x, int64_t rows, int64_t columns);
+void fig__fast_fill(float *y, float value, int64_t n);
+/* acc[j] += sum over rows of x[row * columns + j] */
+void fig__fast_add_columns(float *acc, const float *x, int64_t rows, int64_t columns);
+void fig__fast_max_columns(float *acc, const float *x, int64_t rows, int64_t columns);
+void fig__fast_add_to_double(double *acc, const float *x, int64_t n);
+/* Copies past the caches. y is 64-byte aligned. */
+void fig__fast_stream(float *y, const float *x, int64_t n);
+
+#endif
