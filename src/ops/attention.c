@@ -26,17 +26,20 @@ static fig_status attention_infer(fig_infer *c)
         char query[128], found[128];
         fig__type_text(q, query);
         fig__type_text(x, found);
-        return fig_fail(c->err, FIG_E_SHAPE, "attention: q %s needs k and v of equal length and the same batch, heads and width; %s "
-                        "is %s", query, names[i], found);
+        return fig_fail(c->err, FIG_E_SHAPE,
+                        "attention: q %s needs k and v of equal length and the same batch, heads and width; %s "
+                        "is %s",
+                        query, names[i], found);
     }
     if (attr->causal && k->dim[1] < q->dim[1])
-        return fig_fail(c->err, FIG_E_SHAPE, "attention: causal with %lld queries needs at least as many keys, found %lld",
+        return fig_fail(c->err, FIG_E_SHAPE,
+                        "attention: causal with %lld queries needs at least as many keys, found %lld",
                         (long long)q->dim[1], (long long)k->dim[1]);
     *c->out = *q;
     return FIG_OK;
 }
 
-/* -- decomposition ------------------------------------------------------------------------------------------------------ */
+/* -- decomposition ------------------------------------------------------------------------------------------------- */
 
 static const int heads_first[4] = { 0, 2, 1, 3 }; /* (B, T, H, D) <-> (B, H, T, D) */
 
@@ -56,9 +59,9 @@ static fig_node hide_future(fig_node scores)
 static void attention_decompose(fig_decompose *c)
 {
     const fig_attention_attr *attr = c->attr;
-    fig_node q = fig_transpose(fig_scale(c->in[0], attr->scale), heads_first); /* (B, H, T, D) */
-    fig_node k = fig_transpose(c->in[1], heads_first);                         /* (B, H, S, D) */
-    fig_node v = fig_transpose(c->in[2], heads_first);                         /* (B, H, S, D) */
+    fig_node q = fig_transpose(fig_scale(c->in[0], attr->scale), heads_first);     /* (B, H, T, D) */
+    fig_node k = fig_transpose(c->in[1], heads_first);                             /* (B, H, S, D) */
+    fig_node v = fig_transpose(c->in[2], heads_first);                             /* (B, H, S, D) */
     fig_node scores = fig_matmul(q, k, &(fig_matmul_opts){ .transpose_b = true }); /* (B, H, T, S) */
     fig_node weights = fig_softmax(attr->causal ? hide_future(scores) : scores);
     if (attr->dropout > 0.0f) {
@@ -68,10 +71,10 @@ static void attention_decompose(fig_decompose *c)
         noise.rate = attr->dropout;
         weights = fig__emit(c->graph, &fig_op_dropout, &weights, 1, &noise);
     }
-    c->out[0] = fig_transpose(fig_matmul(weights, v, NULL), heads_first);      /* (B, T, H, D) */
+    c->out[0] = fig_transpose(fig_matmul(weights, v, NULL), heads_first); /* (B, T, H, D) */
 }
 
-/* -- reference loop -------------------------------------------------------------------------------------------------------- */
+/* -- reference loop ------------------------------------------------------------------------------------------------ */
 
 /* Weights of one query over the keys it sees; zero beyond. */
 static void attention_weights(fig_eval *c, int64_t b, int64_t t, int64_t h, double *weight)
@@ -97,7 +100,8 @@ static void attention_weights(fig_eval *c, int64_t b, int64_t t, int64_t h, doub
     for (int64_t s = 0; s < keys; s++) {
         weight[s] = s < seen ? weight[s] / sum : 0;
         if (attr->dropout > 0.0f) {
-            bool dropped = fig__noise_uniform(fig__noise_word(c->run, attr->stream, first + (uint64_t)s)) < attr->dropout;
+            bool dropped =
+                fig__noise_uniform(fig__noise_word(c->run, attr->stream, first + (uint64_t)s)) < attr->dropout;
             weight[s] = dropped ? 0 : weight[s] / (1 - (double)attr->dropout);
         }
     }
@@ -122,7 +126,7 @@ static void attention_reference(fig_eval *c)
     free(weight);
 }
 
-/* -- record ------------------------------------------------------------------------------------------------------------------ */
+/* -- record -------------------------------------------------------------------------------------------------------- */
 
 static double attention_flops(const fig_infer *c) /* two products, causal ones counted whole */
 {
@@ -139,8 +143,15 @@ static void attention_print(const void *attr, fig__text *out)
 
 /* Dropout makes it read the noise counters, so it counts as noise: kept apart from its twins. */
 const fig_op fig_op_attention = {
-    .name = "attention", .operands = 3, .flags = FIG_OP_NOISE, .attr_size = sizeof(fig_attention_attr), .infer = attention_infer,
-    .decompose = attention_decompose, .reference = attention_reference, .flops = attention_flops, .print = attention_print,
+    .name = "attention",
+    .operands = 3,
+    .flags = FIG_OP_NOISE | FIG_OP_LOWERED,
+    .attr_size = sizeof(fig_attention_attr),
+    .infer = attention_infer,
+    .decompose = attention_decompose,
+    .reference = attention_reference,
+    .flops = attention_flops,
+    .print = attention_print,
 };
 
 fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, float dropout)

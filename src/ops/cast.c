@@ -78,8 +78,13 @@ static void cast_print(const void *attr, fig__text *out)
 }
 
 const fig_op fig_op_cast = {
-    .name = "cast", .operands = 1, .attr_size = sizeof(fig_shape_attr), .infer = cast_infer, .gradient = cast_gradient,
-    .reference = cast_reference, .print = cast_print,
+    .name = "cast",
+    .operands = 1,
+    .attr_size = sizeof(fig_shape_attr),
+    .infer = cast_infer,
+    .gradient = cast_gradient,
+    .reference = cast_reference,
+    .print = cast_print,
 };
 
 fig_node fig_cast(fig_node x, fig_dtype dtype)
@@ -99,7 +104,10 @@ static fig_status stop_gradient_infer(fig_infer *c)
 }
 
 const fig_op fig_op_stop_gradient = {
-    .name = "stop_gradient", .operands = 1, .flags = FIG_OP_VIEW | FIG_OP_INTEGER, .infer = stop_gradient_infer,
+    .name = "stop_gradient",
+    .operands = 1,
+    .flags = FIG_OP_VIEW | FIG_OP_INTEGER,
+    .infer = stop_gradient_infer,
 };
 
 fig_node fig_stop_gradient(fig_node x)

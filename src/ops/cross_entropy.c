@@ -20,8 +20,8 @@ static fig_status check_operands(fig_infer *c, const char *op, fig_type *out)
         char logits[128], label[128];
         fig__type_text(&c->in[0], logits);
         fig__type_text(&c->in[1], label);
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: logits %s need labels of their shape without the last axis, found %s", op,
-                        logits, label);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: logits %s need labels of their shape without the last axis, found %s",
+                        op, logits, label);
     }
     *out = rows;
     return FIG_OK;
@@ -43,7 +43,7 @@ static double sum_exp(const float *x, int64_t n, double maximum)
     return sum;
 }
 
-/* -- cross_entropy ---------------------------------------------------------------------------------------------------------- */
+/* -- cross_entropy ------------------------------------------------------------------------------------------------- */
 
 static fig_status cross_entropy_infer(fig_infer *c) { return check_operands(c, "cross_entropy", c->out); }
 
@@ -83,8 +83,12 @@ static void cross_entropy_reference(fig_eval *c)
 }
 
 const fig_op fig_op_cross_entropy = {
-    .name = "cross_entropy", .operands = 2, .infer = cross_entropy_infer, .gradient = cross_entropy_gradient,
-    .decompose = cross_entropy_decompose, .reference = cross_entropy_reference,
+    .name = "cross_entropy",
+    .operands = 2,
+    .infer = cross_entropy_infer,
+    .gradient = cross_entropy_gradient,
+    .decompose = cross_entropy_decompose,
+    .reference = cross_entropy_reference,
 };
 
 fig_node fig_cross_entropy(fig_node logits, fig_node label)
@@ -96,7 +100,7 @@ fig_node fig_cross_entropy(fig_node logits, fig_node label)
     return graph ? fig__emit(graph, &fig_op_cross_entropy, in, 2, NULL) : FIG_NONE;
 }
 
-/* -- cross_entropy_gradient: operands logits, label, upstream ------------------------------------------------------------------ */
+/* -- cross_entropy_gradient: operands logits, label, upstream ------------------------------------------------------ */
 
 static fig_status cross_entropy_gradient_infer(fig_infer *c)
 {
@@ -133,6 +137,9 @@ static void cross_entropy_gradient_reference(fig_eval *c)
 }
 
 const fig_op fig_op_cross_entropy_gradient = {
-    .name = "cross_entropy_gradient", .operands = 3, .infer = cross_entropy_gradient_infer,
-    .decompose = cross_entropy_gradient_decompose, .reference = cross_entropy_gradient_reference,
+    .name = "cross_entropy_gradient",
+    .operands = 3,
+    .infer = cross_entropy_gradient_infer,
+    .decompose = cross_entropy_gradient_decompose,
+    .reference = cross_entropy_gradient_reference,
 };

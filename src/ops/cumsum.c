@@ -56,8 +56,13 @@ static void cumsum_print(const void *attr, fig__text *out)
 }
 
 const fig_op fig_op_cumsum = {
-    .name = "cumsum", .operands = 1, .attr_size = sizeof(fig_cumsum_attr), .infer = cumsum_infer,
-    .gradient = cumsum_gradient, .reference = cumsum_reference, .print = cumsum_print,
+    .name = "cumsum",
+    .operands = 1,
+    .attr_size = sizeof(fig_cumsum_attr),
+    .infer = cumsum_infer,
+    .gradient = cumsum_gradient,
+    .reference = cumsum_reference,
+    .print = cumsum_print,
 };
 
 fig_node fig_cumsum(fig_node x, int axis, bool exclusive, bool reverse)

@@ -3,25 +3,30 @@
  * x (B, spatial..., C): statistics per row and group. One channel per group is instance normalisation. */
 #include "ops/normalise.h"
 
-static fig_status view(const fig_type *x, const fig_normalise_attr *attr, fig__normalise_view *out, fig_type *statistics,
-                       fig_error *err)
+static fig_status view(const fig_type *x, const fig_normalise_attr *attr, fig__normalise_view *out,
+                       fig_type *statistics, fig_error *err)
 {
     if (x->rank < 2)
-        return fig_fail(err, FIG_E_SHAPE, "group_normalise: x needs a batch axis and a channel axis, found %d axes", x->rank);
+        return fig_fail(err, FIG_E_SHAPE, "group_normalise: x needs a batch axis and a channel axis, found %d axes",
+                        x->rank);
     int64_t channels = x->dim[x->rank - 1];
     if (attr->groups < 1 || channels % attr->groups)
-        return fig_fail(err, FIG_E_SHAPE, "group_normalise: %lld channels do not divide into %d groups", (long long)channels,
-                        attr->groups);
-    *out = (fig__normalise_view){ x->dim[0], fig__count(x) / (x->dim[0] * channels), attr->groups, channels / attr->groups };
+        return fig_fail(err, FIG_E_SHAPE, "group_normalise: %lld channels do not divide into %d groups",
+                        (long long)channels, attr->groups);
+    *out = (fig__normalise_view){ x->dim[0], fig__count(x) / (x->dim[0] * channels), attr->groups,
+                                  channels / attr->groups };
     *statistics = FIG_SHAPE(x->dim[0], attr->groups);
     return FIG_OK;
 }
 
 static const fig__normalise_kind group = {
-    .name = "group_normalise", .view = view, .op = &fig_op_group_normalise, .gradient_op = &fig_op_group_normalise_gradient,
+    .name = "group_normalise",
+    .view = view,
+    .op = &fig_op_group_normalise,
+    .gradient_op = &fig_op_group_normalise_gradient,
 };
 
-/* -- group_normalise ---------------------------------------------------------------------------------------------------- */
+/* -- group_normalise ----------------------------------------------------------------------------------------------- */
 
 static fig_status group_normalise_infer(fig_infer *c) { return fig__normalise_infer(c, &group); }
 static void group_normalise_gradient(fig_gradient *c) { fig__normalise_gradient(c, &group); }
@@ -29,23 +34,33 @@ static void group_normalise_decompose(fig_decompose *c) { fig__normalise_decompo
 static void group_normalise_reference(fig_eval *c) { fig__normalise_reference(c, &group); }
 
 const fig_op fig_op_group_normalise = {
-    .name = "group_normalise", .operands = -1, .attr_size = sizeof(fig_normalise_attr), .infer = group_normalise_infer,
-    .gradient = group_normalise_gradient, .decompose = group_normalise_decompose, .reference = group_normalise_reference,
+    .name = "group_normalise",
+    .operands = -1,
+    .attr_size = sizeof(fig_normalise_attr),
+    .infer = group_normalise_infer,
+    .gradient = group_normalise_gradient,
+    .decompose = group_normalise_decompose,
+    .reference = group_normalise_reference,
     .print = fig__normalise_print,
 };
 
-/* -- its gradient ------------------------------------------------------------------------------------------------------ */
+/* -- its gradient -------------------------------------------------------------------------------------------------- */
 
 static fig_status backward_infer(fig_infer *c) { return fig__normalise_gradient_infer(c, &group); }
 static void backward_decompose(fig_decompose *c) { fig__normalise_gradient_decompose(c, &group); }
 static void backward_reference(fig_eval *c) { fig__normalise_gradient_reference(c, &group); }
 
 const fig_op fig_op_group_normalise_gradient = {
-    .name = "group_normalise_gradient", .operands = -1, .attr_size = sizeof(fig_normalise_attr), .infer = backward_infer,
-    .decompose = backward_decompose, .reference = backward_reference, .print = fig__normalise_print,
+    .name = "group_normalise_gradient",
+    .operands = -1,
+    .attr_size = sizeof(fig_normalise_attr),
+    .infer = backward_infer,
+    .decompose = backward_decompose,
+    .reference = backward_reference,
+    .print = fig__normalise_print,
 };
 
-/* -- building ------------------------------------------------------------------------------------------------------------ */
+/* -- building ------------------------------------------------------------------------------------------------------ */
 
 fig_node fig_group_normalise(fig_node x, int groups, fig_node gamma, fig_node beta, float eps)
 {

@@ -33,8 +33,8 @@ fig_status fig__expect_dtype(fig_infer *c, int operand, fig_dtype dtype, const c
         return FIG_OK;
     char text[128];
     fig__type_text(&c->in[operand], text);
-    return fig_fail(c->err, FIG_E_SHAPE, "%s: operand %d must be %s, found %s; convert it with fig_cast", op, operand + 1,
-                    dtype_names[dtype], text);
+    return fig_fail(c->err, FIG_E_SHAPE, "%s: operand %d must be %s, found %s; convert it with fig_cast", op,
+                    operand + 1, dtype_names[dtype], text);
 }
 
 /* The dtype of the result is a's; callers that need equal dtypes check that themselves. */
@@ -56,10 +56,7 @@ bool fig__shapes_equal(const fig_type *a, const fig_type *b)
     return a->rank == b->rank && memcmp(a->dim, b->dim, sizeof(int64_t) * (size_t)a->rank) == 0;
 }
 
-bool fig__types_equal(const fig_type *a, const fig_type *b)
-{
-    return a->dtype == b->dtype && fig__shapes_equal(a, b);
-}
+bool fig__types_equal(const fig_type *a, const fig_type *b) { return a->dtype == b->dtype && fig__shapes_equal(a, b); }
 
 int64_t fig__count(const fig_type *type)
 {

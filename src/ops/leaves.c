@@ -7,7 +7,7 @@
 #include "ops/op.h"
 #include <string.h>
 
-/* -- leaves that are fed from outside ------------------------------------------------------------------------------------ */
+/* -- leaves that are fed from outside ------------------------------------------------------------------------------ */
 
 static fig_status check_type(fig_infer *c, const fig_type *type, const char *op)
 {
@@ -18,8 +18,10 @@ static fig_status check_type(fig_infer *c, const fig_type *type, const char *op)
     uint64_t count = 1;
     for (int i = 0; i < type->rank; i++)
         if (type->dim[i] < 1 || !fig__mul(count, (uint64_t)type->dim[i], &count) || count > (uint64_t)1 << 40)
-            return fig_fail(c->err, FIG_E_SHAPE, "%s: axis %d has size %lld; sizes are at least 1 and a tensor has at most "
-                            "2^40 elements", op, i, (long long)type->dim[i]);
+            return fig_fail(c->err, FIG_E_SHAPE,
+                            "%s: axis %d has size %lld; sizes are at least 1 and a tensor has at most "
+                            "2^40 elements",
+                            op, i, (long long)type->dim[i]);
     *c->out = *type;
     for (int i = type->rank; i < FIG_MAX_RANK; i++)
         c->out->dim[i] = 0;
@@ -45,19 +47,31 @@ static void leaf_adopt(void *attr, fig_graph *graph)
 }
 
 const fig_op fig_op_input = {
-    .name = "input", .flags = FIG_OP_LEAF, .attr_size = sizeof(fig_leaf_attr), .infer = leaf_infer, .print = leaf_print,
+    .name = "input",
+    .flags = FIG_OP_LEAF,
+    .attr_size = sizeof(fig_leaf_attr),
+    .infer = leaf_infer,
+    .print = leaf_print,
     .adopt = leaf_adopt,
 };
 const fig_op fig_op_state = {
-    .name = "state", .flags = FIG_OP_LEAF, .attr_size = sizeof(fig_leaf_attr), .infer = leaf_infer, .print = leaf_print,
+    .name = "state",
+    .flags = FIG_OP_LEAF,
+    .attr_size = sizeof(fig_leaf_attr),
+    .infer = leaf_infer,
+    .print = leaf_print,
     .adopt = leaf_adopt,
 };
 const fig_op fig_op_scalar = {
-    .name = "scalar", .flags = FIG_OP_LEAF, .attr_size = sizeof(fig_leaf_attr), .infer = leaf_infer, .print = leaf_print,
+    .name = "scalar",
+    .flags = FIG_OP_LEAF,
+    .attr_size = sizeof(fig_leaf_attr),
+    .infer = leaf_infer,
+    .print = leaf_print,
     .adopt = leaf_adopt,
 };
 
-/* -- constants -------------------------------------------------------------------------------------------------------------- */
+/* -- constants ----------------------------------------------------------------------------------------------------- */
 
 static fig_status constant_type(fig_infer *c, const fig_type *type, const char *op)
 {
@@ -88,8 +102,12 @@ static void full_print(const void *attr, fig__text *out)
 }
 
 const fig_op fig_op_full = {
-    .name = "full", .flags = FIG_OP_CONSTANT, .attr_size = sizeof(fig_full_attr), .infer = full_infer,
-    .reference = full_reference, .print = full_print,
+    .name = "full",
+    .flags = FIG_OP_CONSTANT,
+    .attr_size = sizeof(fig_full_attr),
+    .infer = full_infer,
+    .reference = full_reference,
+    .print = full_print,
 };
 
 static fig_status constant_data_infer(fig_infer *c)
@@ -112,8 +130,12 @@ static void constant_data_adopt(void *attr, fig_graph *graph)
 }
 
 const fig_op fig_op_constant_data = {
-    .name = "constant_data", .flags = FIG_OP_CONSTANT, .attr_size = sizeof(fig_constant_data_attr),
-    .infer = constant_data_infer, .reference = constant_data_reference, .adopt = constant_data_adopt,
+    .name = "constant_data",
+    .flags = FIG_OP_CONSTANT,
+    .attr_size = sizeof(fig_constant_data_attr),
+    .infer = constant_data_infer,
+    .reference = constant_data_reference,
+    .adopt = constant_data_adopt,
 };
 
 static fig_status iota_infer(fig_infer *c)
@@ -147,11 +169,15 @@ static void iota_print(const void *attr, fig__text *out)
 }
 
 const fig_op fig_op_iota = {
-    .name = "iota", .flags = FIG_OP_CONSTANT, .attr_size = sizeof(fig_iota_attr), .infer = iota_infer,
-    .reference = iota_reference, .print = iota_print,
+    .name = "iota",
+    .flags = FIG_OP_CONSTANT,
+    .attr_size = sizeof(fig_iota_attr),
+    .infer = iota_infer,
+    .reference = iota_reference,
+    .print = iota_print,
 };
 
-/* -- builders ------------------------------------------------------------------------------------------------------------- */
+/* -- builders ------------------------------------------------------------------------------------------------------ */
 
 /* Attributes are compared as bytes: dimensions past the rank are cleared. */
 static fig_type clean_type(fig_type type)

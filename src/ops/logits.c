@@ -17,7 +17,8 @@ bool fig__expect_logits(fig_node logits, const char *loss)
         node = fig__node_of(logits.graph, node->in[0]);
     if (!(node->op->flags & FIG_OP_SQUASH))
         return true;
-    fig_graph_fail(logits.graph, "%s: takes logits, but is given the output of %s%s%s; remove the %s (the loss applies its own)",
+    fig_graph_fail(logits.graph,
+                   "%s: takes logits, but is given the output of %s%s%s; remove the %s (the loss applies its own)",
                    loss, node->op->name, *node->path ? " in " : "", node->path, node->op->name);
     return false;
 }

@@ -31,7 +31,7 @@ static void noise_print(const void *attr, fig__text *out)
         fig__text_print(out, " rate=%g", (double)a->rate);
 }
 
-/* -- normal and uniform ------------------------------------------------------------------------------------------------ */
+/* -- normal and uniform -------------------------------------------------------------------------------------------- */
 
 static fig_status noise_infer(fig_infer *c, const char *op)
 {
@@ -50,7 +50,8 @@ static void normal_reference(fig_eval *c)
     int64_t n = fig__count(&c->out[0].type);
     for (int64_t i = 0; i < n; i++) {
         uint64_t index = first + (uint64_t)i;
-        uint32_t even = fig__noise_word(c->run, stream, index & ~1ull), odd = fig__noise_word(c->run, stream, index | 1);
+        uint32_t even = fig__noise_word(c->run, stream, index & ~1ull),
+                 odd = fig__noise_word(c->run, stream, index | 1);
         FIG_F32_OUT(c, 0)[i] = index & 1 ? fig__noise_normal_odd(even, odd) : fig__noise_normal_even(even, odd);
     }
 }
@@ -64,15 +65,23 @@ static void uniform_reference(fig_eval *c)
 }
 
 const fig_op fig_op_normal = {
-    .name = "normal", .flags = FIG_OP_NOISE, .attr_size = sizeof(fig_noise_attr), .infer = normal_infer,
-    .reference = normal_reference, .print = noise_print,
+    .name = "normal",
+    .flags = FIG_OP_NOISE,
+    .attr_size = sizeof(fig_noise_attr),
+    .infer = normal_infer,
+    .reference = normal_reference,
+    .print = noise_print,
 };
 const fig_op fig_op_uniform = {
-    .name = "uniform", .flags = FIG_OP_NOISE, .attr_size = sizeof(fig_noise_attr), .infer = uniform_infer,
-    .reference = uniform_reference, .print = noise_print,
+    .name = "uniform",
+    .flags = FIG_OP_NOISE,
+    .attr_size = sizeof(fig_noise_attr),
+    .infer = uniform_infer,
+    .reference = uniform_reference,
+    .print = noise_print,
 };
 
-/* -- bernoulli ------------------------------------------------------------------------------------------------------------ */
+/* -- bernoulli ----------------------------------------------------------------------------------------------------- */
 
 static fig_status bernoulli_infer(fig_infer *c)
 {
@@ -91,11 +100,16 @@ static void bernoulli_reference(fig_eval *c)
 }
 
 const fig_op fig_op_bernoulli = {
-    .name = "bernoulli", .operands = 1, .flags = FIG_OP_NOISE | FIG_OP_INTEGER, .attr_size = sizeof(fig_noise_attr),
-    .infer = bernoulli_infer, .reference = bernoulli_reference, .print = noise_print,
+    .name = "bernoulli",
+    .operands = 1,
+    .flags = FIG_OP_NOISE | FIG_OP_INTEGER,
+    .attr_size = sizeof(fig_noise_attr),
+    .infer = bernoulli_infer,
+    .reference = bernoulli_reference,
+    .print = noise_print,
 };
 
-/* -- categorical: argmax of logits + Gumbel noise ------------------------------------------------------------------------- */
+/* -- categorical: argmax of logits + Gumbel noise ------------------------------------------------------------------ */
 
 static fig_status categorical_infer(fig_infer *c)
 {
@@ -118,7 +132,8 @@ static void categorical_reference(fig_eval *c)
         int64_t best = 0;
         for (int64_t k = 0; k < classes; k++) {
             int64_t at = r * classes + k;
-            float score = FIG_F32_IN(c, 0)[at] + fig__noise_gumbel(fig__noise_word(c->run, stream, first + (uint64_t)at));
+            float score =
+                FIG_F32_IN(c, 0)[at] + fig__noise_gumbel(fig__noise_word(c->run, stream, first + (uint64_t)at));
             if (score > highest) {
                 highest = score;
                 best = k;
@@ -129,11 +144,16 @@ static void categorical_reference(fig_eval *c)
 }
 
 const fig_op fig_op_categorical = {
-    .name = "categorical", .operands = 1, .flags = FIG_OP_NOISE | FIG_OP_INTEGER, .attr_size = sizeof(fig_noise_attr),
-    .infer = categorical_infer, .reference = categorical_reference, .print = noise_print,
+    .name = "categorical",
+    .operands = 1,
+    .flags = FIG_OP_NOISE | FIG_OP_INTEGER,
+    .attr_size = sizeof(fig_noise_attr),
+    .infer = categorical_infer,
+    .reference = categorical_reference,
+    .print = noise_print,
 };
 
-/* -- dropout ------------------------------------------------------------------------------------------------------------------ */
+/* -- dropout ------------------------------------------------------------------------------------------------------- */
 
 static fig_status dropout_infer(fig_infer *c)
 {
@@ -159,11 +179,17 @@ static void dropout_reference(fig_eval *c)
 }
 
 const fig_op fig_op_dropout = {
-    .name = "dropout", .operands = 1, .flags = FIG_OP_NOISE, .attr_size = sizeof(fig_noise_attr), .infer = dropout_infer,
-    .gradient = dropout_gradient, .reference = dropout_reference, .print = noise_print,
+    .name = "dropout",
+    .operands = 1,
+    .flags = FIG_OP_NOISE,
+    .attr_size = sizeof(fig_noise_attr),
+    .infer = dropout_infer,
+    .gradient = dropout_gradient,
+    .reference = dropout_reference,
+    .print = noise_print,
 };
 
-/* -- builders ------------------------------------------------------------------------------------------------------------------- */
+/* -- builders ------------------------------------------------------------------------------------------------------ */
 
 static fig_noise_attr noise_attr(fig_graph *graph)
 {

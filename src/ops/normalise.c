@@ -16,7 +16,7 @@ static fig_type f32_type(int rank, int64_t a, int64_t b, int64_t c, int64_t d)
     return (fig_type){ .rank = rank, .dim = { a, b, c, d } };
 }
 
-/* -- shape rules ---------------------------------------------------------------------------------------------------------- */
+/* -- shape rules --------------------------------------------------------------------------------------------------- */
 
 static fig_status expect_type(fig_infer *c, int operand, const fig_type *expected, const char *op, const char *what)
 {
@@ -36,7 +36,8 @@ static fig_status view_of(fig_infer *c, const fig__normalise_kind *kind, int ope
     FIG_BUG_IF(c->n_in != operands, "%s: %d operands, expected %d", kind->name, c->n_in, operands);
     FIG_TRY(fig__expect_dtype(c, 0, FIG_F32, kind->name));
     if (!(attr->eps >= 0.0f))
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: eps is %g, expected a number of 0 or more", kind->name, (double)attr->eps);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: eps is %g, expected a number of 0 or more", kind->name,
+                        (double)attr->eps);
     return kind->view(&c->in[0], attr, view, statistics, c->err);
 }
 
@@ -76,10 +77,11 @@ fig_status fig__normalise_gradient_infer(fig_infer *c, const fig__normalise_kind
     return FIG_OK;
 }
 
-/* -- as graph --------------------------------------------------------------------------------------------------------------- */
+/* -- as graph ------------------------------------------------------------------------------------------------------ */
 
 /* The view of a value already accepted by the shape rule. */
-static fig__normalise_view known_view(const fig_type *x, const void *attr, const fig__normalise_kind *kind, fig_type *statistics)
+static fig__normalise_view known_view(const fig_type *x, const void *attr, const fig__normalise_kind *kind,
+                                      fig_type *statistics)
 {
     fig__normalise_view view = { 1, 1, 1, 1 };
     fig_type ignored;
@@ -91,8 +93,14 @@ static fig_node as_view(fig_node x, fig__normalise_view v)
 {
     return fig_reshape(x, f32_type(4, v.rows, v.positions, v.groups, v.channels));
 }
-static fig_node as_channels(fig_node x, fig__normalise_view v) { return fig_reshape(x, f32_type(4, 1, 1, v.groups, v.channels)); }
-static fig_node as_statistics(fig_node x, fig__normalise_view v) { return fig_reshape(x, f32_type(4, v.rows, 1, v.groups, 1)); }
+static fig_node as_channels(fig_node x, fig__normalise_view v)
+{
+    return fig_reshape(x, f32_type(4, 1, 1, v.groups, v.channels));
+}
+static fig_node as_statistics(fig_node x, fig__normalise_view v)
+{
+    return fig_reshape(x, f32_type(4, v.rows, 1, v.groups, 1));
+}
 static fig_node group_mean(fig_node x) { return fig_mean(x, &(fig_reduce_opts){ .axes = OVER_GROUP, .keep = true }); }
 
 void fig__normalise_decompose(fig_decompose *c, const fig__normalise_kind *kind)
@@ -100,10 +108,10 @@ void fig__normalise_decompose(fig_decompose *c, const fig__normalise_kind *kind)
     const fig_normalise_attr *attr = c->attr;
     fig_type type = fig_type_of(c->in[0]), statistics;
     fig__normalise_view v = known_view(&type, attr, kind, &statistics);
-    fig_node x = as_view(c->in[0], v);                            /* (R, N, G, D) */
-    fig_node mean = group_mean(x);                                /* (R, 1, G, 1) */
+    fig_node x = as_view(c->in[0], v); /* (R, N, G, D) */
+    fig_node mean = group_mean(x);     /* (R, 1, G, 1) */
     fig_node centred = fig_sub(x, mean);
-    fig_node variance = group_mean(fig_square(centred));          /* (R, 1, G, 1) */
+    fig_node variance = group_mean(fig_square(centred)); /* (R, 1, G, 1) */
     fig_node y = fig_mul(centred, fig_rsqrt(fig_shift(variance, attr->eps)));
     if (attr->affine)
         y = fig_add(fig_mul(y, as_channels(c->in[1], v)), as_channels(c->in[2], v));
@@ -172,7 +180,7 @@ void fig__normalise_gradient(fig_gradient *c, const fig__normalise_kind *kind)
         c->result[0] = fig_is_none(c->result[0]) ? more : fig_add(c->result[0], more);
 }
 
-/* -- reference loops -------------------------------------------------------------------------------------------------------------- */
+/* -- reference loops ----------------------------------------------------------------------------------------------- */
 
 static int64_t element(fig__normalise_view v, int64_t r, int64_t n, int64_t g, int64_t d)
 {
@@ -249,8 +257,12 @@ void fig__normalise_gradient_reference(fig_eval *c, const fig__normalise_kind *k
     const fig_normalise_attr *attr = c->attr;
     int affine = attr->affine ? 1 : 0;
     backward b = {
-        .view = known_view(&c->in[0].type, attr, kind, NULL), .x = FIG_F32_IN(c, 0), .gamma = affine ? FIG_F32_IN(c, 1) : NULL,
-        .mean = FIG_F32_IN(c, affine + 1), .variance = FIG_F32_IN(c, affine + 2), .dy = FIG_F32_IN(c, affine + 3),
+        .view = known_view(&c->in[0].type, attr, kind, NULL),
+        .x = FIG_F32_IN(c, 0),
+        .gamma = affine ? FIG_F32_IN(c, 1) : NULL,
+        .mean = FIG_F32_IN(c, affine + 1),
+        .variance = FIG_F32_IN(c, affine + 2),
+        .dy = FIG_F32_IN(c, affine + 3),
         .eps = (double)attr->eps,
     };
     fig__normalise_view v = b.view;
@@ -271,7 +283,7 @@ void fig__normalise_gradient_reference(fig_eval *c, const fig__normalise_kind *k
     }
 }
 
-/* -- building ----------------------------------------------------------------------------------------------------------------------- */
+/* -- building ------------------------------------------------------------------------------------------------------ */
 
 void fig__normalise_print(const void *attr, fig__text *out)
 {
@@ -281,8 +293,8 @@ void fig__normalise_print(const void *attr, fig__text *out)
         fig__text_print(out, " groups=%d", a->groups);
 }
 
-fig_node fig__normalise(const fig__normalise_kind *kind, fig_node x, fig_node gamma, fig_node beta, float eps, int groups,
-                        fig_node *mean, fig_node *variance)
+fig_node fig__normalise(const fig__normalise_kind *kind, fig_node x, fig_node gamma, fig_node beta, float eps,
+                        int groups, fig_node *mean, fig_node *variance)
 {
     fig_node in[3] = { x, gamma, beta }, out[3];
     fig_graph *graph = fig__graph_of(in, 3);

@@ -17,13 +17,15 @@
 #include "ops/attributes.h"
 #include "ops/op.h"
 
-typedef struct fig__normalise_view { int64_t rows, positions, groups, channels; } fig__normalise_view;
+typedef struct fig__normalise_view {
+    int64_t rows, positions, groups, channels;
+} fig__normalise_view;
 
 typedef struct fig__normalise_kind {
     const char *name;
     /* Checks x and attr, gives the view and the statistics' type. */
-    fig_status (*view)(const fig_type *x, const fig_normalise_attr *attr, fig__normalise_view *view, fig_type *statistics,
-                       fig_error *err);
+    fig_status (*view)(const fig_type *x, const fig_normalise_attr *attr, fig__normalise_view *view,
+                       fig_type *statistics, fig_error *err);
     const fig_op *op, *gradient_op;
 } fig__normalise_kind;
 
@@ -37,8 +39,8 @@ void fig__normalise_gradient_decompose(fig_decompose *c, const fig__normalise_ki
 void fig__normalise_gradient_reference(fig_eval *c, const fig__normalise_kind *kind);
 
 /* Builds the op; gamma and beta may each be none. mean and variance may be NULL. */
-fig_node fig__normalise(const fig__normalise_kind *kind, fig_node x, fig_node gamma, fig_node beta, float eps, int groups,
-                        fig_node *mean, fig_node *variance);
+fig_node fig__normalise(const fig__normalise_kind *kind, fig_node x, fig_node gamma, fig_node beta, float eps,
+                        int groups, fig_node *mean, fig_node *variance);
 void fig__normalise_print(const void *attr, fig__text *out);
 
 #endif

@@ -76,7 +76,8 @@ enum {
     FIG_OP_SQUASH = 16,    /* output is a probability or bounded: refused under a logits loss (sigmoid, softmax, tanh) */
     FIG_OP_INTEGER = 32,   /* no gradient flows through it (compare, argmax, floor ...) */
     FIG_OP_INPLACE = 64,   /* may write output 0 over operand 0 of equal type (update ops) */
-    FIG_OP_CONSTANT = 128  /* no operands, not noise: same value each run */
+    FIG_OP_CONSTANT = 128, /* no operands, not noise: same value each run */
+    FIG_OP_LOWERED = 256   /* composite without a fast kernel: computed through its decomposition (passes/lower.c) */
 };
 
 /* The scalar form of an element-by-element op: a, b, c operands, p the attribute's numbers. */

@@ -7,7 +7,7 @@
 #include "ops/pointwise_math.h"
 #include <string.h>
 
-/* -- scalar functions ------------------------------------------------------------------------------------------------- */
+/* -- scalar functions ---------------------------------------------------------------------------------------------- */
 
 /* FIG_NO_I32 stands for two macro arguments, "0, NULL": the first is a body, the second says that there is no function. */
 #define FIG_NO_I32 0, NULL
@@ -49,7 +49,7 @@
 #undef FIG_POINTWISE
 #undef FIG_COMPARE
 
-/* -- shape rule ------------------------------------------------------------------------------------------------------- */
+/* -- shape rule ---------------------------------------------------------------------------------------------------- */
 
 static fig_status pointwise_infer(fig_infer *c, const char *name, const fig_pointwise_rule *rule)
 {
@@ -80,7 +80,7 @@ static fig_status pointwise_infer(fig_infer *c, const char *name, const fig_poin
     return FIG_OK;
 }
 
-/* -- reference loop ----------------------------------------------------------------------------------------------------- */
+/* -- reference loop ------------------------------------------------------------------------------------------------ */
 
 /* One innermost run of n elements; a step is 0 where the operand is stretched along it. */
 static void pointwise_row(const fig_pointwise_rule *rule, bool integers, const void *const at[3], const int64_t step[3],
@@ -126,7 +126,7 @@ static void pointwise_reference(fig_eval *c, const fig_pointwise_rule *rule)
     } while (fig__next_index(index, type->dim, outer));
 }
 
-/* -- records -------------------------------------------------------------------------------------------------------------- */
+/* -- records ------------------------------------------------------------------------------------------------------- */
 
 static void pointwise_print(const void *attr, fig__text *out)
 {
@@ -160,7 +160,7 @@ static void pointwise_print(const void *attr, fig__text *out)
 #undef FIG_POINTWISE
 #undef FIG_COMPARE
 
-/* -- builders ------------------------------------------------------------------------------------------------------------- */
+/* -- builders ------------------------------------------------------------------------------------------------------ */
 
 fig_node fig__pointwise(const fig_op *op, fig_node a, fig_node b, fig_node c, float p0, float p1)
 {

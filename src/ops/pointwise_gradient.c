@@ -16,7 +16,7 @@ static fig_node one_minus(fig_node x) { return fig_shift(fig_neg(x), 1.0f); }
 
 static float number(const fig_gradient *c, int i) { return ((const fig_pointwise_attr *)c->attr)->p[i]; }
 
-/* -- arithmetic ------------------------------------------------------------------------------------------------------ */
+/* -- arithmetic ---------------------------------------------------------------------------------------------------- */
 
 void fig__gradient_add(fig_gradient *c)
 {
@@ -119,7 +119,7 @@ void fig__gradient_select(fig_gradient *c)
         give(c, 2, fig_select(c->in[0], zero, c->upstream));
 }
 
-/* -- transcendental ----------------------------------------------------------------------------------------------------- */
+/* -- transcendental ------------------------------------------------------------------------------------------------ */
 
 void fig__gradient_exp(fig_gradient *c) { give(c, 0, fig_mul(c->upstream, c->out)); }
 
@@ -139,7 +139,7 @@ void fig__gradient_erf(fig_gradient *c) /* 2 / sqrt(pi) exp(-x^2) */
     give(c, 0, fig_scale(fig_mul(c->upstream, bell), 1.1283791670955126f));
 }
 
-/* -- activations ------------------------------------------------------------------------------------------------------------ */
+/* -- activations --------------------------------------------------------------------------------------------------- */
 
 static fig_node slope(const fig_op *op, fig_node upstream, fig_node at, float p)
 {
@@ -169,7 +169,7 @@ void fig__gradient_silu(fig_gradient *c) { give(c, 0, slope(&fig_op_silu_slope, 
 
 void fig__gradient_softplus(fig_gradient *c) { give(c, 0, fig_mul(c->upstream, fig_sigmoid(c->in[0]))); }
 
-/* -- slopes: linear in operand 0, so its gradient is the same slope of the upstream; operand 1 brings second derivatives --- */
+/* -- slopes: linear in operand 0, so its gradient is the same slope of the upstream; operand 1 brings second derivatives  */
 
 static void slope_gradient(fig_gradient *c, const fig_op *op)
 {
@@ -178,7 +178,10 @@ static void slope_gradient(fig_gradient *c, const fig_op *op)
 }
 
 /* upstream * a * second, where second is the derivative of the slope in b */
-static void give_second(fig_gradient *c, fig_node second) { give(c, 1, fig_mul(fig_mul(c->upstream, c->in[0]), second)); }
+static void give_second(fig_gradient *c, fig_node second)
+{
+    give(c, 1, fig_mul(fig_mul(c->upstream, c->in[0]), second));
+}
 
 void fig__gradient_tanh_slope(fig_gradient *c) /* d(1 - y^2) = -2 y */
 {
@@ -224,8 +227,8 @@ void fig__gradient_gelu_tanh_slope(fig_gradient *c)
     const float k = FIG__SQRT_2_OVER_PI, q = FIG__GELU_CUBIC;
     fig_node x = c->in[1], square = fig_square(x);
     fig_node t = fig_tanh(fig_scale(fig_mul(x, fig_shift(fig_scale(square, q), 1.0f)), k));
-    fig_node first = fig_scale(fig_shift(fig_scale(square, 3.0f * q), 1.0f), k);      /* u' */
-    fig_node half_second = fig_scale(square, 3.0f * k * q);                           /* x u'' / 2 = 3 k q x^2 */
+    fig_node first = fig_scale(fig_shift(fig_scale(square, 3.0f * q), 1.0f), k); /* u' */
+    fig_node half_second = fig_scale(square, 3.0f * k * q);                      /* x u'' / 2 = 3 k q x^2 */
     fig_node bend = fig_mul(fig_mul(x, t), fig_square(first));
     give_second(c, fig_mul(one_minus(fig_square(t)), fig_sub(fig_add(first, half_second), bend)));
 }
@@ -241,7 +244,7 @@ void fig__gradient_silu_slope(fig_gradient *c) /* s (1 - s) (2 + x (1 - 2 s)) */
     give_second(c, fig_mul(bell, fig_shift(tilt, 2.0f)));
 }
 
-/* -- losses ------------------------------------------------------------------------------------------------------------------- */
+/* -- losses -------------------------------------------------------------------------------------------------------- */
 
 void fig__gradient_bce_logits(fig_gradient *c)
 {

@@ -9,10 +9,10 @@
 #include <math.h>
 #include <stdint.h>
 
-#define FIG__SQRT_HALF 0.70710678118654752f       /* 1 / sqrt(2) */
-#define FIG__SQRT_2_OVER_PI 0.79788456080286536f  /* of the tanh form of gelu */
-#define FIG__GELU_CUBIC 0.044715f                 /* Hendrycks and Gimpel 2016 */
-#define FIG__NORMAL_PEAK 0.39894228040143268f     /* density of N(0, 1) at 0: 1 / sqrt(2 pi) */
+#define FIG__SQRT_HALF 0.70710678118654752f      /* 1 / sqrt(2) */
+#define FIG__SQRT_2_OVER_PI 0.79788456080286536f /* of the tanh form of gelu */
+#define FIG__GELU_CUBIC 0.044715f                /* Hendrycks and Gimpel 2016 */
+#define FIG__NORMAL_PEAK 0.39894228040143268f    /* density of N(0, 1) at 0: 1 / sqrt(2 pi) */
 
 /* a - b floor(a / b). A quotient that rounds across an integer leaves a remainder outside [0, b): put it back. */
 static inline float fig__mod_f32(float a, float b)
@@ -47,7 +47,8 @@ static inline float fig__gelu_tanh_f32(float x)
 /* Phi(x) + x phi(x) */
 static inline float fig__gelu_slope_f32(float x)
 {
-    return 0.5f * (1.0f + erff(x * FIG__SQRT_HALF)) + x * FIG__NORMAL_PEAK * expf(-0.5f * (x > -12.0f && x < 12.0f ? x * x : 144.0f));
+    return 0.5f * (1.0f + erff(x * FIG__SQRT_HALF)) +
+           x * FIG__NORMAL_PEAK * expf(-0.5f * (x > -12.0f && x < 12.0f ? x * x : 144.0f));
 }
 
 static inline float fig__gelu_tanh_slope_f32(float x)

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* -- shapes ----------------------------------------------------------------------------------------------------------- */
+/* -- shapes -------------------------------------------------------------------------------------------------------- */
 
 static fig_type reduced_type(const fig_type *x, uint32_t axes, bool keep)
 {
@@ -38,7 +38,7 @@ static fig_status sum_infer(fig_infer *c) { return reduce_infer(c, "sum", true);
 static fig_status mean_infer(fig_infer *c) { return reduce_infer(c, "mean", false); }
 static fig_status reduce_max_infer(fig_infer *c) { return reduce_infer(c, "reduce_max", true); }
 
-/* -- reference loops ---------------------------------------------------------------------------------------------------- */
+/* -- reference loops ----------------------------------------------------------------------------------------------- */
 
 /* One result: offset of its first element in x; the walk over the reduced axes adds to it. */
 typedef struct group {
@@ -104,7 +104,7 @@ static void sum_reference(fig_eval *c) { reduce_reference(c, SUM); }
 static void mean_reference(fig_eval *c) { reduce_reference(c, MEAN); }
 static void reduce_max_reference(fig_eval *c) { reduce_reference(c, MAXIMUM); }
 
-/* -- gradients ------------------------------------------------------------------------------------------------------------ */
+/* -- gradients ----------------------------------------------------------------------------------------------------- */
 
 /* A value of the reduced shape, with the reduced axes back as size 1. */
 static fig_node with_axes(fig_gradient *c, fig_node value)
@@ -134,7 +134,7 @@ static void reduce_max_gradient(fig_gradient *c)
     c->result[0] = fig_mul(mask, fig_div(with_axes(c, c->upstream), ties));
 }
 
-/* -- records ---------------------------------------------------------------------------------------------------------------- */
+/* -- records ------------------------------------------------------------------------------------------------------- */
 
 static void reduce_print(const void *attr, fig__text *out)
 {
@@ -152,19 +152,36 @@ static void reduce_print(const void *attr, fig__text *out)
 static double reduce_flops(const fig_infer *c) { return (double)fig__count(&c->in[0]); }
 
 const fig_op fig_op_sum = {
-    .name = "sum", .operands = 1, .attr_size = sizeof(fig_reduce_attr), .infer = sum_infer, .gradient = sum_gradient,
-    .reference = sum_reference, .flops = reduce_flops, .print = reduce_print,
+    .name = "sum",
+    .operands = 1,
+    .attr_size = sizeof(fig_reduce_attr),
+    .infer = sum_infer,
+    .gradient = sum_gradient,
+    .reference = sum_reference,
+    .flops = reduce_flops,
+    .print = reduce_print,
 };
 const fig_op fig_op_mean = {
-    .name = "mean", .operands = 1, .attr_size = sizeof(fig_reduce_attr), .infer = mean_infer, .gradient = mean_gradient,
-    .reference = mean_reference, .flops = reduce_flops, .print = reduce_print,
+    .name = "mean",
+    .operands = 1,
+    .attr_size = sizeof(fig_reduce_attr),
+    .infer = mean_infer,
+    .gradient = mean_gradient,
+    .reference = mean_reference,
+    .flops = reduce_flops,
+    .print = reduce_print,
 };
 const fig_op fig_op_reduce_max = {
-    .name = "reduce_max", .operands = 1, .attr_size = sizeof(fig_reduce_attr), .infer = reduce_max_infer,
-    .gradient = reduce_max_gradient, .reference = reduce_max_reference, .print = reduce_print,
+    .name = "reduce_max",
+    .operands = 1,
+    .attr_size = sizeof(fig_reduce_attr),
+    .infer = reduce_max_infer,
+    .gradient = reduce_max_gradient,
+    .reference = reduce_max_reference,
+    .print = reduce_print,
 };
 
-/* -- argmax ------------------------------------------------------------------------------------------------------------------- */
+/* -- argmax -------------------------------------------------------------------------------------------------------- */
 
 static fig_status argmax_infer(fig_infer *c)
 {
@@ -204,11 +221,16 @@ static void argmax_print(const void *attr, fig__text *out)
 }
 
 const fig_op fig_op_argmax = {
-    .name = "argmax", .operands = 1, .flags = FIG_OP_INTEGER, .attr_size = sizeof(fig_axis_attr), .infer = argmax_infer,
-    .reference = argmax_reference, .print = argmax_print,
+    .name = "argmax",
+    .operands = 1,
+    .flags = FIG_OP_INTEGER,
+    .attr_size = sizeof(fig_axis_attr),
+    .infer = argmax_infer,
+    .reference = argmax_reference,
+    .print = argmax_print,
 };
 
-/* -- builders ------------------------------------------------------------------------------------------------------------------ */
+/* -- builders ------------------------------------------------------------------------------------------------------ */
 
 static fig_node reduce(const fig_op *op, fig_node x, const fig_reduce_opts *opts)
 {

@@ -38,7 +38,7 @@ static fig_status check_operands(fig_infer *c, const char *op, int operands)
     return FIG_OK;
 }
 
-/* -- rms_normalise ---------------------------------------------------------------------------------------------------------- */
+/* -- rms_normalise ------------------------------------------------------------------------------------------------- */
 
 static fig_status rms_normalise_infer(fig_infer *c)
 {
@@ -55,8 +55,8 @@ static void rms_normalise_gradient(fig_gradient *c)
     if (!fig_is_none(c->upstream)) {
         fig_node with[4] = { c->in[0], gamma ? c->in[1] : FIG_NONE, c->outs[1], c->upstream };
         fig_node without[3] = { c->in[0], c->outs[1], c->upstream };
-        fig__emit_multi(c->graph, &fig_op_rms_normalise_gradient, gamma ? with : without, gamma ? 4 : 3, c->attr, c->result,
-                        gamma ? 2 : 1);
+        fig__emit_multi(c->graph, &fig_op_rms_normalise_gradient, gamma ? with : without, gamma ? 4 : 3, c->attr,
+                        c->result, gamma ? 2 : 1);
     }
     if (fig_is_none(c->upstreams[1]) || !c->wanted[0])
         return;
@@ -88,18 +88,24 @@ static void rms_normalise_reference(fig_eval *c)
             squares += (double)x[i] * (double)x[i];
         double scale = 1 / sqrt(squares / (double)n + (double)attr->eps);
         for (int64_t i = 0; i < n; i++)
-            FIG_F32_OUT(c, 0)[r * n + i] = (float)((double)x[i] * scale * (attr->affine ? (double)FIG_F32_IN(c, 1)[i] : 1));
+            FIG_F32_OUT(c, 0)
+            [r * n + i] = (float)((double)x[i] * scale * (attr->affine ? (double)FIG_F32_IN(c, 1)[i] : 1));
         FIG_F32_OUT(c, 1)[r] = (float)(squares / (double)n);
     }
 }
 
 const fig_op fig_op_rms_normalise = {
-    .name = "rms_normalise", .operands = -1, .attr_size = sizeof(fig_normalise_attr), .infer = rms_normalise_infer,
-    .gradient = rms_normalise_gradient, .decompose = rms_normalise_decompose, .reference = rms_normalise_reference,
+    .name = "rms_normalise",
+    .operands = -1,
+    .attr_size = sizeof(fig_normalise_attr),
+    .infer = rms_normalise_infer,
+    .gradient = rms_normalise_gradient,
+    .decompose = rms_normalise_decompose,
+    .reference = rms_normalise_reference,
     .print = fig__normalise_print,
 };
 
-/* -- rms_normalise_gradient -------------------------------------------------------------------------------------------------- */
+/* -- rms_normalise_gradient ---------------------------------------------------------------------------------------- */
 
 static fig_status backward_infer(fig_infer *c)
 {
@@ -107,7 +113,8 @@ static fig_status backward_infer(fig_infer *c)
     FIG_TRY(check_operands(c, "rms_normalise_gradient", gamma + 3));
     fig_type rows = rows_of(&c->in[0]);
     if (!fig__types_equal(&c->in[gamma + 1], &rows) || !fig__types_equal(&c->in[gamma + 2], &c->in[0]))
-        return fig_fail(c->err, FIG_E_SHAPE, "rms_normalise_gradient: mean square or upstream have another shape than x");
+        return fig_fail(c->err, FIG_E_SHAPE,
+                        "rms_normalise_gradient: mean square or upstream have another shape than x");
     c->n_out = gamma ? 2 : 1;
     c->out[0] = c->in[0];
     if (gamma)
@@ -156,11 +163,16 @@ static void backward_reference(fig_eval *c)
 }
 
 const fig_op fig_op_rms_normalise_gradient = {
-    .name = "rms_normalise_gradient", .operands = -1, .attr_size = sizeof(fig_normalise_attr), .infer = backward_infer,
-    .decompose = backward_decompose, .reference = backward_reference, .print = fig__normalise_print,
+    .name = "rms_normalise_gradient",
+    .operands = -1,
+    .attr_size = sizeof(fig_normalise_attr),
+    .infer = backward_infer,
+    .decompose = backward_decompose,
+    .reference = backward_reference,
+    .print = fig__normalise_print,
 };
 
-/* -- building ------------------------------------------------------------------------------------------------------------------- */
+/* -- building ------------------------------------------------------------------------------------------------------ */
 
 fig_node fig_rms_normalise(fig_node x, fig_node gamma, float eps)
 {

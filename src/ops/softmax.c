@@ -47,7 +47,7 @@ static double row_logsumexp(const float *x, int64_t n)
 
 static fig_node expand_last(fig_node x) { return fig_expand(x, -1); }
 
-/* -- softmax ------------------------------------------------------------------------------------------------------------ */
+/* -- softmax ------------------------------------------------------------------------------------------------------- */
 
 static fig_status softmax_infer(fig_infer *c) { return rows_infer(c, "softmax"); }
 
@@ -79,13 +79,18 @@ static void softmax_reference(fig_eval *c)
 }
 
 const fig_op fig_op_softmax = {
-    .name = "softmax", .operands = 1, .flags = FIG_OP_SQUASH, .infer = softmax_infer, .gradient = softmax_gradient,
-    .decompose = softmax_decompose, .reference = softmax_reference,
+    .name = "softmax",
+    .operands = 1,
+    .flags = FIG_OP_SQUASH,
+    .infer = softmax_infer,
+    .gradient = softmax_gradient,
+    .decompose = softmax_decompose,
+    .reference = softmax_reference,
 };
 
 fig_node fig_softmax(fig_node x) { return fig_is_none(x) ? x : fig__emit(x.graph, &fig_op_softmax, &x, 1, NULL); }
 
-/* -- its gradient: operands y and dy --------------------------------------------------------------------------------------- */
+/* -- its gradient: operands y and dy ------------------------------------------------------------------------------- */
 
 static fig_status softmax_gradient_infer(fig_infer *c)
 {
@@ -116,11 +121,14 @@ static void softmax_gradient_reference(fig_eval *c)
 }
 
 const fig_op fig_op_softmax_gradient = {
-    .name = "softmax_gradient", .operands = 2, .infer = softmax_gradient_infer, .decompose = softmax_gradient_decompose,
+    .name = "softmax_gradient",
+    .operands = 2,
+    .infer = softmax_gradient_infer,
+    .decompose = softmax_gradient_decompose,
     .reference = softmax_gradient_reference,
 };
 
-/* -- log-softmax: x - logsumexp(x) ------------------------------------------------------------------------------------------- */
+/* -- log-softmax: x - logsumexp(x) --------------------------------------------------------------------------------- */
 
 static fig_status log_softmax_infer(fig_infer *c) { return rows_infer(c, "log_softmax"); }
 
@@ -146,13 +154,20 @@ static void log_softmax_reference(fig_eval *c)
 }
 
 const fig_op fig_op_log_softmax = {
-    .name = "log_softmax", .operands = 1, .infer = log_softmax_infer, .gradient = log_softmax_gradient,
-    .decompose = log_softmax_decompose, .reference = log_softmax_reference,
+    .name = "log_softmax",
+    .operands = 1,
+    .infer = log_softmax_infer,
+    .gradient = log_softmax_gradient,
+    .decompose = log_softmax_decompose,
+    .reference = log_softmax_reference,
 };
 
-fig_node fig_log_softmax(fig_node x) { return fig_is_none(x) ? x : fig__emit(x.graph, &fig_op_log_softmax, &x, 1, NULL); }
+fig_node fig_log_softmax(fig_node x)
+{
+    return fig_is_none(x) ? x : fig__emit(x.graph, &fig_op_log_softmax, &x, 1, NULL);
+}
 
-/* -- logsumexp ------------------------------------------------------------------------------------------------------------------ */
+/* -- logsumexp ----------------------------------------------------------------------------------------------------- */
 
 static fig_status logsumexp_infer(fig_infer *c)
 {
@@ -181,8 +196,12 @@ static void logsumexp_reference(fig_eval *c)
 }
 
 const fig_op fig_op_logsumexp = {
-    .name = "logsumexp", .operands = 1, .infer = logsumexp_infer, .gradient = logsumexp_gradient,
-    .decompose = logsumexp_decompose, .reference = logsumexp_reference,
+    .name = "logsumexp",
+    .operands = 1,
+    .infer = logsumexp_infer,
+    .gradient = logsumexp_gradient,
+    .decompose = logsumexp_decompose,
+    .reference = logsumexp_reference,
 };
 
 fig_node fig_logsumexp(fig_node x) { return fig_is_none(x) ? x : fig__emit(x.graph, &fig_op_logsumexp, &x, 1, NULL); }

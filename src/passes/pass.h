@@ -43,6 +43,7 @@ void fig__program_free(fig__program *program);
 /* Runs the pipeline; `off` names passes to leave out; `dump` is a folder for listings or NULL. */
 fig_status fig__program_optimise(fig__program *program, const char *off, const char *dump, fig_error *err);
 
+void fig__lower(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__simplify(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);

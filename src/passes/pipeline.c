@@ -5,7 +5,8 @@
 #include <string.h>
 
 const fig__pass fig__pipeline[] = {
-    {"simplify", fig__simplify, "first: later passes see fewer forms"},
+    {"lower", fig__lower, "first: the parts of a composite go through all that follows"},
+    {"simplify", fig__simplify, "early: later passes see fewer forms"},
     {"dedup", fig__dedup, "before fusion: a value used twice must be one value"},
     {"fuse-epilogue", fig__fuse_epilogue, "before fuse-pointwise, which would take the bias and activation away"},
     {"fuse-pointwise", fig__fuse_pointwise, "what is left of element-by-element work and the sums behind it"},
