@@ -52,7 +52,7 @@ struct instance {
     fig_node result[MAX_OPERANDS];
 };
 
-/* -- for builders (instance.c) --------------------------------------------------------------------------------------- */
+/* -- for builders (instance.c) ------------------------------------------------------------------------------------- */
 
 int64_t any_between(instance *t, int64_t low, int64_t high); /* inclusive */
 bool any_chance(instance *t, double probability);
@@ -69,7 +69,7 @@ fig_node any_choice(instance *t, fig_type type);             /* 0 or 1 as f32, n
 fig_node any_integers(instance *t, fig_type type, int64_t low, int64_t high);
 void give(instance *t, fig_node result);
 
-/* -- for the driver ---------------------------------------------------------------------------------------------------- */
+/* -- for the driver ------------------------------------------------------------------------------------------------ */
 
 void instance_begin(instance *t, const op_case *row, uint64_t number, bool small);
 void instance_end(instance *t);

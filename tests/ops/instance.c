@@ -15,7 +15,7 @@ const op_case *const all_cases[] = {
     NULL,
 };
 
-/* -- sizes and shapes ----------------------------------------------------------------------------------------------------- */
+/* -- sizes and shapes ---------------------------------------------------------------------------------------------- */
 
 int64_t any_between(instance *t, int64_t low, int64_t high)
 {
@@ -47,7 +47,7 @@ fig_type any_shape(instance *t, int rank)
     return type;
 }
 
-/* -- operands --------------------------------------------------------------------------------------------------------------- */
+/* -- operands ------------------------------------------------------------------------------------------------------ */
 
 static operand *new_operand(instance *t, fig_type type, fig_dtype dtype, bool real)
 {
@@ -56,7 +56,9 @@ static operand *new_operand(instance *t, fig_type type, fig_dtype dtype, bool re
     char name[16];
     snprintf(name, sizeof name, "x%d", t->operands++);
     type.dtype = dtype;
-    *o = (operand){ .node = fig_input(t->graph, name, type), .type = type, .data = fig__alloc(fig__bytes(&type)), .real = real };
+    *o = (operand){
+        .node = fig_input(t->graph, name, type), .type = type, .data = fig__alloc(fig__bytes(&type)), .real = real
+    };
     return o;
 }
 
@@ -137,7 +139,7 @@ void give(instance *t, fig_node result)
     t->result[t->results++] = result;
 }
 
-/* -- life -------------------------------------------------------------------------------------------------------------------- */
+/* -- life ---------------------------------------------------------------------------------------------------------- */
 
 void instance_begin(instance *t, const op_case *row, uint64_t number, bool small)
 {

@@ -21,7 +21,8 @@ static void run_node(const fig_graph *graph, const fig__node *node, void **data,
         return;
     }
     FIG_BUG_IF(!node->op->reference, "%s has no reference loop", node->op->name);
-    node->op->reference(&(fig_eval){ .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .run = run });
+    node->op->reference(
+        &(fig_eval){ .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .run = run });
 }
 
 void **interpret(const fig_graph *graph, const instance *t, const fig_node *roots, int n_roots, const fig_run *run)

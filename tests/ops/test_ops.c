@@ -5,7 +5,7 @@
  *   gradients    the gradient against finite differences of the reference loops; then the gradient of the gradient
  *   passes       a compiled plan, with every pass, without any, and without each, against the reference loops
  *
- * FIGMENT_TEST_CASES sets the number of instances per row (200), FIGMENT_TEST_OP chooses one op. */
+ * FIGMENT_TEST_CASES sets the number of instances per row (200; 30 with sanitizers), FIGMENT_TEST_OP chooses one op. */
 #include "../test.h"
 
 #include "cases.h"
@@ -13,12 +13,18 @@
 #include "passes/pass.h"
 #include <figment/plan.h>
 
-/* -- walking the cases ---------------------------------------------------------------------------------------------------- */
+/* -- walking the cases --------------------------------------------------------------------------------------------- */
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { USUAL_INSTANCES = 30 };
+#else
+enum { USUAL_INSTANCES = 200 };
+#endif
 
 static int instances_wanted(int divisor)
 {
     const char *text = getenv("FIGMENT_TEST_CASES");
-    int n = (text ? atoi(text) : 200) / divisor;
+    int n = (text ? atoi(text) : USUAL_INSTANCES) / divisor;
     return n < 2 ? 2 : n;
 }
 
@@ -40,7 +46,8 @@ static void for_each(int count, bool small, unsigned skip, bool (*check)(instanc
                 else
                     good = check(&t, i);
                 if (!good)
-                    fprintf(stderr, "    %s, instance %d%s, operands %s\n", row->op, i, small ? " (small)" : "", instance_text(&t));
+                    fprintf(stderr, "    %s, instance %d%s, operands %s\n", row->op, i, small ? " (small)" : "",
+                            instance_text(&t));
                 instance_end(&t);
                 if (!good)
                     break;
@@ -51,7 +58,7 @@ static double tolerance_of(const instance *t) { return t->row->tolerance > 0 ? (
 
 static const fig_run run_of_tests = { .seed = 7, .step = 3, .first_row = 5, .threads = 1 };
 
-/* -- derivatives as graph: outs weighted by random numbers, differentiated with respect to the real operands -------------------- */
+/* -- derivatives as graph: outs weighted by random numbers, differentiated with respect to the real operands ------- */
 
 static int real_operands(const instance *t, fig_node *out)
 {
@@ -77,8 +84,8 @@ static int weigh(instance *t, const fig_node *outs, int n, fig_node *kept, fig_n
 }
 
 /* Gradients of sum(outs * weight) with respect to wrt. */
-static void differentiate(instance *t, const fig_node *outs, const fig_node *weight, int n, const fig_node *wrt, int n_wrt,
-                          fig_node *gradient)
+static void differentiate(instance *t, const fig_node *outs, const fig_node *weight, int n, const fig_node *wrt,
+                          int n_wrt, fig_node *gradient)
 {
     fig_node loss = fig_constant(t->graph, 0);
     for (int i = 0; i < n; i++)
@@ -86,7 +93,7 @@ static void differentiate(instance *t, const fig_node *outs, const fig_node *wei
     fig_gradients(loss, wrt, n_wrt, gradient);
 }
 
-/* -- gradients against finite differences ---------------------------------------------------------------------------------------- */
+/* -- gradients against finite differences -------------------------------------------------------------------------- */
 
 static const operand *operand_of(const instance *t, fig_node node)
 {
@@ -116,7 +123,8 @@ static double weighted_sum(const instance *t, const fig_node *outs, const fig_no
 }
 
 /* Moves every wrt operand along its direction. */
-static void move(const instance *t, const fig_node *wrt, int n_wrt, float *const *origin, float *const *direction, float by)
+static void move(const instance *t, const fig_node *wrt, int n_wrt, float *const *origin, float *const *direction,
+                 float by)
 {
     for (int i = 0; i < n_wrt; i++) {
         const operand *o = operand_of(t, wrt[i]);
@@ -162,14 +170,14 @@ static bool check_direction(instance *t, const fig_node *outs, const fig_node *w
     double allowed = tolerance_of(t) * (2e-3 * parts + 3e-5 * magnitude + 1e-6);
     if (fabs(difference - inner) <= allowed)
         return true;
-    TEST_FAIL("%s: %s: gradient gives %.7g along a direction, differences give %.7g (allowed %.2g)", t->row->op, what, inner,
-              difference, allowed);
+    TEST_FAIL("%s: %s: gradient gives %.7g along a direction, differences give %.7g (allowed %.2g)", t->row->op, what,
+              inner, difference, allowed);
     return false;
 }
 
 /* outs by finite differences with respect to wrt; gradient receives the gradients. */
-static bool check_level(instance *t, const fig_node *outs, const fig_node *weight, int n, const fig_node *wrt, int n_wrt,
-                        fig_node *gradient, const char *what)
+static bool check_level(instance *t, const fig_node *outs, const fig_node *weight, int n, const fig_node *wrt,
+                        int n_wrt, fig_node *gradient, const char *what)
 {
     fig_error err = { 0 };
     differentiate(t, outs, weight, n, wrt, n_wrt, gradient);
@@ -211,7 +219,7 @@ FIG_TEST(gradients_match_differences)
     for_each(instances_wanted(10), true, NO_DIFFERENCES | ONLY_BY_PASS, check_gradients);
 }
 
-/* -- kernels against reference loops ------------------------------------------------------------------------------------------ */
+/* -- kernels against reference loops ------------------------------------------------------------------------------- */
 
 /* Largest error relative to the element and to the tensor's largest element. */
 static double error_between(const fig_type *type, const void *found, const void *expected)
@@ -257,8 +265,14 @@ static bool run_kernel(const trial *r, const fig_run *run, int shared, fig_error
         memcpy(r->out[0].data, in[shared].data, fig__bytes(&in[shared].type));
         in[shared].data = r->out[0].data;
     }
-    r->kernel->run(&(fig_eval){ .n_in = r->query.n_in, .n_out = r->query.n_out, .in = in, .out = r->out, .attr = r->query.attr,
-                                .run = run, .workspace = workspace, .prepared = prepared });
+    r->kernel->run(&(fig_eval){ .n_in = r->query.n_in,
+                                .n_out = r->query.n_out,
+                                .in = in,
+                                .out = r->out,
+                                .attr = r->query.attr,
+                                .run = run,
+                                .workspace = workspace,
+                                .prepared = prepared });
     if (r->kernel->release)
         r->kernel->release(prepared);
     fig__pages_free(workspace, bytes);
@@ -278,8 +292,16 @@ static bool check_kernel(const instance *t, const fig__node *node, const fig_ker
         in[i] = (fig_tensor){ in_type[i] = g->values[node->in[i]].type, data[node->in[i]] };
     for (int i = 0; i < node->n_out; i++)
         out_type[i] = g->values[node->first_out + i].type;
-    trial r = { kernel, { .op = node->op, .n_in = node->n_in, .n_out = node->n_out, .in = in_type, .out = out_type,
-                          .attr = node->attr, .threads = threads }, in, out };
+    trial r = { kernel,
+                { .op = node->op,
+                  .n_in = node->n_in,
+                  .n_out = node->n_out,
+                  .in = in_type,
+                  .out = out_type,
+                  .attr = node->attr,
+                  .threads = threads },
+                in,
+                out };
     if (!kernel->accepts(&r.query))
         return true;
     bool good = true;
@@ -343,9 +365,10 @@ FIG_TEST(kernels_match_references)
     fig__threads_leave(saved);
 }
 
-/* -- plans, with and without each pass ---------------------------------------------------------------------------------------- */
+/* -- plans, with and without each pass ----------------------------------------------------------------------------- */
 
-static bool run_plan(const instance *t, fig_store *store, const fig_node *roots, int n_roots, void **expected, const char *off)
+static bool run_plan(const instance *t, fig_store *store, const fig_node *roots, int n_roots, void **expected,
+                     const char *off)
 {
     fig_plan *plan = NULL;
     fig_error err = { 0 };
@@ -367,7 +390,8 @@ static bool run_plan(const instance *t, fig_store *store, const fig_node *roots,
         const void *found = fig_plan_output(plan, i, &type);
         double error = error_between(&type, found, expected[roots[i].id]);
         if (error > 3 * usual_error * tolerance_of(t)) {
-            TEST_FAIL("%s: plan without \"%s\" differs from the reference loops in value %d by %.2g", t->row->op, off, i, error);
+            TEST_FAIL("%s: plan without \"%s\" differs from the reference loops in value %d by %.2g", t->row->op, off,
+                      i, error);
             good = false;
         }
     }
@@ -377,7 +401,11 @@ static bool run_plan(const instance *t, fig_store *store, const fig_node *roots,
 
 /* One session per setting: all passes, none, each one off; and all passes with the reference loops. */
 enum { MAX_SETTINGS = 32 };
-static struct setting { const char *off; fig_session *session; fig_store *store; } settings[MAX_SETTINGS];
+static struct setting {
+    const char *off;
+    fig_session *session;
+    fig_store *store;
+} settings[MAX_SETTINGS];
 static int n_settings;
 
 static void add_setting(const char *off, bool reference)
@@ -401,8 +429,8 @@ static bool check_passes(instance *t, int number)
     n_roots += n_wrt;
     void **data = interpret(t->graph, t, roots, n_roots, &run_of_tests);
     bool good = true;
-    for (int i = 0; i < n_settings && good; i++)
-        good = run_plan(t, settings[i].store, roots, n_roots, data, settings[i].off);
+    for (int i = 0; i < n_settings; i++)
+        good = run_plan(t, settings[i].store, roots, n_roots, data, settings[i].off) && good;
     interpret_free(t->graph, t, data);
     return good;
 }
@@ -422,7 +450,7 @@ FIG_TEST(passes_keep_values)
     }
 }
 
-/* -- nothing without a case ------------------------------------------------------------------------------------------------------ */
+/* -- nothing without a case ---------------------------------------------------------------------------------------- */
 
 static bool mentions(const instance *t, const char *op)
 {

@@ -1,0 +1,142 @@
+/* ops/case_fused.c - cases of what passes make: fused programs, products with an epilogue, copies */
+#include "cases.h"
+#include <string.h>
+
+/* -- a random program ---------------------------------------------------------------------------------------------- */
+
+/* Ops that stay tame whatever they are fed: bounded, or linear in bounded values. */
+static const fig_op *any_step(instance *t)
+{
+    const fig_op *const ops[] = { &fig_op_add,     &fig_op_sub, &fig_op_tanh,  &fig_op_sigmoid, &fig_op_relu,
+                                  &fig_op_scale,   &fig_op_max, &fig_op_sin,   &fig_op_abs,     &fig_op_gelu,
+                                  &fig_op_greater, &fig_op_min, &fig_op_clamp, &fig_op_select,  &fig_op_softplus };
+    return ops[any_between(t, 0, (int64_t)(sizeof ops / sizeof *ops) - 1)];
+}
+
+static void add_steps(instance *t, fig_fused_program *p)
+{
+    p->n_steps = (int)any_between(t, 1, 12);
+    for (int s = 0; s < p->n_steps; s++) {
+        const fig_op *op = any_step(t);
+        p->step[s].code = op->pointwise->code;
+        p->step[s].p[0] = -0.5f;
+        p->step[s].p[1] = 0.75f;
+        for (int k = 0; k < op->operands; k++)
+            p->step[s].source[k] = (int)any_between(t, 0, p->n_in + s - 1);
+    }
+}
+
+static void add_outputs(instance *t, fig_fused_program *p)
+{
+    p->n_out = (int)any_between(t, 1, 4);
+    for (int k = 0; k < p->n_out; k++) {
+        p->outputs[k] = p->n_in + (int)any_between(t, 0, p->n_steps - 1);
+        p->scale[k] = 1;
+        if (!p->space.rank || any_chance(t, 0.5))
+            continue;
+        p->reduce[k] = (uint32_t)any_between(t, 1, (1 << p->space.rank) - 1);
+        p->keep[k] = any_chance(t, 0.5);
+        p->scale[k] = any_chance(t, 0.5) ? 1 : 0.25f;
+    }
+}
+
+static void fused(instance *t)
+{
+    fig_fused_program *p = fig__arena_alloc(fig__graph_arena(t->graph), sizeof *p);
+    fig_node in[6], out[4];
+    p->space = any_shape(t, (int)any_between(t, 0, 5));
+    p->n_in = (int)any_between(t, 1, 6);
+    for (int i = 0; i < p->n_in; i++) {
+        fig_type type = p->space;
+        int drop = i && any_chance(t, 0.5) ? (int)any_between(t, 0, type.rank) : 0;
+        type.rank -= drop;
+        memmove(type.dim, type.dim + drop, sizeof *type.dim * (size_t)type.rank);
+        for (int k = 0; k < type.rank; k++)
+            if (i && any_chance(t, 0.3))
+                type.dim[k] = 1;
+        in[i] = any_real(t, type, -2, 2);
+    }
+    add_steps(t, p);
+    add_outputs(t, p);
+    fig_fused_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.program = p;
+    fig__emit_multi(t->graph, &fig_op_fused, in, p->n_in, &attr, out, p->n_out);
+    for (int k = 0; k < p->n_out; k++)
+        give(t, out[k]);
+}
+
+/* -- products with bias and activation ----------------------------------------------------------------------------- */
+
+static fig_epilogue any_epilogue(instance *t)
+{
+    fig_epilogue after;
+    memset(&after, 0, sizeof after);
+    after.bias = any_chance(t, 0.7);
+    after.activation = (fig_activation)any_between(t, FIG_LINEAR, FIG_SILU);
+    after.p = after.activation == FIG_LEAKY_RELU ? 0.2f : 0;
+    return after;
+}
+
+static void matmul_fused(instance *t)
+{
+    fig_matmul_fused_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.matmul.transpose_a = any_chance(t, 0.3);
+    attr.matmul.transpose_b = any_chance(t, 0.5);
+    attr.after = any_epilogue(t);
+    int64_t m = any_size(t), n = any_size(t), k = any_size(t), batch = any_between(t, 1, 3);
+    bool batched = any_chance(t, 0.3);
+    fig_type a = batched ? FIG_SHAPE(batch, m, k) : FIG_SHAPE(m, k), b = FIG_SHAPE(k, n);
+    if (attr.matmul.transpose_a)
+        a = batched ? FIG_SHAPE(batch, k, m) : FIG_SHAPE(k, m);
+    if (attr.matmul.transpose_b)
+        b = FIG_SHAPE(n, k);
+    fig_node in[3] = { any_real(t, a, -1, 1), any_real(t, b, -1, 1) };
+    if (attr.after.bias)
+        in[2] = any_real(t, FIG_SHAPE(n), -1, 1);
+    give(t, fig__emit(t->graph, &fig_op_matmul_fused, in, attr.after.bias ? 3 : 2, &attr));
+}
+
+static void convolution_fused(instance *t)
+{
+    fig_convolution_fused_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.after = any_epilogue(t);
+    attr.conv.spatial = (int)any_between(t, 1, 2);
+    attr.conv.groups = 1;
+    int64_t channels = any_between(t, 1, 9), filters = any_between(t, 1, 9);
+    fig_type x = { .rank = attr.conv.spatial + 2, .dim = { any_between(t, 1, 3) } },
+             w = { .rank = x.rank, .dim = { filters } };
+    for (int i = 0; i < attr.conv.spatial; i++) {
+        attr.conv.stride[i] = (int)any_between(t, 1, 2);
+        attr.conv.dilation[i] = 1;
+        attr.conv.before[i] = (int)any_between(t, 0, 1);
+        attr.conv.after[i] = (int)any_between(t, 0, 1);
+        w.dim[i + 1] = any_between(t, 1, 4);
+        x.dim[i + 1] = w.dim[i + 1] + any_between(t, 0, 9);
+    }
+    for (int i = attr.conv.spatial; i < FIG_MAX_SPATIAL; i++)
+        attr.conv.stride[i] = attr.conv.dilation[i] = 1;
+    x.dim[x.rank - 1] = w.dim[w.rank - 1] = channels;
+    for (int i = 0; i < attr.conv.spatial; i++)
+        attr.conv.size[i] = x.dim[i + 1];
+    fig_node in[3] = { any_real(t, x, -1, 1), any_real(t, w, -1, 1) };
+    if (attr.after.bias)
+        in[2] = any_real(t, FIG_SHAPE(filters), -1, 1);
+    give(t, fig__emit(t->graph, &fig_op_convolution_fused, in, attr.after.bias ? 3 : 2, &attr));
+}
+
+static void copy(instance *t)
+{
+    fig_node x = any_real(t, any_shape(t, (int)any_between(t, 0, 4)), -2, 2);
+    give(t, fig__emit(t->graph, &fig_op_copy, &x, 1, NULL));
+}
+
+const op_case cases_fused[] = {
+    { "fused", fused, ONLY_BY_PASS },
+    { "matmul_fused", matmul_fused, ONLY_BY_PASS },
+    { "convolution_fused", convolution_fused, ONLY_BY_PASS },
+    { "copy", copy },
+    { 0 },
+};
