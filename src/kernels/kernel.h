@@ -36,5 +36,7 @@ const fig_kernel *fig__kernel_choose(const fig_op *op, const fig_kernel_query *q
  * untouched (kernels/threads.c). */
 void fig__threads_enter(int threads, int *saved);
 void fig__threads_leave(int saved);
+/* "2.6.3": the library behind most kernels (kernels/onednn.c). */
+const char *fig__onednn_version(void);
 
 #endif

@@ -149,3 +149,11 @@ void fig__gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
     FIG_BUG_IF(status != dnnl_success, "product (%lld, %lld, %lld) failed (status %d)", (long long)m, (long long)k,
                (long long)n, (int)status);
 }
+
+#define TEXT_OF(x) #x
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+const char *fig__onednn_version(void)
+{
+    return VERSION_TEXT(DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH);
+}
