@@ -115,12 +115,6 @@ static fig_status settle_layout(const char *path, const idx_header *header, idx_
 
 /* -- names -------------------------------------------------------------------------------------------------------------------- */
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static bool is_images_name(const char *name)
 {
     return strstr(name, "images") && (strstr(name, "idx") || strstr(name, "ubyte"));
@@ -129,7 +123,7 @@ static bool is_images_name(const char *name)
 /* The labels file beside an images file: "images" becomes "labels", "idx3" becomes "idx1", packed or not. NULL = none. */
 static char *find_labels(fig__arena *arena, const char *path)
 {
-    const char *base = base_name(path), *word = strstr(base, "images");
+    const char *base = fig__base_name(path), *word = strstr(base, "images");
     if (!word)
         return NULL;
     char *name = fig__arena_format(arena, "%.*slabels%s", (int)(word - path), path, word + strlen("images"));
@@ -158,7 +152,7 @@ static bool has_magic(const char *path)
 static int idx_probe(const char *path, bool folder)
 {
     if (!folder)
-        return has_magic(path) ? 90 : is_images_name(base_name(path)) ? 60 : 0;
+        return has_magic(path) ? 90 : is_images_name(fig__base_name(path)) ? 60 : 0;
     fig__arena *arena = fig__arena_new();
     char **names;
     size_t count;

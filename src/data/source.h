@@ -74,6 +74,13 @@ bool fig__split_from_name(const char *name, size_t length, fig_split *out);
 /* The split that a file name mentions as a word ("train-images.gz", "x_test.csv"); false if none. */
 bool fig__split_in_name(const char *name, fig_split *out);
 
+/* -- files.c: the regular files below a folder as paths relative to it, in a fixed order. Hidden ones and links are left out. */
+typedef struct fig__files { const char **names; size_t count, links, too_deep; } fig__files;
+fig_status fig__find_files(fig__arena *arena, const char *root, bool (*wanted)(const char *name), fig__files *out, fig_error *err);
+/* ".txt", ".TXT" ...: `endings` is a NULL-terminated list in lower case. */
+bool fig__has_ending(const char *name, const char *const *endings);
+const char *fig__base_name(const char *path);
+
 /* -- stream.c (zlib): plain and gzip files alike, read forward */
 typedef struct fig__stream fig__stream;
 fig_status fig__stream_open(const char *path, fig__stream **out, fig_error *err);
