@@ -207,7 +207,9 @@ static fig_status jpeg_decode(const uint8_t *bytes, uint64_t length, const fig__
     fig_picture_free(&job.picture);
     if (inner.status != FIG_OK)
         return fig_fail(err, inner.status, "%s", inner.message);
-    return fig_fail(err, FIG_E_FORMAT, "corrupt JPEG: %s", job.message);
+    static const char said[] = "Corrupt JPEG data: "; /* some of libjpeg's messages begin so themselves */
+    const char *message = job.message + (fig__starts_with(job.message, said) ? strlen(said) : 0);
+    return fig_fail(err, FIG_E_FORMAT, "corrupt JPEG: %s", message);
 }
 
 const fig_codec fig_codec_jpeg = { .name = "JPEG", .is = jpeg_is, .check = jpeg_check, .decode = jpeg_decode };

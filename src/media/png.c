@@ -128,10 +128,43 @@ static void set_up_reading(png_job *job)
     png_set_chunk_cache_max(png, 64);
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, skipped, 7);
     png_read_info(png, job->info);
-    png_set_expand(png);
+    if (png_get_color_type(png, job->info) == PNG_COLOR_TYPE_PALETTE)
+        png_set_packing(png); /* one byte an index; expand_palette does the rest */
+    else
+        png_set_expand(png);
     png_set_scale_16(png);
     png_set_interlace_handling(png);
     png_read_update_info(png, job->info);
+}
+
+/* Indices to colours. libpng's own expansion paints indices outside the palette black; here they are an error. */
+static bool expand_palette(png_job *job, fig_error *err)
+{
+    png_colorp palette = NULL;
+    png_bytep alpha = NULL;
+    int colours = 0, alphas = 0;
+    png_get_PLTE(job->png, job->info, &palette, &colours);
+    png_get_tRNS(job->png, job->info, &alpha, &alphas, NULL);
+    int channels = alphas ? 4 : 3;
+    fig_picture out;
+    if (fig__picture_new(job->raw.width, job->raw.height, channels, &out, err) != FIG_OK)
+        return false;
+    size_t count = (size_t)out.width * (size_t)out.height;
+    for (size_t i = 0; i < count; i++) {
+        int index = job->raw.pixels[i];
+        uint8_t *to = out.pixels + i * (size_t)channels;
+        if (index >= colours) {
+            fig_picture_free(&out);
+            fig_fail(err, FIG_E_FORMAT, "corrupt PNG: a pixel names colour %d, outside the palette of %d", index, colours);
+            return false;
+        }
+        memcpy(to, (uint8_t[]){ palette[index].red, palette[index].green, palette[index].blue }, 3);
+        if (alphas)
+            to[3] = index < alphas ? alpha[index] : 255;
+    }
+    fig_picture_free(&job->raw);
+    job->raw = out;
+    return true;
 }
 
 static bool run_decode(png_job *job, fig_error *err)
@@ -152,11 +185,7 @@ static bool run_decode(png_job *job, fig_error *err)
         for (int y = 0; y < height; y++)
             png_read_row(job->png, job->raw.pixels + (size_t)y * stride, NULL);
     png_read_end(job->png, NULL);
-    int colours = 0;
-    png_colorp palette;
-    if (png_get_PLTE(job->png, job->info, &palette, &colours) && png_get_palette_max(job->png, job->info) >= colours)
-        png_error(job->png, "a pixel names a colour outside the palette");
-    return true;
+    return png_get_color_type(job->png, job->info) != PNG_COLOR_TYPE_PALETTE || expand_palette(job, err);
 }
 
 /* v over white by alpha a, rounded */
