@@ -19,17 +19,16 @@ static fig_status broadcast_infer(fig_infer *c)
         char from[128], to[128];
         fig__type_text(x, from);
         fig__type_text(&target, to);
-        return fig_fail(c->err, FIG_E_SHAPE, "broadcast: %s does not stretch to %s; axes are aligned at the last one and must be "
-                        "equal or 1", from, to);
+        return fig_fail(c->err, FIG_E_SHAPE,
+                        "broadcast: %s does not stretch to %s; axes are aligned at the last one and must be "
+                        "equal or 1",
+                        from, to);
     }
     c->out[0] = target;
     return FIG_OK;
 }
 
-static void broadcast_gradient(fig_gradient *c)
-{
-    c->result[0] = fig__unbroadcast(c->upstream, c->in[0]);
-}
+static void broadcast_gradient(fig_gradient *c) { c->result[0] = fig__unbroadcast(c->upstream, c->in[0]); }
 
 static void broadcast_reference(fig_eval *c)
 {
@@ -68,6 +67,10 @@ fig_node fig_broadcast(fig_node x, fig_type shape)
 }
 
 const fig_op fig_op_broadcast = {
-    .name = "broadcast", .operands = 1, .attr_size = sizeof(fig_shape_attr), .infer = broadcast_infer,
-    .gradient = broadcast_gradient, .reference = broadcast_reference,
+    .name = "broadcast",
+    .operands = 1,
+    .attr_size = sizeof(fig_shape_attr),
+    .infer = broadcast_infer,
+    .gradient = broadcast_gradient,
+    .reference = broadcast_reference,
 };

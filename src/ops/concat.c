@@ -19,8 +19,9 @@ static fig_status concat_infer(fig_infer *c)
             char one[128], other[128];
             fig__type_text(first, one);
             fig__type_text(part, other);
-            return fig_fail(c->err, FIG_E_SHAPE, "concat: part %d is %s but part 0 is %s; all axes except axis %d must be equal", p,
-                            other, one, attr->axis);
+            return fig_fail(c->err, FIG_E_SHAPE,
+                            "concat: part %d is %s but part 0 is %s; all axes except axis %d must be equal", p, other,
+                            one, attr->axis);
         }
         out.dim[attr->axis] += part->dim[attr->axis];
     }
@@ -50,7 +51,8 @@ static void concat_reference(fig_eval *c)
         fig__split part = fig__split_at(&c->in[p].type, attr->axis);
         size_t run = (size_t)(part.n * part.inner) * size;
         for (int64_t o = 0; o < whole.outer; o++)
-            memcpy((char *)c->out[0].data + (size_t)o * row + before, (const char *)c->in[p].data + (size_t)o * run, run);
+            memcpy((char *)c->out[0].data + (size_t)o * row + before, (const char *)c->in[p].data + (size_t)o * run,
+                   run);
         before += run;
     }
 }
@@ -74,6 +76,11 @@ fig_node fig_concat(const fig_node *parts, int count, int axis)
 }
 
 const fig_op fig_op_concat = {
-    .name = "concat", .operands = -1, .attr_size = sizeof(fig_axis_attr), .infer = concat_infer,
-    .gradient = concat_gradient, .reference = concat_reference, .print = concat_print,
+    .name = "concat",
+    .operands = -1,
+    .attr_size = sizeof(fig_axis_attr),
+    .infer = concat_infer,
+    .gradient = concat_gradient,
+    .reference = concat_reference,
+    .print = concat_print,
 };

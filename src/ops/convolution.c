@@ -1,9 +1,10 @@
 /* ops/convolution.c - convolution over 1, 2 or 3 spatial axes, channels last, and its two gradients
  *
- * x (B, in..., C), weight (O, kernel..., C / groups), y (B, out..., O). Output channel o belongs to group o / (O / groups) and
- * sees the input channels of that group only. The three ops are one trilinear form, seen from each of its arguments:
+ * x (B, in..., C), weight (O, kernel..., C / groups), y (B, out..., O). Output channel o belongs to group o / (O /
+ * groups) and sees the input channels of that group only. The three ops are one trilinear form, seen from each of its
+ * arguments:
  *
- *     F(x, w, u) = sum over b, q, o, tap, c of  x[b, q * stride + tap * dilation - before, c] * w[o, tap, c] * u[b, q, o]
+ *     F(x, w, u) = sum over b q o tap c: x[b, q * stride + tap * dilation - before, c] * w[o, tap, c] * u[b, q, o]
  *     convolution = dF/du     convolution_data_gradient = dF/dx     convolution_weight_gradient = dF/dw
  *
  * so the derivative of each is a pair of the others, and derivatives of any order need no further op. The transposed
@@ -40,7 +41,7 @@ static form form_of(const fig_conv_attr *attr, const fig_type *x, const fig_type
     return f;
 }
 
-/* -- shape rules ------------------------------------------------------------------------------------------------------------ */
+/* -- shape rules -------------------------------------------------------------------------------------------------- */
 
 static fig_status check_attr(const fig_infer *c, const char *op)
 {
@@ -51,16 +52,18 @@ static fig_status check_attr(const fig_infer *c, const char *op)
         if (a->spatial < 1 || a->spatial > FIG_MAX_SPATIAL || c->in[i].rank != a->spatial + 2) {
             char text[128];
             fig__type_text(&c->in[i], text);
-            return fig_fail(c->err, FIG_E_SHAPE, "%s: operand %d is %s; with %d spatial axes it needs %d axes", op, i, text,
-                            a->spatial, a->spatial + 2);
+            return fig_fail(c->err, FIG_E_SHAPE, "%s: operand %d is %s; with %d spatial axes it needs %d axes", op, i,
+                            text, a->spatial, a->spatial + 2);
         }
     }
     if (a->groups < 1)
         return fig_fail(c->err, FIG_E_SHAPE, "%s: %d groups; at least 1 is needed", op, a->groups);
     for (int i = 0; i < a->spatial; i++) {
         if (a->stride[i] < 1 || a->dilation[i] < 1 || a->before[i] < 0 || a->after[i] < 0)
-            return fig_fail(c->err, FIG_E_SHAPE, "%s: stride %d, dilation %d, padding %d and %d on spatial axis %d; stride and "
-                            "dilation start at 1, padding at 0", op, a->stride[i], a->dilation[i], a->before[i], a->after[i], i);
+            return fig_fail(c->err, FIG_E_SHAPE,
+                            "%s: stride %d, dilation %d, padding %d and %d on spatial axis %d; stride and "
+                            "dilation start at 1, padding at 0",
+                            op, a->stride[i], a->dilation[i], a->before[i], a->after[i], i);
     }
     return FIG_OK;
 }
@@ -69,21 +72,23 @@ static fig_status check_groups(const fig_infer *c, const char *op, int64_t outpu
 {
     const fig_conv_attr *a = c->attr;
     if (outputs % a->groups)
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld output channels do not divide into %d groups", op, (long long)outputs,
-                        a->groups);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld output channels do not divide into %d groups", op,
+                        (long long)outputs, a->groups);
     return FIG_OK;
 }
 
 /* Windows of each axis of an input `in` under the kernel; checks that they are there. */
-static fig_status count_windows(const fig_infer *c, const char *op, const int64_t *in, const int64_t *kernel, int64_t *out)
+static fig_status count_windows(const fig_infer *c, const char *op, const int64_t *in, const int64_t *kernel,
+                                int64_t *out)
 {
     const fig_conv_attr *a = c->attr;
     for (int i = 0; i < a->spatial; i++) {
         out[i] = fig__window_count(in[i], kernel[i], a->stride[i], a->dilation[i], a->before[i], a->after[i]);
         if (out[i] < 1)
-            return fig_fail(c->err, FIG_E_SHAPE, "%s: kernel %lld with dilation %d does not fit in spatial axis %d of size %lld with "
-                            "padding %d and %d", op, (long long)kernel[i], a->dilation[i], i, (long long)in[i], a->before[i],
-                            a->after[i]);
+            return fig_fail(c->err, FIG_E_SHAPE,
+                            "%s: kernel %lld with dilation %d does not fit in spatial axis %d of size %lld with "
+                            "padding %d and %d",
+                            op, (long long)kernel[i], a->dilation[i], i, (long long)in[i], a->before[i], a->after[i]);
     }
     return FIG_OK;
 }
@@ -118,8 +123,8 @@ static fig_status convolution_infer(fig_infer *c)
         char text[128], weight[128];
         fig__type_text(x, text);
         fig__type_text(w, weight);
-        return fig_fail(c->err, FIG_E_SHAPE, "convolution: weight %s expects %lld input channels but x has %lld, %s", weight,
-                        (long long)expected, (long long)channels, text);
+        return fig_fail(c->err, FIG_E_SHAPE, "convolution: weight %s expects %lld input channels but x has %lld, %s",
+                        weight, (long long)expected, (long long)channels, text);
     }
     FIG_TRY(check_groups(c, "convolution", w->dim[0]));
     FIG_TRY(count_windows(c, "convolution", x->dim + 1, w->dim + 1, out));
@@ -142,8 +147,8 @@ static fig_status data_gradient_infer(fig_infer *c)
                         (long long)w->dim[0], (long long)dy->dim[dy->rank - 1], text);
     }
     if (w->dim[0] % a->groups)
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld input channels do not divide into %d groups", op, (long long)w->dim[0],
-                        a->groups);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld input channels do not divide into %d groups", op,
+                        (long long)w->dim[0], a->groups);
     FIG_TRY(count_windows(c, op, a->size, w->dim + 1, out));
     FIG_TRY(expect_windows(c, op, dy->dim + 1, out));
     set_type(&c->out[0], dy->dim[0], a->size, a->spatial, w->dim[w->rank - 1] * a->groups);
@@ -158,8 +163,8 @@ static fig_status weight_gradient_infer(fig_infer *c)
     FIG_TRY(check_attr(c, op));
     int64_t out[FIG_MAX_SPATIAL], channels = x->dim[x->rank - 1];
     if (channels % a->groups || x->dim[0] != dy->dim[0])
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld channels in %d groups, batches of %lld and %lld", op, (long long)channels,
-                        a->groups, (long long)x->dim[0], (long long)dy->dim[0]);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld channels in %d groups, batches of %lld and %lld", op,
+                        (long long)channels, a->groups, (long long)x->dim[0], (long long)dy->dim[0]);
     FIG_TRY(check_groups(c, op, dy->dim[dy->rank - 1]));
     FIG_TRY(count_windows(c, op, x->dim + 1, a->size, out));
     FIG_TRY(expect_windows(c, op, dy->dim + 1, out));
@@ -167,7 +172,7 @@ static fig_status weight_gradient_infer(fig_infer *c)
     return FIG_OK;
 }
 
-/* -- gradients: the same geometry, another argument of the form left open ------------------------------------------------------- */
+/* -- gradients: the same geometry, another argument of the form left open ----------------------------------------- */
 
 static fig_node emit_sized(const fig_gradient *c, const fig_op *op, fig_node first, fig_node second, fig_node like)
 {
@@ -204,7 +209,7 @@ static void weight_gradient_gradient(fig_gradient *c)
         c->result[1] = emit_sized(c, &fig_op_convolution, x, c->upstream, x);
 }
 
-/* -- reference loops --------------------------------------------------------------------------------------------------------------- */
+/* -- reference loops ---------------------------------------------------------------------------------------------- */
 
 static void convolution_reference(fig_eval *c)
 {
@@ -287,7 +292,8 @@ static void weight_gradient_reference(fig_eval *c)
                 fig__window_split(place % places, w->out, q);
                 int64_t p = fig__window_reads(w, q, t);
                 if (p >= 0)
-                    accumulate(sum, dy[place * out_all + o], x + (place / places * inputs + p) * in_all + first + i, width);
+                    accumulate(sum, dy[place * out_all + o], x + (place / places * inputs + p) * in_all + first + i,
+                               width);
             }
             for (int64_t k = 0; k < width; k++)
                 weight[n * f.in_each + i + k] = (float)sum[k];
@@ -295,7 +301,7 @@ static void weight_gradient_reference(fig_eval *c)
     }
 }
 
-/* -- cost, print -------------------------------------------------------------------------------------------------------------------------- */
+/* -- cost, print -------------------------------------------------------------------------------------------------- */
 
 static double form_flops(const fig_conv_attr *attr, const fig_type *x, const fig_type *w, const fig_type *y)
 {
@@ -306,7 +312,10 @@ static double form_flops(const fig_conv_attr *attr, const fig_type *x, const fig
 
 static double convolution_flops(const fig_infer *c) { return form_flops(c->attr, &c->in[0], &c->in[1], &c->out[0]); }
 static double data_gradient_flops(const fig_infer *c) { return form_flops(c->attr, &c->out[0], &c->in[1], &c->in[0]); }
-static double weight_gradient_flops(const fig_infer *c) { return form_flops(c->attr, &c->in[0], &c->out[0], &c->in[1]); }
+static double weight_gradient_flops(const fig_infer *c)
+{
+    return form_flops(c->attr, &c->in[0], &c->out[0], &c->in[1]);
+}
 
 static void print_field(fig__text *out, const char *name, const int *field, int spatial, int quiet)
 {
@@ -331,7 +340,7 @@ static void convolution_print(const void *attr, fig__text *out)
         fig__text_print(out, " groups=%d", a->groups);
 }
 
-/* -- builders -------------------------------------------------------------------------------------------------------------------------------- */
+/* -- builders ----------------------------------------------------------------------------------------------------- */
 
 /* Everything of the options except the size; "same" padding is left to the caller, as it needs sizes. */
 static void fill_attr(fig_conv_attr *attr, int spatial, const fig_conv_opts *opts)
@@ -356,7 +365,7 @@ static bool valid_steps(const fig_conv_attr *attr)
     return true;
 }
 
-/* The checks both builders need before they look at sizes; a poisoned value when they fail, FIG_NONE when all is well. */
+/* The checks both builders need before they look at sizes: a poisoned value when they fail, FIG_NONE when not. */
 static fig_node check_operands(fig_node x, fig_node weight, const fig_conv_attr *attr, const char *op)
 {
     int rank = fig_rank(x);
@@ -365,8 +374,11 @@ static fig_node check_operands(fig_node x, fig_node weight, const fig_conv_attr 
         fig_type type = fig_type_of(x), type_w = fig_type_of(weight);
         fig__type_text(&type, text);
         fig__type_text(&type_w, text_w);
-        return fig_graph_fail(x.graph, "%s: x is %s and weight %s; both need 3 to 5 axes: batch or output channels, 1 to 3 spatial "
-                              "axes, channels", op, text, text_w);
+        return fig_graph_fail(
+            x.graph,
+            "%s: x is %s and weight %s; both need 3 to 5 axes: batch or output channels, 1 to 3 spatial "
+            "axes, channels",
+            op, text, text_w);
     }
     if (!valid_steps(attr))
         return fig_graph_fail(x.graph, "%s: stride and dilation start at 1", op);
@@ -388,7 +400,8 @@ fig_node fig_convolution(fig_node x, fig_node weight, const fig_conv_opts *opts)
     for (int i = 0; i < spatial; i++) {
         attr.size[i] = fig_dim(x, i + 1);
         if (attr.before[i] == FIG_PAD_SAME)
-            fig__window_same(attr.size[i], fig_dim(weight, i + 1), attr.stride[i], attr.dilation[i], &attr.before[i], &attr.after[i]);
+            fig__window_same(attr.size[i], fig_dim(weight, i + 1), attr.stride[i], attr.dilation[i], &attr.before[i],
+                             &attr.after[i]);
     }
     return fig__emit(graph, &fig_op_convolution, in, 2, &attr);
 }
@@ -411,37 +424,53 @@ fig_node fig_convolution_transposed(fig_node x, fig_node weight, const fig_conv_
         int64_t extra = fig__per_axis(opts->output_extra, i, 0);
         int64_t reach = (int64_t)attr.dilation[i] * (fig_dim(weight, i + 1) - 1) + 1, n = fig_dim(x, i + 1);
         if (extra < 0 || extra >= attr.stride[i])
-            return fig_graph_fail(graph, "transposed convolution: output_extra %lld must be at least 0 and below the stride %d",
-                                  (long long)extra, attr.stride[i]);
+            return fig_graph_fail(
+                graph, "transposed convolution: output_extra %lld must be at least 0 and below the stride %d",
+                (long long)extra, attr.stride[i]);
         if (attr.before[i] == FIG_PAD_SAME) {
             /* the padding of the strided "same" convolution from n * stride back to n */
-            fig__window_same(n * attr.stride[i], fig_dim(weight, i + 1), attr.stride[i], attr.dilation[i], &attr.before[i],
-                             &attr.after[i]);
+            fig__window_same(n * attr.stride[i], fig_dim(weight, i + 1), attr.stride[i], attr.dilation[i],
+                             &attr.before[i], &attr.after[i]);
             attr.size[i] = n * attr.stride[i] + extra;
         } else {
             attr.size[i] = (n - 1) * attr.stride[i] + reach - attr.before[i] - attr.after[i] + extra;
         }
         if (attr.size[i] < 1)
-            return fig_graph_fail(graph, "transposed convolution: padding %d and %d leave nothing of spatial axis %d", attr.before[i],
-                                  attr.after[i], i);
+            return fig_graph_fail(graph, "transposed convolution: padding %d and %d leave nothing of spatial axis %d",
+                                  attr.before[i], attr.after[i], i);
     }
     return fig__emit(graph, &fig_op_convolution_data_gradient, in, 2, &attr);
 }
 
 const fig_op fig_op_convolution = {
-    .name = "convolution", .operands = 2, .attr_size = sizeof(fig_conv_attr), .infer = convolution_infer,
-    .gradient = convolution_gradient, .reference = convolution_reference, .flops = convolution_flops,
+    .name = "convolution",
+    .operands = 2,
+    .attr_size = sizeof(fig_conv_attr),
+    .infer = convolution_infer,
+    .gradient = convolution_gradient,
+    .reference = convolution_reference,
+    .flops = convolution_flops,
     .print = convolution_print,
 };
 
 const fig_op fig_op_convolution_data_gradient = {
-    .name = "convolution_data_gradient", .operands = 2, .attr_size = sizeof(fig_conv_attr), .infer = data_gradient_infer,
-    .gradient = data_gradient_gradient, .reference = data_gradient_reference, .flops = data_gradient_flops,
+    .name = "convolution_data_gradient",
+    .operands = 2,
+    .attr_size = sizeof(fig_conv_attr),
+    .infer = data_gradient_infer,
+    .gradient = data_gradient_gradient,
+    .reference = data_gradient_reference,
+    .flops = data_gradient_flops,
     .print = convolution_print,
 };
 
 const fig_op fig_op_convolution_weight_gradient = {
-    .name = "convolution_weight_gradient", .operands = 2, .attr_size = sizeof(fig_conv_attr), .infer = weight_gradient_infer,
-    .gradient = weight_gradient_gradient, .reference = weight_gradient_reference, .flops = weight_gradient_flops,
+    .name = "convolution_weight_gradient",
+    .operands = 2,
+    .attr_size = sizeof(fig_conv_attr),
+    .infer = weight_gradient_infer,
+    .gradient = weight_gradient_gradient,
+    .reference = weight_gradient_reference,
+    .flops = weight_gradient_flops,
     .print = convolution_print,
 };

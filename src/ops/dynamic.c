@@ -1,8 +1,8 @@
 /* ops/dynamic.c - slices whose place is known only when the plan runs: one start per row of the batch
  *
  * x (B, ..., n, ...), start i32 (B), or rank 0 when all rows share it (then axis 0 works too). A start is clamped to
- * [0, n - length], so that a slice always fits: the rule that lets a cache's last step be padded freely. The two ops are each
- * other's gradients: a slice's goes into zeros, an update's is cut out and leaves zeros behind. */
+ * [0, n - length], so that a slice always fits: the rule that lets a cache's last step be padded freely. The two ops
+ * are each other's gradients: a slice's goes into zeros, an update's is cut out and leaves zeros behind. */
 #include "ops/shape.h"
 
 #include <string.h>
@@ -18,8 +18,8 @@ static fig_status check_start(fig_infer *c, int operand, int axis, const char *o
         char found[128], whole[128];
         fig__type_text(start, found);
         fig__type_text(x, whole);
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: start is %s; along axis %d of %s it must be a scalar%s", op, found, axis, whole,
-                        axis >= 1 ? " or hold one place per row" : "");
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: start is %s; along axis %d of %s it must be a scalar%s", op, found,
+                        axis, whole, axis >= 1 ? " or hold one place per row" : "");
     }
     return FIG_OK;
 }
@@ -30,8 +30,8 @@ static fig_status dynamic_slice_infer(fig_infer *c)
     const fig_type *x = &c->in[0];
     FIG_TRY(check_start(c, 1, attr->axis, "dynamic_slice"));
     if (attr->length < 1 || attr->length > x->dim[attr->axis])
-        return fig_fail(c->err, FIG_E_SHAPE, "dynamic_slice: length %lld of axis %d with size %lld", (long long)attr->length,
-                        attr->axis, (long long)x->dim[attr->axis]);
+        return fig_fail(c->err, FIG_E_SHAPE, "dynamic_slice: length %lld of axis %d with size %lld",
+                        (long long)attr->length, attr->axis, (long long)x->dim[attr->axis]);
     c->out[0] = fig__plain_type(x, x->dtype);
     c->out[0].dim[attr->axis] = attr->length;
     return FIG_OK;
@@ -49,7 +49,8 @@ static fig_status dynamic_update_infer(fig_infer *c)
         char found[128], whole[128];
         fig__type_text(part, found);
         fig__type_text(x, whole);
-        return fig_fail(c->err, FIG_E_SHAPE, "dynamic_update: part %s does not fit into %s along axis %d", found, whole, attr->axis);
+        return fig_fail(c->err, FIG_E_SHAPE, "dynamic_update: part %s does not fit into %s along axis %d", found, whole,
+                        attr->axis);
     }
     c->out[0] = fig__plain_type(x, x->dtype);
     return FIG_OK;
@@ -87,7 +88,8 @@ static void dynamic_slice_reference(fig_eval *c)
     size_t one = (size_t)x.inner * fig__dtype_size(c->in[0].type.dtype), run = (size_t)attr->length * one;
     for (int64_t o = 0; o < x.outer; o++) {
         int64_t at = start_of(&c->in[1], o, x.outer, x.n, attr->length);
-        memcpy((char *)c->out[0].data + (size_t)o * run, (const char *)c->in[0].data + (size_t)(o * x.n + at) * one, run);
+        memcpy((char *)c->out[0].data + (size_t)o * run, (const char *)c->in[0].data + (size_t)(o * x.n + at) * one,
+               run);
     }
 }
 
@@ -100,7 +102,8 @@ static void dynamic_update_reference(fig_eval *c)
         memcpy(c->out[0].data, c->in[0].data, fig__bytes(&c->in[0].type));
     for (int64_t o = 0; o < x.outer; o++) {
         int64_t at = start_of(&c->in[2], o, x.outer, x.n, attr->length);
-        memcpy((char *)c->out[0].data + (size_t)(o * x.n + at) * one, (const char *)c->in[1].data + (size_t)o * run, run);
+        memcpy((char *)c->out[0].data + (size_t)(o * x.n + at) * one, (const char *)c->in[1].data + (size_t)o * run,
+               run);
     }
 }
 
@@ -133,12 +136,22 @@ fig_node fig_dynamic_update(fig_node x, fig_node part, fig_node start, int axis)
 }
 
 const fig_op fig_op_dynamic_slice = {
-    .name = "dynamic_slice", .operands = 2, .attr_size = sizeof(fig_dynamic_attr), .infer = dynamic_slice_infer,
-    .gradient = dynamic_slice_gradient, .reference = dynamic_slice_reference, .print = dynamic_print,
+    .name = "dynamic_slice",
+    .operands = 2,
+    .attr_size = sizeof(fig_dynamic_attr),
+    .infer = dynamic_slice_infer,
+    .gradient = dynamic_slice_gradient,
+    .reference = dynamic_slice_reference,
+    .print = dynamic_print,
 };
 
 const fig_op fig_op_dynamic_update = {
-    .name = "dynamic_update", .operands = 3, .flags = FIG_OP_INPLACE, .attr_size = sizeof(fig_dynamic_attr),
-    .infer = dynamic_update_infer, .gradient = dynamic_update_gradient, .reference = dynamic_update_reference,
+    .name = "dynamic_update",
+    .operands = 3,
+    .flags = FIG_OP_INPLACE,
+    .attr_size = sizeof(fig_dynamic_attr),
+    .infer = dynamic_update_infer,
+    .gradient = dynamic_update_gradient,
+    .reference = dynamic_update_reference,
     .print = dynamic_print,
 };

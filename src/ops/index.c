@@ -6,15 +6,15 @@
  *     place        index (..., k), update (..., k)        -> (..., n)       its transpose
  *     one_hot      index (...)                            -> (..., classes)
  *
- * Within a pair each op is the other's gradient. An index out of range is clamped (the same way in both ops of a pair, so
- * that they stay transposes); one_hot gives a row of zeros for it. */
+ * Within a pair each op is the other's gradient. An index out of range is clamped (the same way in both ops of a pair,
+ * so that they stay transposes); one_hot gives a row of zeros for it. */
 #include "ops/shape.h"
 
 #include <string.h>
 
 static int64_t clamped(int32_t index, int64_t n) { return index < 0 ? 0 : index >= n ? n - 1 : index; }
 
-/* -- rows of a table ----------------------------------------------------------------------------------------------------------- */
+/* -- rows of a table ---------------------------------------------------------------------------------------------- */
 
 static fig_status gather_infer(fig_infer *c)
 {
@@ -24,8 +24,9 @@ static fig_status gather_infer(fig_infer *c)
         char text[128], text_index[128];
         fig__type_text(table, text);
         fig__type_text(index, text_index);
-        return fig_fail(c->err, FIG_E_SHAPE, "gather: table %s by index %s; the table needs at least 1 axis, the result at most %d",
-                        text, text_index, FIG_MAX_RANK);
+        return fig_fail(c->err, FIG_E_SHAPE,
+                        "gather: table %s by index %s; the table needs at least 1 axis, the result at most %d", text,
+                        text_index, FIG_MAX_RANK);
     }
     c->out[0] = fig__plain_type(index, table->dtype);
     for (int i = 1; i < table->rank; i++)
@@ -71,8 +72,10 @@ static fig_status scatter_add_infer(fig_infer *c)
         fig__type_text(update, rows);
         fig__type_text(index, by);
         fig__type_text(out, to);
-        return fig_fail(c->err, FIG_E_SHAPE, "scatter_add: update %s by index %s does not fit %s; update's axes are those of index, "
-                        "then all but the first of the result", rows, by, to);
+        return fig_fail(c->err, FIG_E_SHAPE,
+                        "scatter_add: update %s by index %s does not fit %s; update's axes are those of index, "
+                        "then all but the first of the result",
+                        rows, by, to);
     }
     c->out[0] = fig__plain_type(out, FIG_F32);
     return FIG_OK;
@@ -110,7 +113,7 @@ fig_node fig_scatter_add(fig_type shape, fig_node index, fig_node update)
     return fig__emit(graph, &fig_op_scatter_add, in, 2, &attr);
 }
 
-/* -- elements of the last axis --------------------------------------------------------------------------------------------------- */
+/* -- elements of the last axis ------------------------------------------------------------------------------------ */
 
 /* a and b have the same axes before the last one. */
 static fig_status expect_rows(fig_infer *c, const char *op)
@@ -159,10 +162,7 @@ fig_node fig__pick_many(fig_node x, fig_node index)
     return fig__emit(fig__graph_of(in, 2), &fig_op_pick, in, 2, NULL);
 }
 
-fig_node fig_pick(fig_node x, fig_node index)
-{
-    return fig_squeeze(fig__pick_many(x, fig_expand(index, -1)), -1);
-}
+fig_node fig_pick(fig_node x, fig_node index) { return fig_squeeze(fig__pick_many(x, fig_expand(index, -1)), -1); }
 
 static fig_status place_infer(fig_infer *c)
 {
@@ -172,7 +172,8 @@ static fig_status place_infer(fig_infer *c)
         char one[128], other[128];
         fig__type_text(&c->in[0], one);
         fig__type_text(&c->in[1], other);
-        return fig_fail(c->err, FIG_E_SHAPE, "place: index %s and update %s must have one shape of at least 1 axis", one, other);
+        return fig_fail(c->err, FIG_E_SHAPE, "place: index %s and update %s must have one shape of at least 1 axis",
+                        one, other);
     }
     c->out[0] = fig__plain_type(&c->in[1], FIG_F32);
     c->out[0].dim[c->out[0].rank - 1] = ((const fig_classes_attr *)c->attr)->classes;
@@ -204,14 +205,15 @@ fig_node fig__place(fig_node index, fig_node update, int64_t n)
     return fig__emit(fig__graph_of(in, 2), &fig_op_place, in, 2, &attr);
 }
 
-/* -- one-hot ------------------------------------------------------------------------------------------------------------------------- */
+/* -- one-hot ------------------------------------------------------------------------------------------------------ */
 
 static fig_status one_hot_infer(fig_infer *c)
 {
     const fig_classes_attr *attr = c->attr;
     FIG_TRY(fig__expect_dtype(c, 0, FIG_I32, "one_hot"));
     if (c->in[0].rank == FIG_MAX_RANK || attr->classes < 1)
-        return fig_fail(c->err, FIG_E_SHAPE, "one_hot: %lld classes of a rank-%d index", (long long)attr->classes, c->in[0].rank);
+        return fig_fail(c->err, FIG_E_SHAPE, "one_hot: %lld classes of a rank-%d index", (long long)attr->classes,
+                        c->in[0].rank);
     c->out[0] = fig__plain_type(&c->in[0], FIG_F32);
     c->out[0].dim[c->out[0].rank++] = attr->classes;
     return FIG_OK;
@@ -243,24 +245,46 @@ static void classes_print(const void *attr, fig__text *out)
 }
 
 const fig_op fig_op_gather = {
-    .name = "gather", .operands = 2, .infer = gather_infer, .gradient = gather_gradient, .reference = gather_reference,
+    .name = "gather",
+    .operands = 2,
+    .infer = gather_infer,
+    .gradient = gather_gradient,
+    .reference = gather_reference,
 };
 
 const fig_op fig_op_scatter_add = {
-    .name = "scatter_add", .operands = 2, .attr_size = sizeof(fig_shape_attr), .infer = scatter_add_infer,
-    .gradient = scatter_add_gradient, .reference = scatter_add_reference,
+    .name = "scatter_add",
+    .operands = 2,
+    .attr_size = sizeof(fig_shape_attr),
+    .infer = scatter_add_infer,
+    .gradient = scatter_add_gradient,
+    .reference = scatter_add_reference,
 };
 
 const fig_op fig_op_pick = {
-    .name = "pick", .operands = 2, .infer = pick_infer, .gradient = pick_gradient, .reference = pick_reference,
+    .name = "pick",
+    .operands = 2,
+    .infer = pick_infer,
+    .gradient = pick_gradient,
+    .reference = pick_reference,
 };
 
 const fig_op fig_op_place = {
-    .name = "place", .operands = 2, .attr_size = sizeof(fig_classes_attr), .infer = place_infer, .gradient = place_gradient,
-    .reference = place_reference, .print = classes_print,
+    .name = "place",
+    .operands = 2,
+    .attr_size = sizeof(fig_classes_attr),
+    .infer = place_infer,
+    .gradient = place_gradient,
+    .reference = place_reference,
+    .print = classes_print,
 };
 
 const fig_op fig_op_one_hot = {
-    .name = "one_hot", .operands = 1, .flags = FIG_OP_INTEGER, .attr_size = sizeof(fig_classes_attr), .infer = one_hot_infer,
-    .reference = one_hot_reference, .print = classes_print,
+    .name = "one_hot",
+    .operands = 1,
+    .flags = FIG_OP_INTEGER,
+    .attr_size = sizeof(fig_classes_attr),
+    .infer = one_hot_infer,
+    .reference = one_hot_reference,
+    .print = classes_print,
 };

@@ -4,8 +4,8 @@
  *     da = dy op(b)^T      and      db = op(a)^T dy
  * are again matmuls with flags (the operands change places when the wanted side is stored transposed).
  *
- * A linear layer, (..., k) x (k, n), is brought to rank 2 by the builder: reshape is free, kernels see one big product, and
- * the weight's gradient is one product over all rows instead of one per leading index and a sum. */
+ * A linear layer, (..., k) x (k, n), is brought to rank 2 by the builder: reshape is free, kernels see one big product,
+ * and the weight's gradient is one product over all rows instead of one per leading index and a sum. */
 #include "ops/shape.h"
 
 #include <string.h>
@@ -42,12 +42,13 @@ static fig_status matmul_infer(fig_infer *c)
     fig__type_text(a, text_a);
     fig__type_text(b, text_b);
     if (a->rank < 2 || b->rank < 2)
-        return fig_fail(c->err, FIG_E_SHAPE, "matmul: both operands need at least 2 axes, got %s and %s", text_a, text_b);
+        return fig_fail(c->err, FIG_E_SHAPE, "matmul: both operands need at least 2 axes, got %s and %s", text_a,
+                        text_b);
     int64_t k_a = a->dim[a->rank - (attr->transpose_a ? 2 : 1)], k_b = b->dim[b->rank - (attr->transpose_b ? 1 : 2)];
     if (k_a != k_b)
         return fig_fail(c->err, FIG_E_SHAPE, "matmul: %s%s times %s%s: %lld columns meet %lld rows", text_a,
-                        attr->transpose_a ? " transposed" : "", text_b, attr->transpose_b ? " transposed" : "", (long long)k_a,
-                        (long long)k_b);
+                        attr->transpose_a ? " transposed" : "", text_b, attr->transpose_b ? " transposed" : "",
+                        (long long)k_a, (long long)k_b);
     fig_type out;
     if (leading(a, b, &out) != FIG_OK)
         return fig_fail(c->err, FIG_E_SHAPE, "matmul: leading axes of %s and %s do not broadcast", text_a, text_b);
@@ -75,9 +76,10 @@ static void matmul_gradient(fig_gradient *c)
     }
 }
 
-/* One product. Operands are read through (row, column) strides, so that a flag only swaps two numbers; columns go in tiles
- * whose sums stay in double. */
-static void multiply(const product *p, const float *a, const int64_t stride_a[2], const float *b, const int64_t stride_b[2], float *y)
+/* One product. Operands are read through (row, column) strides, so that a flag only swaps two numbers; columns go in
+ * tiles whose sums stay in double. */
+static void multiply(const product *p, const float *a, const int64_t stride_a[2], const float *b,
+                     const int64_t stride_b[2], float *y)
 {
     enum { TILE = 64 };
     for (int64_t i = 0; i < p->m; i++) {
@@ -116,7 +118,8 @@ static void matmul_reference(fig_eval *c)
             at_b += index[i] * step_b[i];
         }
         multiply(&p, FIG_F32_IN(c, 0) + at_a * p.m * p.k, attr->transpose_a ? turned_a : plain_a,
-                 FIG_F32_IN(c, 1) + at_b * p.k * p.n, attr->transpose_b ? turned_b : plain_b, FIG_F32_OUT(c, 0) + n * p.m * p.n);
+                 FIG_F32_IN(c, 1) + at_b * p.k * p.n, attr->transpose_b ? turned_b : plain_b,
+                 FIG_F32_OUT(c, 0) + n * p.m * p.n);
         n++;
     } while (fig__next_index(index, lead.dim, lead.rank));
 }
@@ -159,9 +162,9 @@ fig_node fig_matmul(fig_node a, fig_node b, const fig_matmul_opts *opts)
     if (ta.rank < tb.rank)
         memcpy(shape.dim + (tb.rank - 2), ta.dim + (ta.rank - 2), 2 * sizeof(int64_t));
     int64_t rows = attr.transpose_a ? ta.dim[ta.rank - 2] : -1;
-    in[0] = fig_reshape(a, FIG_SHAPE(rows, ta.dim[ta.rank - 1]));                  /* (M, k) or (k, m) */
-    in[1] = fig_reshape(b, FIG_SHAPE(tb.dim[tb.rank - 2], tb.dim[tb.rank - 1]));   /* (k, n) or (n, k) */
-    fig_node y = fig__emit(graph, &fig_op_matmul, in, 2, &attr);                   /* (M, n) */
+    in[0] = fig_reshape(a, FIG_SHAPE(rows, ta.dim[ta.rank - 1]));                /* (M, k) or (k, m) */
+    in[1] = fig_reshape(b, FIG_SHAPE(tb.dim[tb.rank - 2], tb.dim[tb.rank - 1])); /* (k, n) or (n, k) */
+    fig_node y = fig__emit(graph, &fig_op_matmul, in, 2, &attr);                 /* (M, n) */
     if (fig__poisoned(y))
         return y;
     if (attr.transpose_a)
@@ -171,6 +174,12 @@ fig_node fig_matmul(fig_node a, fig_node b, const fig_matmul_opts *opts)
 }
 
 const fig_op fig_op_matmul = {
-    .name = "matmul", .operands = 2, .attr_size = sizeof(fig_matmul_attr), .infer = matmul_infer, .gradient = matmul_gradient,
-    .reference = matmul_reference, .flops = matmul_flops, .print = matmul_print,
+    .name = "matmul",
+    .operands = 2,
+    .attr_size = sizeof(fig_matmul_attr),
+    .infer = matmul_infer,
+    .gradient = matmul_gradient,
+    .reference = matmul_reference,
+    .flops = matmul_flops,
+    .print = matmul_print,
 };

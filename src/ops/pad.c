@@ -12,7 +12,8 @@ static fig_status pad_infer(fig_infer *c)
     if (attr->axis < 0 || attr->axis >= x->rank)
         return fig_fail(c->err, FIG_E_SHAPE, "pad: axis %d of a rank-%d value", attr->axis, x->rank);
     int64_t n;
-    if (__builtin_add_overflow(x->dim[attr->axis], attr->before, &n) || __builtin_add_overflow(n, attr->after, &n) || n < 1)
+    if (__builtin_add_overflow(x->dim[attr->axis], attr->before, &n) || __builtin_add_overflow(n, attr->after, &n) ||
+        n < 1)
         return fig_fail(c->err, FIG_E_SHAPE, "pad: axis %d of size %lld with %lld before and %lld after leaves nothing",
                         attr->axis, (long long)x->dim[attr->axis], (long long)attr->before, (long long)attr->after);
     c->out[0] = fig__plain_type(x, x->dtype);
@@ -77,6 +78,11 @@ fig_node fig_pad(fig_node x, int axis, int64_t before, int64_t after, float valu
 }
 
 const fig_op fig_op_pad = {
-    .name = "pad", .operands = 1, .attr_size = sizeof(fig_pad_attr), .infer = pad_infer, .gradient = pad_gradient,
-    .reference = pad_reference, .print = pad_print,
+    .name = "pad",
+    .operands = 1,
+    .attr_size = sizeof(fig_pad_attr),
+    .infer = pad_infer,
+    .gradient = pad_gradient,
+    .reference = pad_reference,
+    .print = pad_print,
 };

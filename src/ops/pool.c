@@ -1,12 +1,12 @@
 /* ops/pool.c - largest or mean value of sliding windows, channels last
  *
- * Padding is never counted: a window sees only what lies inside the input. Derivatives close among few ops, as each of them
- * is linear in what it carries:
+ * Padding is never counted: a window sees only what lies inside the input. Derivatives close among few ops, as each of
+ * them is linear in what it carries:
  *
- *     max_pool (x)                     its gradient is        max_pool_gradient (x, dy): dy goes to the first largest of each window
- *     max_pool_gradient, in dy         its gradient is        max_pool_pick (x, u): u read at the first largest of each window
- *     max_pool_pick, in u              its gradient is        max_pool_gradient
- *     average_pool <-> average_pool_gradient                  transposes of each other */
+ *     max_pool (x)             has the gradient  max_pool_gradient (x, dy): dy goes to each window's first largest
+ *     max_pool_gradient in dy  has the gradient  max_pool_pick (x, u): u read at each window's first largest
+ *     max_pool_pick in u       has the gradient  max_pool_gradient
+ *     average_pool and average_pool_gradient are transposes of each other */
 #include "ops/shape.h"
 #include "ops/window.h"
 
@@ -28,20 +28,22 @@ static fig__window window_of(const fig_pool_attr *attr)
     return w;
 }
 
-/* -- shape rules ------------------------------------------------------------------------------------------------------------ */
+/* -- shape rules -------------------------------------------------------------------------------------------------- */
 
 static fig_status check_attr(const fig_infer *c, const char *op)
 {
     const fig_pool_attr *a = c->attr;
     for (int i = 0; i < a->spatial; i++) {
         int size = a->size[i];
-        if (size < 1 || a->stride[i] < 1 || a->before[i] < 0 || a->after[i] < 0 || a->before[i] >= size || a->after[i] >= size)
-            return fig_fail(c->err, FIG_E_SHAPE, "%s: window %d, stride %d, padding %d and %d on spatial axis %d; window and stride "
-                            "start at 1, padding must be smaller than the window", op, size, a->stride[i], a->before[i],
-                            a->after[i], i);
+        if (size < 1 || a->stride[i] < 1 || a->before[i] < 0 || a->after[i] < 0 || a->before[i] >= size ||
+            a->after[i] >= size)
+            return fig_fail(c->err, FIG_E_SHAPE,
+                            "%s: window %d, stride %d, padding %d and %d on spatial axis %d; window and stride "
+                            "start at 1, padding must be smaller than the window",
+                            op, size, a->stride[i], a->before[i], a->after[i], i);
         if (fig__window_count(a->input[i], size, a->stride[i], 1, a->before[i], a->after[i]) < 1)
-            return fig_fail(c->err, FIG_E_SHAPE, "%s: window %d does not fit in spatial axis %d of size %lld", op, size, i,
-                            (long long)a->input[i]);
+            return fig_fail(c->err, FIG_E_SHAPE, "%s: window %d does not fit in spatial axis %d of size %lld", op, size,
+                            i, (long long)a->input[i]);
     }
     return FIG_OK;
 }
@@ -56,7 +58,8 @@ static fig_status expect_shape(fig_infer *c, int operand, bool pooled, const cha
     for (int i = 0; i < a->spatial; i++) {
         int64_t found = c->in[operand].dim[i + 1], expected = pooled ? w.out[i] : w.in[i];
         if (found != expected)
-            return fig_fail(c->err, FIG_E_SHAPE, "%s: spatial axis %d of operand %d has size %lld, the geometry gives %lld", op, i,
+            return fig_fail(c->err, FIG_E_SHAPE,
+                            "%s: spatial axis %d of operand %d has size %lld, the geometry gives %lld", op, i,
                             operand + 1, (long long)found, (long long)expected);
     }
     if (c->in[operand].dim[0] != c->in[0].dim[0] || c->in[operand].dim[a->spatial + 1] != c->in[0].dim[a->spatial + 1])
@@ -107,7 +110,7 @@ static fig_status average_pool_gradient_infer(fig_infer *c)
     return FIG_OK;
 }
 
-/* -- gradients ---------------------------------------------------------------------------------------------------------------- */
+/* -- gradients ---------------------------------------------------------------------------------------------------- */
 
 static void max_pool_gradient_rule(fig_gradient *c)
 {
@@ -124,7 +127,8 @@ static void max_pool_gradient_gradient(fig_gradient *c)
 static void max_pool_pick_gradient(fig_gradient *c)
 {
     if (c->wanted[1])
-        c->result[1] = fig__emit(c->graph, &fig_op_max_pool_gradient, (fig_node[]){ c->in[0], c->upstream }, 2, c->attr);
+        c->result[1] =
+            fig__emit(c->graph, &fig_op_max_pool_gradient, (fig_node[]){ c->in[0], c->upstream }, 2, c->attr);
 }
 
 static void average_pool_gradient_rule(fig_gradient *c)
@@ -137,7 +141,7 @@ static void average_pool_gradient_gradient(fig_gradient *c)
     c->result[0] = fig__emit(c->graph, &fig_op_average_pool, &c->upstream, 1, c->attr);
 }
 
-/* -- reference loops ------------------------------------------------------------------------------------------------------------ */
+/* -- reference loops ---------------------------------------------------------------------------------------------- */
 
 typedef struct walk {
     fig__window w;
@@ -150,8 +154,8 @@ static walk walk_of(const fig_eval *c)
     return (walk){ window_of(c->attr), x->dim[x->rank - 1], x->dim[0] };
 }
 
-/* The next row of the input (a place in the whole batch) that window `place` of picture b sees, from tap `tap` on: returns the
- * tap to go on with, 0 when there is none left. */
+/* The next row of the input (a place in the whole batch) that window `place` of picture b sees, from tap `tap` on:
+ * returns the tap to go on with, 0 when there is none left. */
 static int64_t seen(const walk *v, int64_t b, int64_t place, int64_t tap, int64_t *row)
 {
     int64_t q[3], t[3];
@@ -226,7 +230,8 @@ static void average_pool_reference(fig_eval *c)
         float share = 1.0f / (float)count_seen(&v, n / places, n % places);
         int64_t row;
         memset(y, 0, sizeof *y * (size_t)v.channels);
-        for (int64_t next = seen(&v, n / places, n % places, 0, &row); next; next = seen(&v, n / places, n % places, next, &row)) {
+        for (int64_t next = seen(&v, n / places, n % places, 0, &row); next;
+             next = seen(&v, n / places, n % places, next, &row)) {
             for (int64_t ch = 0; ch < v.channels; ch++)
                 y[ch] += FIG_F32_IN(c, 0)[row * v.channels + ch];
         }
@@ -244,14 +249,15 @@ static void average_pool_gradient_reference(fig_eval *c)
     for (int64_t n = 0, places = fig__window_places(&v.w); n < v.pictures * places; n++, dy += v.channels) {
         float share = 1.0f / (float)count_seen(&v, n / places, n % places);
         int64_t row;
-        for (int64_t next = seen(&v, n / places, n % places, 0, &row); next; next = seen(&v, n / places, n % places, next, &row)) {
+        for (int64_t next = seen(&v, n / places, n % places, 0, &row); next;
+             next = seen(&v, n / places, n % places, next, &row)) {
             for (int64_t ch = 0; ch < v.channels; ch++)
                 x[row * v.channels + ch] += dy[ch] * share;
         }
     }
 }
 
-/* -- print, builders ---------------------------------------------------------------------------------------------------------------- */
+/* -- print, builders ---------------------------------------------------------------------------------------------- */
 
 static void pool_print(const void *attr, fig__text *out)
 {
@@ -277,7 +283,8 @@ static fig_node emit_pool(const fig_op *op, fig_node x, const fig_pool_opts *opt
         char text[128];
         fig_type type = fig_type_of(x);
         fig__type_text(&type, text);
-        return fig_graph_fail(x.graph, "%s: needs a window size and 3 to 5 axes (batch, 1 to 3 spatial axes, channels), got %s",
+        return fig_graph_fail(x.graph,
+                              "%s: needs a window size and 3 to 5 axes (batch, 1 to 3 spatial axes, channels), got %s",
                               op->name, text);
     }
     for (int i = 0; i < attr.spatial; i++) {
@@ -297,26 +304,51 @@ fig_node fig_max_pool(fig_node x, const fig_pool_opts *opts) { return emit_pool(
 fig_node fig_average_pool(fig_node x, const fig_pool_opts *opts) { return emit_pool(&fig_op_average_pool, x, opts); }
 
 const fig_op fig_op_max_pool = {
-    .name = "max_pool", .operands = 1, .attr_size = sizeof(fig_pool_attr), .infer = pool_infer,
-    .gradient = max_pool_gradient_rule, .reference = max_pool_reference, .print = pool_print,
+    .name = "max_pool",
+    .operands = 1,
+    .attr_size = sizeof(fig_pool_attr),
+    .infer = pool_infer,
+    .gradient = max_pool_gradient_rule,
+    .reference = max_pool_reference,
+    .print = pool_print,
 };
 
 const fig_op fig_op_max_pool_gradient = {
-    .name = "max_pool_gradient", .operands = 2, .attr_size = sizeof(fig_pool_attr), .infer = max_pool_gradient_infer,
-    .gradient = max_pool_gradient_gradient, .reference = max_pool_gradient_reference, .print = pool_print,
+    .name = "max_pool_gradient",
+    .operands = 2,
+    .attr_size = sizeof(fig_pool_attr),
+    .infer = max_pool_gradient_infer,
+    .gradient = max_pool_gradient_gradient,
+    .reference = max_pool_gradient_reference,
+    .print = pool_print,
 };
 
 const fig_op fig_op_max_pool_pick = {
-    .name = "max_pool_pick", .operands = 2, .attr_size = sizeof(fig_pool_attr), .infer = max_pool_pick_infer,
-    .gradient = max_pool_pick_gradient, .reference = max_pool_pick_reference, .print = pool_print,
+    .name = "max_pool_pick",
+    .operands = 2,
+    .attr_size = sizeof(fig_pool_attr),
+    .infer = max_pool_pick_infer,
+    .gradient = max_pool_pick_gradient,
+    .reference = max_pool_pick_reference,
+    .print = pool_print,
 };
 
 const fig_op fig_op_average_pool = {
-    .name = "average_pool", .operands = 1, .attr_size = sizeof(fig_pool_attr), .infer = pool_infer,
-    .gradient = average_pool_gradient_rule, .reference = average_pool_reference, .print = pool_print,
+    .name = "average_pool",
+    .operands = 1,
+    .attr_size = sizeof(fig_pool_attr),
+    .infer = pool_infer,
+    .gradient = average_pool_gradient_rule,
+    .reference = average_pool_reference,
+    .print = pool_print,
 };
 
 const fig_op fig_op_average_pool_gradient = {
-    .name = "average_pool_gradient", .operands = 1, .attr_size = sizeof(fig_pool_attr), .infer = average_pool_gradient_infer,
-    .gradient = average_pool_gradient_gradient, .reference = average_pool_gradient_reference, .print = pool_print,
+    .name = "average_pool_gradient",
+    .operands = 1,
+    .attr_size = sizeof(fig_pool_attr),
+    .infer = average_pool_gradient_infer,
+    .gradient = average_pool_gradient_gradient,
+    .reference = average_pool_gradient_reference,
+    .print = pool_print,
 };

@@ -98,7 +98,7 @@ static void resize_bilinear_gradient_reference(fig_eval *c)
     resize_back(&c->out[0].type, FIG_F32_OUT(c, 0), &c->in[0].type, FIG_F32_IN(c, 0), bilinear_tap);
 }
 
-/* -- shape rule and gradients -------------------------------------------------------------------------------------------------- */
+/* -- shape rule and gradients ------------------------------------------------------------------------------------- */
 
 static fig_status resize_infer(fig_infer *c)
 {
@@ -106,7 +106,8 @@ static fig_status resize_infer(fig_infer *c)
     FIG_TRY(fig__expect_dtype(c, 0, FIG_F32, "resize"));
     FIG_TRY(fig__expect_rank(c, 0, 4, "resize"));
     if (attr->height < 1 || attr->width < 1)
-        return fig_fail(c->err, FIG_E_SHAPE, "resize: to %lld x %lld pixels", (long long)attr->height, (long long)attr->width);
+        return fig_fail(c->err, FIG_E_SHAPE, "resize: to %lld x %lld pixels", (long long)attr->height,
+                        (long long)attr->width);
     c->out[0] = fig__plain_type(&c->in[0], FIG_F32);
     c->out[0].dim[1] = attr->height;
     c->out[0].dim[2] = attr->width;
@@ -136,7 +137,7 @@ static void resize_print(const void *attr, fig__text *out)
     fig__text_print(out, " to=%lldx%lld", (long long)a->height, (long long)a->width);
 }
 
-/* -- builders ------------------------------------------------------------------------------------------------------------------------ */
+/* -- builders ----------------------------------------------------------------------------------------------------- */
 
 static fig_node resize_or_same(const fig_op *op, fig_node x, int64_t height, int64_t width)
 {
@@ -174,7 +175,7 @@ fig_node fig_space_to_depth(fig_node x, int block)
         return bad_block(x, block, "space_to_depth", "H and W divisible by the block");
     int64_t b = block, h = t.dim[1] / b, w = t.dim[2] / b;
     fig_node split = fig_reshape(x, FIG_SHAPE(t.dim[0], h, b, w, b, t.dim[3]));
-    fig_node moved = fig_transpose(split, (int[]){ 0, 1, 3, 2, 4, 5 });        /* (B, h, w, b, b, C) */
+    fig_node moved = fig_transpose(split, (int[]){ 0, 1, 3, 2, 4, 5 }); /* (B, h, w, b, b, C) */
     return fig_reshape(moved, FIG_SHAPE(t.dim[0], h, w, b * b * t.dim[3]));
 }
 
@@ -187,26 +188,46 @@ fig_node fig_depth_to_space(fig_node x, int block)
         return bad_block(x, block, "depth_to_space", "C divisible by the block squared");
     int64_t b = block, c = t.dim[3] / (b * b);
     fig_node split = fig_reshape(x, FIG_SHAPE(t.dim[0], t.dim[1], t.dim[2], b, b, c));
-    fig_node moved = fig_transpose(split, (int[]){ 0, 1, 3, 2, 4, 5 });        /* (B, H, b, W, b, c) */
+    fig_node moved = fig_transpose(split, (int[]){ 0, 1, 3, 2, 4, 5 }); /* (B, H, b, W, b, c) */
     return fig_reshape(moved, FIG_SHAPE(t.dim[0], t.dim[1] * b, t.dim[2] * b, c));
 }
 
 const fig_op fig_op_resize_nearest = {
-    .name = "resize_nearest", .operands = 1, .attr_size = sizeof(fig_resize_attr), .infer = resize_infer,
-    .gradient = resize_nearest_rule, .reference = resize_nearest_reference, .print = resize_print,
+    .name = "resize_nearest",
+    .operands = 1,
+    .attr_size = sizeof(fig_resize_attr),
+    .infer = resize_infer,
+    .gradient = resize_nearest_rule,
+    .reference = resize_nearest_reference,
+    .print = resize_print,
 };
 
 const fig_op fig_op_resize_nearest_gradient = {
-    .name = "resize_nearest_gradient", .operands = 1, .attr_size = sizeof(fig_resize_attr), .infer = resize_infer,
-    .gradient = resize_nearest_gradient_rule, .reference = resize_nearest_gradient_reference, .print = resize_print,
+    .name = "resize_nearest_gradient",
+    .operands = 1,
+    .attr_size = sizeof(fig_resize_attr),
+    .infer = resize_infer,
+    .gradient = resize_nearest_gradient_rule,
+    .reference = resize_nearest_gradient_reference,
+    .print = resize_print,
 };
 
 const fig_op fig_op_resize_bilinear = {
-    .name = "resize_bilinear", .operands = 1, .attr_size = sizeof(fig_resize_attr), .infer = resize_infer,
-    .gradient = resize_bilinear_rule, .reference = resize_bilinear_reference, .print = resize_print,
+    .name = "resize_bilinear",
+    .operands = 1,
+    .attr_size = sizeof(fig_resize_attr),
+    .infer = resize_infer,
+    .gradient = resize_bilinear_rule,
+    .reference = resize_bilinear_reference,
+    .print = resize_print,
 };
 
 const fig_op fig_op_resize_bilinear_gradient = {
-    .name = "resize_bilinear_gradient", .operands = 1, .attr_size = sizeof(fig_resize_attr), .infer = resize_infer,
-    .gradient = resize_bilinear_gradient_rule, .reference = resize_bilinear_gradient_reference, .print = resize_print,
+    .name = "resize_bilinear_gradient",
+    .operands = 1,
+    .attr_size = sizeof(fig_resize_attr),
+    .infer = resize_infer,
+    .gradient = resize_bilinear_gradient_rule,
+    .reference = resize_bilinear_gradient_reference,
+    .print = resize_print,
 };

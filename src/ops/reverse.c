@@ -44,6 +44,11 @@ fig_node fig_reverse(fig_node x, int axis)
 }
 
 const fig_op fig_op_reverse = {
-    .name = "reverse", .operands = 1, .attr_size = sizeof(fig_axis_attr), .infer = reverse_infer,
-    .gradient = reverse_gradient, .reference = reverse_reference, .print = reverse_print,
+    .name = "reverse",
+    .operands = 1,
+    .attr_size = sizeof(fig_axis_attr),
+    .infer = reverse_infer,
+    .gradient = reverse_gradient,
+    .reference = reverse_reference,
+    .print = reverse_print,
 };

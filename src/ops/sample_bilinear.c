@@ -1,11 +1,11 @@
 /* ops/sample_bilinear.c - reads a picture between its pixels
  *
- * x (B, H, W, C), at (B, h, w, 2) = (row, column) in pixels, fractions allowed -> (B, h, w, C): the four neighbours weighted by
- * nearness, where a neighbour outside the picture is 0 (so the value fades to 0 within one pixel of the edge). This is the
- * sampler of spatial transformers (Jaderberg et al. 2015).
+ * x (B, H, W, C), at (B, h, w, 2) = (row, column) in pixels, fractions allowed -> (B, h, w, C): the four neighbours
+ * weighted by nearness, where a neighbour outside the picture is 0 (so the value fades to 0 within one pixel of the
+ * edge). This is the sampler of spatial transformers (Jaderberg et al. 2015).
  *
- * A composite: the gradient goes through the decomposition below, four gathers and their weights. With respect to `at` it is
- * the slope within the cell, which is right almost everywhere, and derivatives of any order follow. */
+ * A composite: the gradient goes through the decomposition below, four gathers and their weights. With respect to `at`
+ * it is the slope within the cell, which is right almost everywhere, and derivatives of any order follow. */
 #include "ops/shape.h"
 
 #include <math.h>
@@ -22,7 +22,8 @@ static fig_status sample_bilinear_infer(fig_infer *c)
         char text[128], text_at[128];
         fig__type_text(x, text);
         fig__type_text(at, text_at);
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: x is %s and at %s; at must be (B, h, w, 2) with the batch of x", op, text, text_at);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: x is %s and at %s; at must be (B, h, w, 2) with the batch of x", op,
+                        text, text_at);
     }
     c->out[0] = fig__plain_type(at, FIG_F32);
     c->out[0].dim[3] = x->dim[3];
@@ -34,7 +35,8 @@ static void sample_bilinear_reference(fig_eval *c)
     const fig_type *x = &c->in[0].type, *y = &c->out[0].type;
     int64_t height = x->dim[1], width = x->dim[2], channels = x->dim[3], places = y->dim[1] * y->dim[2];
     for (int64_t n = 0; n < y->dim[0] * places; n++) {
-        const float *picture = FIG_F32_IN(c, 0) + n / places * height * width * channels, *at = FIG_F32_IN(c, 1) + 2 * n;
+        const float *picture = FIG_F32_IN(c, 0) + n / places * height * width * channels,
+                    *at = FIG_F32_IN(c, 1) + 2 * n;
         float *out = FIG_F32_OUT(c, 0) + n * channels;
         for (int64_t ch = 0; ch < channels; ch++)
             out[ch] = 0.0f;
@@ -89,9 +91,9 @@ static void sample_bilinear_decompose(fig_decompose *c)
     for (int corner = 0; corner < 4; corner++) {
         fig_node row = fig_cast(rows.place[corner / 2], FIG_I32), column = fig_cast(columns.place[corner % 2], FIG_I32);
         fig_node line = fig_add(fig_mul(picture, fig_constant_i32(c->graph, (int32_t)height)), row);
-        fig_node index = fig_add(fig_mul(line, fig_constant_i32(c->graph, (int32_t)width)), column);   /* (B, h, w) */
+        fig_node index = fig_add(fig_mul(line, fig_constant_i32(c->graph, (int32_t)width)), column); /* (B, h, w) */
         fig_node weight = fig_mul(rows.weight[corner / 2], columns.weight[corner % 2]);
-        fig_node part = fig_mul(fig_gather(table, index), fig_expand(weight, -1));                     /* (B, h, w, C) */
+        fig_node part = fig_mul(fig_gather(table, index), fig_expand(weight, -1)); /* (B, h, w, C) */
         sum = fig_is_none(sum) ? part : fig_add(sum, part);
     }
     c->out[0] = sum;
@@ -106,6 +108,9 @@ fig_node fig_sample_bilinear(fig_node x, fig_node at)
 }
 
 const fig_op fig_op_sample_bilinear = {
-    .name = "sample_bilinear", .operands = 2, .infer = sample_bilinear_infer, .decompose = sample_bilinear_decompose,
+    .name = "sample_bilinear",
+    .operands = 2,
+    .infer = sample_bilinear_infer,
+    .decompose = sample_bilinear_decompose,
     .reference = sample_bilinear_reference,
 };

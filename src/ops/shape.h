@@ -1,7 +1,7 @@
 /* ops/shape.h - a tensor seen from one axis
  *
- * Most shape ops touch one axis only. They see the tensor as (outer, n, inner): the axes before it, the axis, and the axes
- * after it, so that their loops are three deep for any rank and the innermost run is contiguous memory. */
+ * Most shape ops touch one axis only. They see the tensor as (outer, n, inner): the axes before it, the axis, and the
+ * axes after it, so that their loops are three deep for any rank and the innermost run is contiguous memory. */
 #ifndef FIG_OPS_SHAPE_H
 #define FIG_OPS_SHAPE_H
 
@@ -57,7 +57,7 @@ static inline fig_node fig__first_poisoned(const fig_node *in, int n_in, const c
     return (fig_node){ graph, 0 };
 }
 
-/* index.c: x (..., n), index i32 (..., k) -> (..., k), and its transpose: zeros (..., n) plus update (..., k) at index. */
+/* index.c: x (..., n), index i32 (..., k) -> (..., k); its transpose: zeros (..., n) plus update (..., k) at index. */
 fig_node fig__pick_many(fig_node x, fig_node index);
 fig_node fig__place(fig_node index, fig_node update, int64_t n);
 

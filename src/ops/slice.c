@@ -15,8 +15,9 @@ static fig_status slice_infer(fig_infer *c)
     int64_t n = x->dim[attr->axis];
     if (attr->step < 1 || attr->length < 1 || attr->start < 0 || attr->start >= n ||
         (attr->length - 1) > (n - 1 - attr->start) / attr->step)
-        return fig_fail(c->err, FIG_E_SHAPE, "slice: start %lld, length %lld, step %lld do not lie within axis %d of size %lld",
-                        (long long)attr->start, (long long)attr->length, (long long)attr->step, attr->axis, (long long)n);
+        return fig_fail(
+            c->err, FIG_E_SHAPE, "slice: start %lld, length %lld, step %lld do not lie within axis %d of size %lld",
+            (long long)attr->start, (long long)attr->length, (long long)attr->step, attr->axis, (long long)n);
     c->out[0] = fig__plain_type(x, x->dtype);
     c->out[0].dim[attr->axis] = attr->length;
     return FIG_OK;
@@ -63,7 +64,9 @@ fig_node fig_slice(fig_node x, int axis, int64_t start, int64_t length, int64_t 
 {
     if (fig__any_poisoned(&x, 1))
         return x;
-    fig_slice_attr attr = { .axis = fig__axis(x, axis, "slice"), .start = start, .length = length, .step = step ? step : 1 };
+    fig_slice_attr attr = {
+        .axis = fig__axis(x, axis, "slice"), .start = start, .length = length, .step = step ? step : 1
+    };
     fig_type type = fig_type_of(x);
     if (type.rank > 0 && start == 0 && length == type.dim[attr.axis] && attr.step == 1)
         return x;
@@ -71,6 +74,11 @@ fig_node fig_slice(fig_node x, int axis, int64_t start, int64_t length, int64_t 
 }
 
 const fig_op fig_op_slice = {
-    .name = "slice", .operands = 1, .attr_size = sizeof(fig_slice_attr), .infer = slice_infer,
-    .gradient = slice_gradient, .reference = slice_reference, .print = slice_print,
+    .name = "slice",
+    .operands = 1,
+    .attr_size = sizeof(fig_slice_attr),
+    .infer = slice_infer,
+    .gradient = slice_gradient,
+    .reference = slice_reference,
+    .print = slice_print,
 };

@@ -1,9 +1,9 @@
 /* ops/sort.c - the k largest of the last axis, and all of it in order: values and their i32 indices
  *
- * Both are one heap. The first k elements of a row become a heap whose root is the worst of them; each further element that
- * is better replaces the root; taking the root out k times fills the row from its end. The order is total - by value, then
- * lower index first - so the result is the stable one, and it needs no memory but its own outputs. NaN counts as smaller than
- * every number. The gradient puts the upstream back at the indices. */
+ * Both are one heap. The first k elements of a row become a heap whose root is the worst of them; each further element
+ * that is better replaces the root; taking the root out k times fills the row from its end. The order is total - by
+ * value, then lower index first - so the result is the stable one, and it needs no memory but its own outputs. NaN
+ * counts as smaller than every number. The gradient puts the upstream back at the indices. */
 #include "ops/shape.h"
 
 #include <math.h>
@@ -97,7 +97,8 @@ static fig_status infer_ranking(fig_infer *c, int64_t k, const char *op)
         return fig_fail(c->err, FIG_E_SHAPE, "%s: needs a last axis of at most 2^31 - 1 elements", op);
     int64_t n = x->dim[x->rank - 1];
     if (k < 1 || k > n)
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld of the %lld elements of the last axis", op, (long long)k, (long long)n);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: %lld of the %lld elements of the last axis", op, (long long)k,
+                        (long long)n);
     c->n_out = 2;
     c->out[0] = fig__plain_type(x, FIG_F32);
     c->out[0].dim[x->rank - 1] = k;
@@ -162,11 +163,21 @@ void fig_sort(fig_node x, bool descending, fig_node *values, fig_node *indices)
 }
 
 const fig_op fig_op_top_k = {
-    .name = "top_k", .operands = 1, .attr_size = sizeof(fig_classes_attr), .infer = top_k_infer, .gradient = ranking_gradient,
-    .reference = top_k_reference, .print = top_k_print,
+    .name = "top_k",
+    .operands = 1,
+    .attr_size = sizeof(fig_classes_attr),
+    .infer = top_k_infer,
+    .gradient = ranking_gradient,
+    .reference = top_k_reference,
+    .print = top_k_print,
 };
 
 const fig_op fig_op_sort = {
-    .name = "sort", .operands = 1, .attr_size = sizeof(fig_sort_attr), .infer = sort_infer, .gradient = ranking_gradient,
-    .reference = sort_reference, .print = sort_print,
+    .name = "sort",
+    .operands = 1,
+    .attr_size = sizeof(fig_sort_attr),
+    .infer = sort_infer,
+    .gradient = ranking_gradient,
+    .reference = sort_reference,
+    .print = sort_print,
 };

@@ -102,6 +102,11 @@ fig_node fig_transpose(fig_node x, const int *order)
 }
 
 const fig_op fig_op_transpose = {
-    .name = "transpose", .operands = 1, .attr_size = sizeof(fig_transpose_attr), .infer = transpose_infer,
-    .gradient = transpose_gradient, .reference = transpose_reference, .print = transpose_print,
+    .name = "transpose",
+    .operands = 1,
+    .attr_size = sizeof(fig_transpose_attr),
+    .infer = transpose_infer,
+    .gradient = transpose_gradient,
+    .reference = transpose_reference,
+    .print = transpose_print,
 };

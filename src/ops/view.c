@@ -1,8 +1,8 @@
 /* ops/view.c - the same numbers under another shape
  *
- * One op, `reshape`, which moves nothing: its output is its operand's memory. Flatten, expand and squeeze are spellings of
- * it. Chains of them are left to the passes: a builder that looked through its operand would make the result independent of
- * it, and a gradient with respect to that operand would silently be zero. */
+ * One op, `reshape`, which moves nothing: its output is its operand's memory. Flatten, expand and squeeze are spellings
+ * of it. Chains of them are left to the passes: a builder that looked through its operand would make the result
+ * independent of it, and a gradient with respect to that operand would silently be zero. */
 #include "ops/shape.h"
 
 static fig_status reshape_infer(fig_infer *c)
@@ -19,10 +19,7 @@ static fig_status reshape_infer(fig_infer *c)
     return FIG_OK;
 }
 
-static void reshape_gradient(fig_gradient *c)
-{
-    c->result[0] = fig_reshape(c->upstream, fig_type_of(c->in[0]));
-}
+static void reshape_gradient(fig_gradient *c) { c->result[0] = fig_reshape(c->upstream, fig_type_of(c->in[0])); }
 
 /* Fills in the one dim that is -1; false when it cannot be. */
 static bool resolve(const fig_type *from, fig_type *to)
@@ -54,7 +51,8 @@ fig_node fig_reshape(fig_node x, fig_type shape)
         char have[128], wanted[128];
         fig__type_text(&from, have);
         fig__type_text(&shape, wanted);
-        return fig_graph_fail(x.graph, "reshape: %s does not fit %s; dims are positive, one of them may be -1 and must divide",
+        return fig_graph_fail(x.graph,
+                              "reshape: %s does not fit %s; dims are positive, one of them may be -1 and must divide",
                               have, wanted);
     }
     if (fig__shapes_equal(&from, &attr.type))
@@ -78,7 +76,8 @@ fig_node fig_expand(fig_node x, int axis)
     fig_type type = fig_type_of(x);
     int place = axis < 0 ? axis + type.rank + 1 : axis;
     if (place < 0 || place > type.rank || type.rank == FIG_MAX_RANK)
-        return fig_graph_fail(x.graph, "expand: axis %d of a rank-%d value (at most %d axes)", axis, type.rank, FIG_MAX_RANK);
+        return fig_graph_fail(x.graph, "expand: axis %d of a rank-%d value (at most %d axes)", axis, type.rank,
+                              FIG_MAX_RANK);
     for (int i = type.rank; i > place; i--)
         type.dim[i] = type.dim[i - 1];
     type.dim[place] = 1;
@@ -104,6 +103,10 @@ fig_node fig_squeeze(fig_node x, int axis)
 }
 
 const fig_op fig_op_reshape = {
-    .name = "reshape", .operands = 1, .flags = FIG_OP_VIEW, .attr_size = sizeof(fig_shape_attr),
-    .infer = reshape_infer, .gradient = reshape_gradient,
+    .name = "reshape",
+    .operands = 1,
+    .flags = FIG_OP_VIEW,
+    .attr_size = sizeof(fig_shape_attr),
+    .infer = reshape_infer,
+    .gradient = reshape_gradient,
 };

@@ -1,8 +1,8 @@
 /* ops/window.h - sliding windows: where a window of a convolution or a pool lies
  *
- * Along each spatial axis, window q of size `kernel` reads the input at p = q * stride + tap * dilation - before, for tap in
- * [0, kernel); places outside [0, in) are padding. Axes that the op does not have count as size 1, so that every loop is
- * written once, for three of them. */
+ * Along each spatial axis, window q of size `kernel` reads the input at p = q * stride + tap * dilation - before, for
+ * tap in [0, kernel); places outside [0, in) are padding. Axes that the op does not have count as size 1, so that every
+ * loop is written once, for three of them. */
 #ifndef FIG_OPS_WINDOW_H
 #define FIG_OPS_WINDOW_H
 
@@ -13,15 +13,17 @@ typedef struct fig__window {
     int64_t stride[FIG_MAX_SPATIAL], dilation[FIG_MAX_SPATIAL], before[FIG_MAX_SPATIAL];
 } fig__window;
 
-/* Windows along one axis: floor((in + before + after - dilation * (kernel - 1) - 1) / stride) + 1; below 1 when none fits. */
-static inline int64_t fig__window_count(int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int64_t before, int64_t after)
+/* Windows along one axis: floor((in + before + after - dilation * (kernel - 1) - 1) / stride) + 1; 0 when none fits. */
+static inline int64_t fig__window_count(int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int64_t before,
+                                        int64_t after)
 {
     int64_t room = in + before + after - dilation * (kernel - 1) - 1;
     return room < 0 ? 0 : room / stride + 1;
 }
 
 /* "Same" padding: ceil(in / stride) windows; what is missing is split evenly and the odd one goes after. */
-static inline void fig__window_same(int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int *before, int *after)
+static inline void fig__window_same(int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int *before,
+                                    int *after)
 {
     int64_t out = (in + stride - 1) / stride, missing = (out - 1) * stride + dilation * (kernel - 1) + 1 - in;
     if (missing < 0)
@@ -56,7 +58,8 @@ static inline void fig__window_split(int64_t flat, const int64_t dim[FIG_MAX_SPA
 }
 
 /* Flat input position that window q reads with this tap, or -1 in the padding. */
-static inline int64_t fig__window_reads(const fig__window *w, const int64_t q[FIG_MAX_SPATIAL], const int64_t tap[FIG_MAX_SPATIAL])
+static inline int64_t fig__window_reads(const fig__window *w, const int64_t q[FIG_MAX_SPATIAL],
+                                        const int64_t tap[FIG_MAX_SPATIAL])
 {
     int64_t flat = 0;
     for (int i = 0; i < FIG_MAX_SPATIAL; i++) {
@@ -69,7 +72,8 @@ static inline int64_t fig__window_reads(const fig__window *w, const int64_t q[FI
 }
 
 /* The other way round: the window whose tap lies on input p, or -1 when there is none. */
-static inline int64_t fig__window_above(const fig__window *w, const int64_t p[FIG_MAX_SPATIAL], const int64_t tap[FIG_MAX_SPATIAL])
+static inline int64_t fig__window_above(const fig__window *w, const int64_t p[FIG_MAX_SPATIAL],
+                                        const int64_t tap[FIG_MAX_SPATIAL])
 {
     int64_t flat = 0;
     for (int i = 0; i < FIG_MAX_SPATIAL; i++) {

@@ -1,8 +1,8 @@
 /* test_layers.c - layers and their gradients against numbers of an independent implementation
  *
- * layers.inc holds, per case, the expected output, the gradient of every operand, and a summary of the gradients of those
- * gradients; make_layers.py made it and says how.
- * Each case runs twice: with the plain reference loops, and with whatever kernels this machine would choose. */
+ * layers.inc holds, per case, the expected output, the gradient of every operand, and a summary of the gradients of
+ * those gradients; make_layers.py made it and says how. Each case runs twice: with the plain reference loops, and with
+ * whatever kernels this machine would choose. */
 #include "test.h"
 
 #include <figment/plan.h>
@@ -15,7 +15,8 @@ typedef struct layer_case {
     int operands;
     fig_type in[MAX_OPERANDS], shape;
     const float *y, *gradient[MAX_OPERANDS];
-    double second[MAX_OPERANDS + 1][3]; /* gradients of the gradients: two inner products and the norm; the last is u's */
+    double second[MAX_OPERANDS + 1]
+                 [3]; /* gradients of the gradients: two inner products and the norm; the last is u's */
     int stride[3], dilation[3], before[3], after[3], extra[3], size[3], groups;
     bool causal;
 } layer_case;
@@ -73,8 +74,14 @@ static fig_node build_resize_bilinear(const layer_case *c, const fig_node *in)
     return fig_resize_bilinear(in[0], c->size[0], c->size[1]);
 }
 
-static fig_node build_space_to_depth(const layer_case *c, const fig_node *in) { return fig_space_to_depth(in[0], c->size[0]); }
-static fig_node build_depth_to_space(const layer_case *c, const fig_node *in) { return fig_depth_to_space(in[0], c->size[0]); }
+static fig_node build_space_to_depth(const layer_case *c, const fig_node *in)
+{
+    return fig_space_to_depth(in[0], c->size[0]);
+}
+static fig_node build_depth_to_space(const layer_case *c, const fig_node *in)
+{
+    return fig_depth_to_space(in[0], c->size[0]);
+}
 
 static fig_node build_sample_bilinear(const layer_case *c, const fig_node *in)
 {
@@ -153,7 +160,10 @@ static fig_node build_attention(const layer_case *c, const fig_node *in)
     return fig_attention(in[0], in[1], in[2], c->causal, 0.0f);
 }
 
-#define SHAPE(rank_, ...) { .rank = rank_, .dim = { __VA_ARGS__ } }
+#define SHAPE(rank_, ...)                     \
+    {                                         \
+        .rank = rank_, .dim = { __VA_ARGS__ } \
+    }
 #include "layers.inc"
 
 /* The value that make_layers.py gives to element `index` of operand `seed`: a hash, in [-1, 1) and exact in f32. */
@@ -168,19 +178,22 @@ static float number(uint32_t seed, uint32_t index)
     return (float)(x >> 8) / 8388608.0f - 1.0f;
 }
 
-static void compare(const layer_case *c, const char *what, const float *found, const float *expected, const fig_type *type)
+static void compare(const layer_case *c, const char *what, const float *found, const float *expected,
+                    const fig_type *type)
 {
     for (int64_t i = 0; i < fig_elements(type); i++) {
         double error = fabs((double)found[i] - (double)expected[i]);
         if (error <= 2e-5 * (1.0 + fabs((double)expected[i])))
             continue;
-        TEST_FAIL("%s: %s: element %lld is %.9g, expected %.9g", c->name, what, (long long)i, (double)found[i], (double)expected[i]);
+        TEST_FAIL("%s: %s: element %lld is %.9g, expected %.9g", c->name, what, (long long)i, (double)found[i],
+                  (double)expected[i]);
         return;
     }
 }
 
 /* Three numbers stand for a gradient of the gradients: an error anywhere moves the inner products. */
-static void compare_second(const layer_case *c, int operand, const float *found, const fig_type *type, const double expected[3])
+static void compare_second(const layer_case *c, int operand, const float *found, const fig_type *type,
+                           const double expected[3])
 {
     double inner[2] = { 0, 0 }, square = 0;
     for (int64_t i = 0; i < fig_elements(type); i++) {
@@ -191,8 +204,8 @@ static void compare_second(const layer_case *c, int operand, const float *found,
     double tolerance = 1e-4 * expected[2] + 1e-5;
     if (!(fabs(inner[0] - expected[0]) <= tolerance && fabs(inner[1] - expected[1]) <= tolerance &&
           fabs(sqrt(square) - expected[2]) <= tolerance))
-        TEST_FAIL("%s: second gradient of operand %d: %.8g %.8g, norm %.8g; expected %.8g %.8g, norm %.8g", c->name, operand + 1,
-                  inner[0], inner[1], sqrt(square), expected[0], expected[1], expected[2]);
+        TEST_FAIL("%s: second gradient of operand %d: %.8g %.8g, norm %.8g; expected %.8g %.8g, norm %.8g", c->name,
+                  operand + 1, inner[0], inner[1], sqrt(square), expected[0], expected[1], expected[2]);
 }
 
 static const char *const operand_name[MAX_OPERANDS] = { "a", "b", "c" };
@@ -231,7 +244,10 @@ static void check_results(const layer_case *c, const fig_plan *plan)
     }
     compare(c, "output", y, c->y, &c->shape);
     for (int i = 0; i < c->operands; i++)
-        compare(c, i == 0 ? "gradient of operand 1" : i == 1 ? "gradient of operand 2" : "gradient of operand 3",
+        compare(c,
+                i == 0   ? "gradient of operand 1"
+                : i == 1 ? "gradient of operand 2"
+                         : "gradient of operand 3",
                 fig_plan_output(plan, i + 1, &type), c->gradient[i], &c->in[i]);
     for (int i = 0; i <= c->operands; i++) {
         const float *found = fig_plan_output(plan, 1 + c->operands + i, &type);

@@ -9,8 +9,11 @@ typedef struct geometry {
 /* Half of the cases are what networks use, half is anything that fits. */
 static void any_window(instance *t, fig_conv_opts *o, int axis, int64_t *kernel)
 {
-    static const struct { int kernel, stride, before, after; } usual[] = {
-        { 3, 1, 1, 1 }, { 4, 2, 1, 1 }, { 5, 2, 1, 2 }, { 1, 1, 0, 0 }, { 5, 1, 2, 2 }, { 3, 2, 0, 1 }, { 4, 1, 0, 0 }, { 2, 2, 0, 0 },
+    static const struct {
+        int kernel, stride, before, after;
+    } usual[] = {
+        { 3, 1, 1, 1 }, { 4, 2, 1, 1 }, { 5, 2, 1, 2 }, { 1, 1, 0, 0 },
+        { 5, 1, 2, 2 }, { 3, 2, 0, 1 }, { 4, 1, 0, 0 }, { 2, 2, 0, 0 },
     };
     int most = t->small ? 2 : 4, padding[2];
     if (any_chance(t, 0.5)) {
@@ -34,7 +37,8 @@ static void any_window(instance *t, fig_conv_opts *o, int axis, int64_t *kernel)
 static geometry any_convolution(instance *t)
 {
     int spatial = (int)any_between(t, 1, 3);
-    int64_t groups = any_chance(t, 0.7) ? 1 : any_between(t, 2, 3), in_each = any_between(t, 1, 3), out_each = any_between(t, 1, 3);
+    int64_t groups = any_chance(t, 0.7) ? 1 : any_between(t, 2, 3), in_each = any_between(t, 1, 3),
+            out_each = any_between(t, 1, 3);
     if (!t->small && any_chance(t, 0.5)) { /* wide enough for vectors, and not too even */
         in_each = any_between(t, 1, spatial == 3 ? 8 : 20);
         out_each = any_between(t, 1, spatial == 3 ? 8 : 20);
@@ -50,7 +54,8 @@ static geometry any_convolution(instance *t)
     for (int i = 0; i < spatial; i++) {
         any_window(t, &g.opts, i, &g.weight.dim[i + 1]);
         int64_t reach = g.opts.dilation[i] * (g.weight.dim[i + 1] - 1) + 1;
-        int64_t least = reach - (g.opts.before[i] > 0 ? g.opts.before[i] : 0) - (g.opts.after[i] > 0 ? g.opts.after[i] : 0);
+        int64_t least =
+            reach - (g.opts.before[i] > 0 ? g.opts.before[i] : 0) - (g.opts.after[i] > 0 ? g.opts.after[i] : 0);
         least = least < 1 ? 1 : least;
         g.x.dim[i + 1] = least + any_between(t, 0, t->small ? 2 : spatial == 3 ? 3 : 9);
     }

@@ -2,7 +2,7 @@
 #include "cases.h"
 #include "ops/shape.h"
 
-/* -- dynamic slices: starts run past both ends, where they are clamped ------------------------------------------------------- */
+/* -- dynamic slices: starts run past both ends, where they are clamped -------------------------------------------- */
 
 static fig_node any_start(instance *t, const fig_type *x, int axis)
 {
@@ -40,7 +40,7 @@ static void dynamic_update(instance *t)
         give(t, fig_dynamic_update(fig_scale(x, 2), any_real(t, part, -1, 1), start, axis)); /* may be done in place */
 }
 
-/* -- rows of a table --------------------------------------------------------------------------------------------------------------- */
+/* -- rows of a table ---------------------------------------------------------------------------------------------- */
 
 static fig_type index_shape(instance *t)
 {
@@ -95,7 +95,7 @@ static void one_hot(instance *t)
     give(t, fig_one_hot(any_integers(t, index_shape(t), -1, classes), classes));
 }
 
-/* -- order ------------------------------------------------------------------------------------------------------------------------------ */
+/* -- order -------------------------------------------------------------------------------------------------------- */
 
 static fig_node any_ranked(instance *t, fig_type type)
 {
@@ -122,6 +122,14 @@ static void sort(instance *t)
 }
 
 const op_case cases_index[] = {
-    { "dynamic_slice", dynamic_slice }, { "dynamic_update", dynamic_update }, { "gather", gather }, { "scatter_add", scatter_add },
-    { "pick", pick }, { "place", place }, { "one_hot", one_hot }, { "top_k", top_k }, { "sort", sort }, { 0 },
+    { "dynamic_slice", dynamic_slice },
+    { "dynamic_update", dynamic_update },
+    { "gather", gather },
+    { "scatter_add", scatter_add },
+    { "pick", pick },
+    { "place", place },
+    { "one_hot", one_hot },
+    { "top_k", top_k },
+    { "sort", sort },
+    { 0 },
 };

@@ -23,7 +23,8 @@ static void matmul(instance *t)
 {
     fig_matmul_opts opts = { .transpose_a = any_chance(t, 0.4), .transpose_b = any_chance(t, 0.4) };
     int64_t m = side(t), k = side(t), n = side(t), lead_a[3], lead_b[3];
-    int rank_a = (int)any_between(t, 0, 2), rank_b = (int)any_between(t, 0, 2), widest = rank_a > rank_b ? rank_a : rank_b;
+    int rank_a = (int)any_between(t, 0, 2), rank_b = (int)any_between(t, 0, 2),
+        widest = rank_a > rank_b ? rank_a : rank_b;
     for (int i = 0; i < widest; i++) { /* counted from the last leading axis */
         int64_t size = any_between(t, 1, t->small ? 2 : 4);
         int only = (int)any_between(t, 0, 5);

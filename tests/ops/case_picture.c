@@ -1,7 +1,7 @@
 /* ops/case_picture.c - cases of pools, resizing and reading between pixels */
 #include "cases.h"
 
-/* -- pools: distinct values, so that differences do not move the largest to another place ------------------------------------ */
+/* -- pools: distinct values, so that differences do not move the largest to another place ------------------------- */
 
 static fig_type any_pool(instance *t, fig_pool_opts *o)
 {
@@ -15,7 +15,8 @@ static fig_type any_pool(instance *t, fig_pool_opts *o)
     for (int i = 0; i < spatial; i++) {
         o->size[i] = usual ? 2 : (int)any_between(t, 1, 3);
         o->stride[i] = usual ? 0 : (int)any_between(t, 1, 3);
-        int before = usual ? 0 : (int)any_between(t, 0, o->size[i] - 1), after = usual ? 0 : (int)any_between(t, 0, o->size[i] - 1);
+        int before = usual ? 0 : (int)any_between(t, 0, o->size[i] - 1),
+            after = usual ? 0 : (int)any_between(t, 0, o->size[i] - 1);
         o->before[i] = before || !i ? before : FIG_PAD_NONE;
         o->after[i] = after || !i ? after : FIG_PAD_NONE;
         x.dim[i + 1] = o->size[i] + any_between(t, 0, t->small ? 2 : 6);
@@ -69,11 +70,12 @@ static void max_pool_pick(instance *t)
     give(t, picked);
 }
 
-/* -- resizing ---------------------------------------------------------------------------------------------------------------------- */
+/* -- resizing ----------------------------------------------------------------------------------------------------- */
 
 static fig_type any_picture(instance *t, int64_t most)
 {
-    return FIG_SHAPE(any_between(t, 1, 2), any_between(t, 1, most), any_between(t, 1, most), any_between(t, 1, t->small ? 2 : 9));
+    return FIG_SHAPE(any_between(t, 1, 2), any_between(t, 1, most), any_between(t, 1, most),
+                     any_between(t, 1, t->small ? 2 : 9));
 }
 
 typedef fig_node (*resizer)(fig_node x, int64_t height, int64_t width);

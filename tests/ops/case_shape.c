@@ -22,10 +22,18 @@ static void reshape(instance *t)
     int rank = (int)any_between(t, 2, 5);
     fig_node x = any_values(t, any_shape(t, rank));
     switch (any_between(t, 0, 3)) {
-    case 0: give(t, fig_reshape(x, FIG_SHAPE(-1))); break;
-    case 1: give(t, fig_expand(x, (int)any_between(t, -1, rank))); break;
-    case 2: give(t, fig_reshape(fig_reshape(x, FIG_SHAPE(-1)), fig_type_of(x))); break;
-    default: give(t, fig_squeeze(fig_expand(x, 1), 1)); break;
+    case 0:
+        give(t, fig_reshape(x, FIG_SHAPE(-1)));
+        break;
+    case 1:
+        give(t, fig_expand(x, (int)any_between(t, -1, rank)));
+        break;
+    case 2:
+        give(t, fig_reshape(fig_reshape(x, FIG_SHAPE(-1)), fig_type_of(x)));
+        break;
+    default:
+        give(t, fig_squeeze(fig_expand(x, 1), 1));
+        break;
     }
 }
 
@@ -109,6 +117,8 @@ static void reverse(instance *t)
 }
 
 const op_case cases_shape[] = {
-    { "reshape", reshape }, { "transpose", transpose }, { "broadcast", broadcast }, { "concat", concat },
-    { "slice", slice },     { "pad", pad },             { "reverse", reverse },     { 0 },
+    { "reshape", reshape },     { "transpose", transpose },
+    { "broadcast", broadcast }, { "concat", concat },
+    { "slice", slice },         { "pad", pad },
+    { "reverse", reverse },     { 0 },
 };

@@ -1,4 +1,5 @@
-/* test_builders.c - what the builders of shape, index and product ops promise: hand-computed answers, no-ops, and messages
+/* test_builders.c - what the builders of shape, index and product ops promise: hand-computed answers, no-ops, and
+ * messages
  *
  * The op cases check that loops, kernels and gradients agree with each other; here stand answers worked out by hand. */
 #include "test.h"
@@ -19,7 +20,8 @@ static void check_values(fig_node x, int count, const double *expected, int line
     fig_plan_opts opts = { .outputs = &x, .n_outputs = 1 };
     bool good = fig_graph_check(x.graph, &err) == FIG_OK &&
                 fig_session_new(&(fig_session_opts){ .threads = 1 }, &session, &err) == FIG_OK &&
-                fig_store_new(session, &store, &err) == FIG_OK && fig_plan_compile(x.graph, store, &opts, &plan, &err) == FIG_OK &&
+                fig_store_new(session, &store, &err) == FIG_OK &&
+                fig_plan_compile(x.graph, store, &opts, &plan, &err) == FIG_OK &&
                 fig_plan_run(plan, &(fig_run_opts){ 0 }, &err) == FIG_OK;
     if (!good)
         TEST_FAIL("line %d: %s", line, err.message);
@@ -77,7 +79,7 @@ static void check_message(fig_graph *g, fig_node result, const char *part, int l
 }
 #define MESSAGE(g, result, part) check_message(g, result, part, __LINE__)
 
-/* -- shape ops --------------------------------------------------------------------------------------------------------------- */
+/* -- shape ops ---------------------------------------------------------------------------------------------------- */
 
 FIG_TEST(reshape_resolves_and_keeps)
 {
@@ -104,7 +106,8 @@ FIG_TEST(shape_ops_by_hand)
     fig_graph *g = fig_graph_new();
     fig_node x = counted(g, FIG_SHAPE(2, 3));
     VALUES(fig_transpose(x, NULL), 0, 3, 1, 4, 2, 5);
-    VALUES(fig_transpose(fig_reshape(counted(g, FIG_SHAPE(12)), FIG_SHAPE(2, 3, 2)), (int[]){ 1, 2, 0 }), 0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11);
+    VALUES(fig_transpose(fig_reshape(counted(g, FIG_SHAPE(12)), FIG_SHAPE(2, 3, 2)), (int[]){ 1, 2, 0 }), 0, 6, 1, 7, 2,
+           8, 3, 9, 4, 10, 5, 11);
     VALUES(fig_concat((fig_node[]){ x, fig_slice(x, 1, 1, 1, 1) }, 2, -1), 0, 1, 2, 1, 3, 4, 5, 4);
     VALUES(fig_concat((fig_node[]){ x, x }, 2, 0), 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5);
     VALUES(fig_slice(counted(g, FIG_SHAPE(10)), 0, 1, 3, 4), 1, 5, 9);
@@ -132,7 +135,7 @@ FIG_TEST(gradient_reaches_what_was_reshaped)
     fig_graph_free(g);
 }
 
-/* -- indices -------------------------------------------------------------------------------------------------------------------- */
+/* -- indices ------------------------------------------------------------------------------------------------------ */
 
 FIG_TEST(index_ops_by_hand)
 {
@@ -144,7 +147,8 @@ FIG_TEST(index_ops_by_hand)
     VALUES(fig_dynamic_slice(x, fig_constant_i32(g, 1), 0, 1), 4, 5, 6, 7);
     VALUES(fig_dynamic_update(x, NUMBERS(g, FIG_SHAPE(2, 2), -1, -2, -3, -4), starts, 1), 0, -1, -2, 3, 4, 5, -3, -4);
     VALUES(fig_gather(table, INTEGERS(g, FIG_SHAPE(2, 2), 2, 0, -7, 99)), 4, 5, 0, 1, 0, 1, 4, 5);
-    VALUES(fig_scatter_add(FIG_SHAPE(3, 2), INTEGERS(g, FIG_SHAPE(3), 1, 1, 0), counted(g, FIG_SHAPE(3, 2))), 4, 5, 2, 4, 0, 0);
+    VALUES(fig_scatter_add(FIG_SHAPE(3, 2), INTEGERS(g, FIG_SHAPE(3), 1, 1, 0), counted(g, FIG_SHAPE(3, 2))), 4, 5, 2,
+           4, 0, 0);
     VALUES(fig_pick(x, INTEGERS(g, FIG_SHAPE(2), 3, 0)), 3, 4);
     VALUES(fig_one_hot(INTEGERS(g, FIG_SHAPE(3), 1, -1, 2), 2), 0, 1, 0, 0, 0, 0);
     fig_graph_free(g);
@@ -168,7 +172,7 @@ FIG_TEST(ties_go_to_the_lower_index)
     fig_graph_free(g);
 }
 
-/* -- products ------------------------------------------------------------------------------------------------------------------------ */
+/* -- products ----------------------------------------------------------------------------------------------------- */
 
 FIG_TEST(product_by_hand)
 {
@@ -178,7 +182,9 @@ FIG_TEST(product_by_hand)
     VALUES(fig_matmul(a, a, &(fig_matmul_opts){ .transpose_b = true }), 5, 14, 14, 50);
     VALUES(fig_matmul(a, a, &(fig_matmul_opts){ .transpose_a = true }), 9, 12, 15, 12, 17, 22, 15, 22, 29);
     VALUES(fig_matmul(b, a, &(fig_matmul_opts){ true, true }), 10, 28, 13, 40);
-    CHECK(has_shape(fig_matmul(fig_zeros_like(fig_reshape(a, FIG_SHAPE(1, 2, 3))), fig_full(g, FIG_SHAPE(5, 3, 4), 1), NULL), FIG_SHAPE(5, 2, 4)));
+    CHECK(has_shape(
+        fig_matmul(fig_zeros_like(fig_reshape(a, FIG_SHAPE(1, 2, 3))), fig_full(g, FIG_SHAPE(5, 3, 4), 1), NULL),
+        FIG_SHAPE(5, 2, 4)));
     fig_graph_free(g);
 }
 
@@ -217,12 +223,13 @@ FIG_TEST(same_padding_inverts)
     CHECK_INT(attr->before[1], 1); /* 8 columns: 3 more, the odd one after */
     CHECK_INT(attr->after[1], 2);
     /* one pixel through a 5-wide kernel of stride 2: its centre lands on row 1 */
-    fig_node one = fig_full(g, FIG_SHAPE(1, 1, 1, 1), 1), kernel = fig_reshape(counted(g, FIG_SHAPE(25)), FIG_SHAPE(1, 5, 5, 1));
+    fig_node one = fig_full(g, FIG_SHAPE(1, 1, 1, 1), 1),
+             kernel = fig_reshape(counted(g, FIG_SHAPE(25)), FIG_SHAPE(1, 5, 5, 1));
     VALUES(fig_convolution_transposed(one, kernel, &same), 6, 7, 11, 12);
     fig_graph_free(g);
 }
 
-/* -- messages ------------------------------------------------------------------------------------------------------------------------ */
+/* -- messages ----------------------------------------------------------------------------------------------------- */
 
 FIG_TEST(messages_say_what_to_do)
 {
@@ -247,14 +254,18 @@ FIG_TEST(messages_say_what_to_do)
     MESSAGE(g, fig_max_pool(fig_input(g, "x", FIG_SHAPE(1, 2, 2, 1)), &(fig_pool_opts){ .size = { 3 } }),
             "window 3 does not fit in spatial axis 0 of size 2");
     g = fig_graph_new();
-    MESSAGE(g, fig_convolution_transposed(fig_input(g, "x", FIG_SHAPE(1, 4, 3)), fig_input(g, "w", FIG_SHAPE(3, 4, 2)),
-                                          &(fig_conv_opts){ .stride = { 2 }, .output_extra = { 2 } }),
+    MESSAGE(g,
+            fig_convolution_transposed(fig_input(g, "x", FIG_SHAPE(1, 4, 3)), fig_input(g, "w", FIG_SHAPE(3, 4, 2)),
+                                       &(fig_conv_opts){ .stride = { 2 }, .output_extra = { 2 } }),
             "output_extra 2 must be at least 0 and below the stride 2");
     g = fig_graph_new();
-    MESSAGE(g, fig_dynamic_slice(fig_input(g, "x", FIG_SHAPE(4, 3)), fig_input(g, "s", (fig_type){ FIG_I32, 1, { 3 } }), 1, 2),
-            "it must be a scalar or hold one place per row");
+    MESSAGE(
+        g,
+        fig_dynamic_slice(fig_input(g, "x", FIG_SHAPE(4, 3)), fig_input(g, "s", (fig_type){ FIG_I32, 1, { 3 } }), 1, 2),
+        "it must be a scalar or hold one place per row");
     g = fig_graph_new();
-    MESSAGE(g, fig_transpose(fig_input(g, "x", FIG_SHAPE(4, 3, 2)), (int[]){ 0, 0, 1 }), "transpose: order names axis 0 twice");
+    MESSAGE(g, fig_transpose(fig_input(g, "x", FIG_SHAPE(4, 3, 2)), (int[]){ 0, 0, 1 }),
+            "transpose: order names axis 0 twice");
 }
 
 FIG_TEST_MAIN

@@ -2,9 +2,10 @@
  *
  *     loss = mean D(fake) - mean D(real) + 10 mean (|| grad_x D(x) || - 1)^2,   x = e real + (1 - e) fake
  *
- * The penalty holds a gradient, so the weights' gradient goes through convolution's gradients a second time. It is compared
- * with central differences of the loss, weight by weight, for the critic of the paper (piecewise linear: the second
- * derivatives of its activations vanish) and for a smooth one with layer normalisation, where nothing vanishes. */
+ * The penalty holds a gradient, so the weights' gradient goes through convolution's gradients a second time. It
+ * is compared with central differences of the loss, weight by weight, for the critic of the paper (piecewise
+ * linear: the second derivatives of its activations vanish) and for a smooth one with layer normalisation, where
+ * nothing vanishes. */
 #include "test.h"
 
 #include <figment/plan.h>
@@ -27,15 +28,16 @@ typedef struct setting {
 /* x (B, 6, 6, 2) -> (B) */
 static fig_node critic(fig_node x, const fig_node *w, bool smooth)
 {
-    fig_node h = fig_convolution(x, w[0], &(fig_conv_opts){ .stride = { 2 }, .before = { 1 }, .after = { 1 } }); /* (B, 3, 3, 5) */
+    fig_node h = fig_convolution(
+        x, w[0], &(fig_conv_opts){ .stride = { 2 }, .before = { 1 }, .after = { 1 } }); /* (B, 3, 3, 5) */
     h = fig_add(h, w[1]);
     if (smooth)
         h = fig_tanh(fig_layer_normalise(h, w[5], w[6], 1e-3f));
     else
         h = fig_leaky_relu(h, 0.2f);
-    h = fig_convolution(h, w[2], &(fig_conv_opts){ .before = { FIG_PAD_SAME } });                               /* (B, 3, 3, 4) */
+    h = fig_convolution(h, w[2], &(fig_conv_opts){ .before = { FIG_PAD_SAME } }); /* (B, 3, 3, 4) */
     h = smooth ? fig_softplus(h) : fig_leaky_relu(h, 0.2f);
-    h = fig_matmul(fig_flatten(h), w[3], &(fig_matmul_opts){ .transpose_b = true });                             /* (B, 1) */
+    h = fig_matmul(fig_flatten(h), w[3], &(fig_matmul_opts){ .transpose_b = true }); /* (B, 1) */
     return fig_sum_rows(fig_add(h, w[4]));
 }
 
@@ -47,7 +49,7 @@ static fig_node critic_loss(fig_graph *g, const fig_node *w, bool smooth)
     fig_node x = fig_add(fake, fig_mul(mix, fig_sub(real, fake)));
     fig_node slope;
     fig_gradients(critic(x, w, smooth), &x, 1, &slope);
-    fig_node norm = fig_sqrt(fig_sum_rows(fig_square(slope)));                                                  /* (B) */
+    fig_node norm = fig_sqrt(fig_sum_rows(fig_square(slope))); /* (B) */
     fig_node penalty = fig_mean(fig_square(fig_shift(norm, -1.0f)), NULL);
     fig_node distance = fig_sub(fig_mean(critic(fake, w, smooth), NULL), fig_mean(critic(real, w, smooth), NULL));
     return fig_add(distance, fig_scale(penalty, 10.0f));
@@ -81,8 +83,9 @@ static double difference(setting *s, const weight *w, int64_t i, float step)
     return (loss_at(s, w, i, up) - loss_at(s, w, i, down)) / ((double)up - (double)down);
 }
 
-/* Returns how many weights could not be judged: the penalty jumps where a unit of the piecewise linear critic changes sides, and
- * a step that crosses such a place says nothing. It shows, as the difference then depends on the step's length. */
+/* Returns how many weights could not be judged: the penalty jumps where a unit of the piecewise linear critic changes
+ * sides, and a step that crosses such a place says nothing. It shows, as the difference then depends on the step's
+ * length. */
 static int check_weight(setting *s, int k, const float *gradient)
 {
     const weight *w = &s->w[k];
@@ -98,7 +101,8 @@ static int check_weight(setting *s, int k, const float *gradient)
         if (fabs(slope - difference(s, w, i, 2e-3f)) > 1e-2 * largest)
             skipped++;
         else
-            TEST_FAIL("%s[%lld]: gradient %.6g, by differences %.6g", w->name, (long long)i, (double)gradient[i], slope);
+            TEST_FAIL("%s[%lld]: gradient %.6g, by differences %.6g", w->name, (long long)i, (double)gradient[i],
+                      slope);
     }
     return skipped;
 }
@@ -107,7 +111,8 @@ static bool compile(setting *s, fig_graph *g, bool smooth)
 {
     static const fig_type shapes[WEIGHTS] = {
         { .rank = 4, .dim = { 5, 3, 3, 2 } }, { .rank = 1, .dim = { 5 } }, { .rank = 4, .dim = { 4, 3, 3, 5 } },
-        { .rank = 2, .dim = { 1, 36 } }, { .rank = 1, .dim = { 1 } }, { .rank = 1, .dim = { 5 } }, { .rank = 1, .dim = { 5 } },
+        { .rank = 2, .dim = { 1, 36 } },      { .rank = 1, .dim = { 1 } }, { .rank = 1, .dim = { 5 } },
+        { .rank = 1, .dim = { 5 } },
     };
     static const char *const names[WEIGHTS] = { "conv1", "bias1", "conv2", "linear", "bias", "gamma", "beta" };
     fig_node w[WEIGHTS], outputs[1 + WEIGHTS];
@@ -148,7 +153,8 @@ static void check_critic(bool reference, bool smooth)
     static setting s;
     static float gradient[WEIGHTS][LARGEST];
     memset(&s, 0, sizeof s);
-    CHECK_OK(fig_session_new(&(fig_session_opts){ .threads = 1, .reference_kernels = reference }, &s.session, &err), err);
+    CHECK_OK(fig_session_new(&(fig_session_opts){ .threads = 1, .reference_kernels = reference }, &s.session, &err),
+             err);
     CHECK_OK(fig_store_new(s.session, &s.store, &err), err);
     fig_graph *g = fig_graph_new();
     if (compile(&s, g, smooth)) {
