@@ -33,8 +33,11 @@ static fig_node per_example_logits(fig_node logits, const char *who)
     if (fig__poisoned(logits))
         return logits;
     if (is_squashed(logits))
-        return fig_graph_fail(logits.graph, "%s: expects logits, but gets the output of \"%s\" (layer \"%s\"); leave that activation out, "
-                              "the loss contains it", who, fig__producer(logits)->name, fig__node_of(logits.graph, logits.id)->path);
+        return fig_graph_fail(
+            logits.graph,
+            "%s: expects logits, but gets the output of \"%s\" (layer \"%s\"); leave that activation out, "
+            "the loss contains it",
+            who, fig__producer(logits)->name, fig__node_of(logits.graph, logits.id)->path);
     fig_type type = fig_type_of(logits);
     if (type.rank < 1)
         return fig_graph_fail(logits.graph, "%s: expects logits with a batch axis, got a scalar", who);
@@ -47,7 +50,8 @@ static fig_node average_patches(fig_node loss)
     if (type.rank <= 1)
         return loss;
     double patches = (double)(fig_elements(&type) / type.dim[0]);
-    return patches > 1 ? fig_scale(fig_sum_rows(loss), (float)(1 / patches)) : fig_reshape(loss, FIG_SHAPE(type.dim[0]));
+    return patches > 1 ? fig_scale(fig_sum_rows(loss), (float)(1 / patches))
+                       : fig_reshape(loss, FIG_SHAPE(type.dim[0]));
 }
 
 static fig_node half_square(fig_node x) { return fig_scale(fig_square(x), 0.5f); }
@@ -59,11 +63,15 @@ fig_node fig_critic_loss(fig_adversarial kind, fig_node logits, fig_goal what_th
     if (fig__poisoned(l))
         return l;
     switch (kind) {
-    case FIG_NON_SATURATING: return average_patches(fig_softplus(real ? fig_neg(l) : l));
-    case FIG_LEAST_SQUARES: return average_patches(half_square(real ? fig_shift(l, -1) : l));
-    case FIG_HINGE: return average_patches(fig_relu(fig_shift(real ? fig_neg(l) : l, 1)));
+    case FIG_NON_SATURATING:
+        return average_patches(fig_softplus(real ? fig_neg(l) : l));
+    case FIG_LEAST_SQUARES:
+        return average_patches(half_square(real ? fig_shift(l, -1) : l));
+    case FIG_HINGE:
+        return average_patches(fig_relu(fig_shift(real ? fig_neg(l) : l, 1)));
     case FIG_WASSERSTEIN:
-    case FIG_WGAN_GP: return average_patches(real ? fig_neg(l) : l);
+    case FIG_WGAN_GP:
+        return average_patches(real ? fig_neg(l) : l);
     }
     return fig_graph_fail(l.graph, "critic_loss: unknown kind %d", (int)kind);
 }
@@ -74,11 +82,14 @@ fig_node fig_generator_loss(fig_adversarial kind, fig_node logits)
     if (fig__poisoned(l))
         return l;
     switch (kind) {
-    case FIG_NON_SATURATING: return average_patches(fig_softplus(fig_neg(l)));
-    case FIG_LEAST_SQUARES: return average_patches(half_square(fig_shift(l, -1)));
+    case FIG_NON_SATURATING:
+        return average_patches(fig_softplus(fig_neg(l)));
+    case FIG_LEAST_SQUARES:
+        return average_patches(half_square(fig_shift(l, -1)));
     case FIG_HINGE:
     case FIG_WASSERSTEIN:
-    case FIG_WGAN_GP: return average_patches(fig_neg(l));
+    case FIG_WGAN_GP:
+        return average_patches(fig_neg(l));
     }
     return fig_graph_fail(l.graph, "generator_loss: unknown kind %d", (int)kind);
 }

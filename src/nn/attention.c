@@ -11,13 +11,17 @@
 /* One of queries, keys, values: (B, T, 3, H, D) -> (B, T, H, D). */
 static fig_node third(fig_node qkv, int which) { return fig_squeeze(fig_slice(qkv, 2, which, 1, 1), 2); }
 
-static fig_node heads_first(fig_node x) { return fig_transpose(x, (const int[]){0, 2, 1, 3}); } /* (B, T, H, D) <-> (B, H, T, D) */
+static fig_node heads_first(fig_node x)
+{
+    return fig_transpose(x, (const int[]){ 0, 2, 1, 3 });
+} /* (B, T, H, D) <-> (B, H, T, D) */
 
 static fig_node cache_state(fig_graph *g, const char *name, fig_type type)
 {
     if (!g->owner.model)
         return fig_state(g, fig__scope_path(g, name), type);
-    return fig_model_state(g->owner.model, &(fig_state_decl){.name = name, .type = type, .reset = FIG_RESET_SEQUENCE});
+    return fig_model_state(g->owner.model,
+                           &(fig_state_decl){ .name = name, .type = type, .reset = FIG_RESET_SEQUENCE });
 }
 
 /* Keys or values so far: the state with this step's part written at `position`; x is (B, T, H, D), the result (B, H, S, D). */
@@ -32,7 +36,8 @@ static fig_node remember(fig_graph *g, const char *name, fig_node x, const fig_a
 /* 1 where position[b] + t may look at s: (B, 1, T, S). */
 static fig_node visible(fig_graph *g, const fig_attention_opts *o, int64_t batch, int64_t steps)
 {
-    fig_type own = {.dtype = FIG_I32, .rank = 4, .dim = {1, 1, steps, 1}}, other = {.dtype = FIG_I32, .rank = 4, .dim = {1, 1, 1, o->cache}};
+    fig_type own = { .dtype = FIG_I32, .rank = 4, .dim = { 1, 1, steps, 1 } },
+             other = { .dtype = FIG_I32, .rank = 4, .dim = { 1, 1, 1, o->cache } };
     fig_node at = fig_add(fig_reshape(o->position, FIG_SHAPE(batch, 1, 1, 1)), fig_iota(g, own, 2)); /* (B, 1, T, 1) */
     return fig_less_equal(fig_iota(g, other, 3), at);
 }
@@ -41,33 +46,37 @@ static fig_node attend_cached(fig_graph *g, fig_node q, fig_node k, fig_node v, 
 {
     int64_t batch = fig_dim(q, 0), steps = fig_dim(q, 1), width = fig_dim(q, 3);
     fig_node keys = remember(g, "keys", k, o), values = remember(g, "values", v, o); /* (B, H, S, D) */
-    fig_node scores = fig_matmul(fig_scale(heads_first(q), (float)(1 / sqrt((double)width))), keys, &(fig_matmul_opts){.transpose_b = true});
+    fig_node scores = fig_matmul(fig_scale(heads_first(q), (float)(1 / sqrt((double)width))), keys,
+                                 &(fig_matmul_opts){ .transpose_b = true });
     scores = fig_select(visible(g, o, batch, steps), scores, fig_constant(g, -1e30f)); /* (B, H, T, S) */
     return heads_first(fig_matmul(fig_softmax(scores), values, NULL));                 /* (B, T, H, D) */
 }
 
 fig_node fig_self_attention(fig_node x, const fig_attention_opts *opts)
 {
-    fig_attention_opts o = opts ? *opts : (fig_attention_opts){0};
+    fig_attention_opts o = opts ? *opts : (fig_attention_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;
     fig_type type = fig_type_of(x);
     int64_t heads = o.heads > 0 ? o.heads : 1;
     if (type.rank != 3 || type.dim[2] % heads)
-        return fig_graph_fail(g, "self_attention: needs (batch, time, channels) with channels divisible by %lld heads, got %d axes, last %lld",
+        return fig_graph_fail(g,
+                              "self_attention: needs (batch, time, channels) with channels divisible by %lld heads, "
+                              "got %d axes, last %lld",
                               (long long)heads, type.rank, (long long)fig_dim(x, -1));
     if (o.cache > 0 && fig_is_none(o.position))
         return fig_graph_fail(g, "self_attention: a cache needs a position per row (.position)");
     int64_t b = type.dim[0], t = type.dim[1], c = type.dim[2];
 
     fig__layer_begin(g, o.label, "attention");
-    fig_node qkv = fig_linear(x, 3 * c, &(fig_linear_opts){.label = "qkv", .no_bias = o.no_bias, .init = o.init});
+    fig_node qkv = fig_linear(x, 3 * c, &(fig_linear_opts){ .label = "qkv", .no_bias = o.no_bias, .init = o.init });
     qkv = fig_reshape(qkv, FIG_SHAPE(b, t, 3, heads, c / heads));
     fig_node q = third(qkv, 0), k = third(qkv, 1), v = third(qkv, 2); /* (B, T, H, D) */
     float dropout = fig_is_training(g) ? o.dropout : 0;
     fig_node y = o.cache > 0 ? attend_cached(g, q, k, v, &o) : fig_attention(q, k, v, o.causal, dropout);
-    y = fig_linear(fig_reshape(y, type), c, &(fig_linear_opts){.label = "out", .no_bias = o.no_bias, .init = o.out_init});
+    y = fig_linear(fig_reshape(y, type), c,
+                   &(fig_linear_opts){ .label = "out", .no_bias = o.no_bias, .init = o.out_init });
     if (dropout > 0)
         y = fig_dropout(y, dropout);
     fig_scope_pop(g);

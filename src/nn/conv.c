@@ -4,23 +4,26 @@
  * round, (channels, kernel..., filters / groups), so its fan-in is output channels * kernel area, as PyTorch and Keras count. */
 #include "nn/layer.h"
 
-static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel, bool transposed, const fig_conv_layer_opts *opts)
+static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel, bool transposed,
+                           const fig_conv_layer_opts *opts)
 {
-    fig_conv_layer_opts o = opts ? *opts : (fig_conv_layer_opts){0};
+    fig_conv_layer_opts o = opts ? *opts : (fig_conv_layer_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;
     int64_t groups = o.groups > 0 ? o.groups : 1, channels = fig_dim(x, -1);
     if (fig_rank(x) != spatial + 2 || filters < 1 || kernel < 1)
-        return fig_graph_fail(g, "conv%dd%s: needs an input with %d axes (batch, %d spatial, channels), a kernel and filters; got %d axes, "
-                              "kernel %d, %lld filters", spatial, transposed ? "_transposed" : "", spatial + 2, spatial, fig_rank(x), kernel,
-                              (long long)filters);
+        return fig_graph_fail(
+            g,
+            "conv%dd%s: needs an input with %d axes (batch, %d spatial, channels), a kernel and filters; got %d axes, "
+            "kernel %d, %lld filters",
+            spatial, transposed ? "_transposed" : "", spatial + 2, spatial, fig_rank(x), kernel, (long long)filters);
     if (channels % groups || filters % groups)
-        return fig_graph_fail(g, "conv%dd: %lld channels and %lld filters cannot be split into %lld groups", spatial, (long long)channels,
-                              (long long)filters, (long long)groups);
+        return fig_graph_fail(g, "conv%dd: %lld channels and %lld filters cannot be split into %lld groups", spatial,
+                              (long long)channels, (long long)filters, (long long)groups);
 
     int64_t from = transposed ? filters : channels, to = transposed ? channels : filters; /* of the convolution */
-    fig_type shape = {.rank = spatial + 2};
+    fig_type shape = { .rank = spatial + 2 };
     int64_t area = 1;
     shape.dim[0] = to;
     for (int i = 0; i < spatial; i++, area *= kernel)
@@ -33,8 +36,12 @@ static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel,
 
     fig__layer_begin(g, o.label, transposed ? "transposed" : "conv");
     fig_node weight = fig_param(g, "weight", shape, o.init); /* (to, k..., from / groups) */
-    fig_conv_opts how = {.stride = {o.stride}, .dilation = {o.dilation}, .groups = o.groups, .before = {o.padding},
-                         .after = {o.padding == FIG_PAD_SAME ? 0 : o.padding}, .output_extra = {o.output_extra}};
+    fig_conv_opts how = { .stride = { o.stride },
+                          .dilation = { o.dilation },
+                          .groups = o.groups,
+                          .before = { o.padding },
+                          .after = { o.padding == FIG_PAD_SAME ? 0 : o.padding },
+                          .output_extra = { o.output_extra } };
     fig_node y = transposed ? fig_convolution_transposed(x, weight, &how) : fig_convolution(x, weight, &how);
     if (!o.no_bias)
         y = fig_add(y, fig__bias(g, filters, o.bias_init, o.init.fan_in));

@@ -63,9 +63,11 @@ fig_node fig_model_input_declare(fig_model *model, const fig_input_decl *decl)
         d.type = fig_type_of(d.from);
     else if (d.feed == FIG_FEED_LOADER && d.type.rank == 0 && !field_type(model, d.field, &d.type))
         return fig_graph_fail(model->graph, "input \"%s\": the data (%s) have no field \"%s\"", d.name,
-                              kinds[model->data && model->data->kind <= FIG_DATA_POINTS ? model->data->kind : 0], d.field);
+                              kinds[model->data && model->data->kind <= FIG_DATA_POINTS ? model->data->kind : 0],
+                              d.field);
     if (d.feed != FIG_FEED_LOADER && d.type.rank == 0)
-        return fig_graph_fail(model->graph, "input \"%s\": a pool or sampler feed needs a type with a batch axis", d.name);
+        return fig_graph_fail(model->graph, "input \"%s\": a pool or sampler feed needs a type with a batch axis",
+                              d.name);
     d.name = keep(model, d.name);
     d.field = keep(model, d.field);
     d.data = keep(model, d.data);
@@ -120,10 +122,12 @@ static fig_status check_loss(const fig_model *model, const fig_phase *phase, fig
     char found[128];
     fig__type_text(&loss, found);
     if (loss.dtype != FIG_F32 || loss.rank < 1 || loss.rank > 2 || loss.dim[0] != model->batch)
-        return fig_fail(err, FIG_E_SHAPE, "phase \"%s\": loss is %s, expected one number per example (%lld), or (%lld, T)", phase->name,
+        return fig_fail(err, FIG_E_SHAPE,
+                        "phase \"%s\": loss is %s, expected one number per example (%lld), or (%lld, T)", phase->name,
                         found, (long long)model->batch, (long long)model->batch);
     if (!fig_is_none(phase->mask) && !fig_same_shape(phase->mask, phase->loss))
-        return fig_fail(err, FIG_E_SHAPE, "phase \"%s\": mask and loss differ in shape (loss is %s)", phase->name, found);
+        return fig_fail(err, FIG_E_SHAPE, "phase \"%s\": mask and loss differ in shape (loss is %s)", phase->name,
+                        found);
     return FIG_OK;
 }
 
@@ -166,7 +170,8 @@ void fig_model_log(fig_model *model, const char *phase, const char *name, fig_no
 {
     fig_type type = fig_type_of(value);
     if (!fig__poisoned(value) && (type.rank > 2 || (type.rank > 0 && type.dim[0] != model->batch)))
-        fig_graph_fail(model->graph, "log value \"%s\" has %d axes, expected one number per example or a single one", name, type.rank);
+        fig_graph_fail(model->graph, "log value \"%s\" has %d axes, expected one number per example or a single one",
+                       name, type.rank);
     else if (!is_full(model, model->n_logs, "log values"))
         model->log[model->n_logs++] = (fig__log_value){ keep(model, phase), keep(model, name), value };
 }
@@ -182,7 +187,8 @@ void fig_model_metric(fig_model *model, const fig_metric_decl *metric)
             return;
         }
     if (!fig__poisoned(metric->value) && (type.rank < 1 || type.rank > 2 || type.dim[0] != model->batch)) {
-        fig_graph_fail(model->graph, "metric \"%s\" has %d axes, expected one number per example, or (B, T)", metric->name, type.rank);
+        fig_graph_fail(model->graph, "metric \"%s\" has %d axes, expected one number per example, or (B, T)",
+                       metric->name, type.rank);
         return;
     }
     if (is_full(model, model->n_metrics, "metrics"))
@@ -199,7 +205,8 @@ void fig_model_sampler(fig_model *model, const fig_sampler_decl *sampler)
 {
     bool tokens = sampler->loop == FIG_LOOP_TOKEN || sampler->loop == FIG_LOOP_RASTER || sampler->loop == FIG_LOOP_BEAM;
     if (fig_is_none(sampler->output) || (tokens && (fig_is_none(sampler->token) || sampler->length < 1))) {
-        fig_graph_fail(model->graph, "sampler \"%s\" needs an output%s", sampler->name, tokens ? ", a token input and a length" : "");
+        fig_graph_fail(model->graph, "sampler \"%s\" needs an output%s", sampler->name,
+                       tokens ? ", a token input and a length" : "");
         return;
     }
     if (is_full(model, model->n_samplers, "samplers"))

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct stream { uint64_t seed, key; } stream;
+typedef struct stream {
+    uint64_t seed, key;
+} stream;
 
 /* Uniform in (0, 1): never 0, so that its logarithm is finite. */
 static double unit(uint32_t bits) { return ((double)bits + 0.5) * (1.0 / 4294967296.0); }
@@ -96,25 +98,47 @@ void fig__init_fill(const fig_init *init, const fig_type *type, uint64_t seed, c
 {
     stream s = { seed, fig__hash64(name, strlen(name), 0) };
     int64_t count = fig__count(type);
-    double in = init->fan_in > 0 ? (double)init->fan_in : 1, both = in + (init->fan_out > 0 ? (double)init->fan_out : 1);
+    double in = init->fan_in > 0 ? (double)init->fan_in : 1,
+           both = in + (init->fan_out > 0 ? (double)init->fan_out : 1);
     double deviation = init->a != 0 ? (double)init->a : 0.02, bound = 0;
     switch (init->kind) {
-    case FIG_INIT_DEFAULT: FIG_BUG("%s: initialiser was not resolved", name);
-    case FIG_INIT_ZEROS: memset(data, 0, sizeof *data * (size_t)count); return;
+    case FIG_INIT_DEFAULT:
+        FIG_BUG("%s: initialiser was not resolved", name);
+    case FIG_INIT_ZEROS:
+        memset(data, 0, sizeof *data * (size_t)count);
+        return;
     case FIG_INIT_ONES:
     case FIG_INIT_CONSTANT:
         for (int64_t i = 0; i < count; i++)
             data[i] = init->kind == FIG_INIT_ONES ? 1.0f : init->a;
         return;
-    case FIG_INIT_NORMAL: fill_normal(s, (double)init->b, deviation, count, data); return;
-    case FIG_INIT_TRUNCATED_NORMAL: fill_truncated(s, (double)init->b, deviation, count, data); return;
-    case FIG_INIT_GLOROT_NORMAL: fill_normal(s, 0, sqrt(2.0 / both), count, data); return;
-    case FIG_INIT_HE_NORMAL: fill_normal(s, 0, sqrt(2.0 / in), count, data); return;
-    case FIG_INIT_ORTHOGONAL: fill_orthogonal(s, init->a != 0 ? (double)init->a : 1.0, type, data); return;
-    case FIG_INIT_UNIFORM: bound = (double)init->a; break;
-    case FIG_INIT_UNIFORM_FAN_IN: bound = 1.0 / sqrt(in); break;
-    case FIG_INIT_GLOROT_UNIFORM: bound = sqrt(6.0 / both); break;
-    case FIG_INIT_HE_UNIFORM: bound = sqrt(6.0 / in); break;
+    case FIG_INIT_NORMAL:
+        fill_normal(s, (double)init->b, deviation, count, data);
+        return;
+    case FIG_INIT_TRUNCATED_NORMAL:
+        fill_truncated(s, (double)init->b, deviation, count, data);
+        return;
+    case FIG_INIT_GLOROT_NORMAL:
+        fill_normal(s, 0, sqrt(2.0 / both), count, data);
+        return;
+    case FIG_INIT_HE_NORMAL:
+        fill_normal(s, 0, sqrt(2.0 / in), count, data);
+        return;
+    case FIG_INIT_ORTHOGONAL:
+        fill_orthogonal(s, init->a != 0 ? (double)init->a : 1.0, type, data);
+        return;
+    case FIG_INIT_UNIFORM:
+        bound = (double)init->a;
+        break;
+    case FIG_INIT_UNIFORM_FAN_IN:
+        bound = 1.0 / sqrt(in);
+        break;
+    case FIG_INIT_GLOROT_UNIFORM:
+        bound = sqrt(6.0 / both);
+        break;
+    case FIG_INIT_HE_UNIFORM:
+        bound = sqrt(6.0 / in);
+        break;
     }
     fill_uniform(s, -bound, bound, count, data);
 }

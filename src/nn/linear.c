@@ -3,20 +3,21 @@
 
 fig_node fig_linear(fig_node x, int64_t units, const fig_linear_opts *opts)
 {
-    fig_linear_opts o = opts ? *opts : (fig_linear_opts){0};
+    fig_linear_opts o = opts ? *opts : (fig_linear_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;
     fig_type type = fig_type_of(x);
     if (type.rank < 1 || units < 1)
-        return fig_graph_fail(g, "linear: needs an input with at least one axis and at least one unit, got %d axes and %lld units", type.rank,
-                              (long long)units);
+        return fig_graph_fail(
+            g, "linear: needs an input with at least one axis and at least one unit, got %d axes and %lld units",
+            type.rank, (long long)units);
     int64_t in = type.dim[type.rank - 1];
     fig__layer_begin(g, o.label, "linear");
     fig_node weight = fig_param(g, "weight", FIG_SHAPE(units, in), o.init); /* (out, in) */
     /* One matrix product whatever stands before the last axis: (B, T, in) is B * T rows. */
     fig_node rows = type.rank == 2 ? x : fig_reshape(x, FIG_SHAPE(-1, in));
-    fig_node y = fig_matmul(rows, weight, &(fig_matmul_opts){.transpose_b = true}); /* (rows, out) */
+    fig_node y = fig_matmul(rows, weight, &(fig_matmul_opts){ .transpose_b = true }); /* (rows, out) */
     if (!o.no_bias)
         y = fig_add(y, fig__bias(g, units, o.bias_init, in));
     if (type.rank != 2) {

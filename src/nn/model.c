@@ -19,20 +19,24 @@ static fig_status check_declarations(const fig_model *model, fig_error *err)
         for (int s = 0; stage && s < model->n_stages; s++)
             known = known || strcmp(model->stage[s].name, stage) == 0;
         if (!known)
-            return fig_fail(err, FIG_E_FAILED, "recipe %s: phase \"%s\" belongs to no declared stage", name, model->phase[i].name);
+            return fig_fail(err, FIG_E_FAILED, "recipe %s: phase \"%s\" belongs to no declared stage", name,
+                            model->phase[i].name);
     }
     return FIG_OK;
 }
 
-fig_status fig__model_build(const fig_recipe *recipe, const void *options, const fig_data_spec *data, fig_purpose purpose,
-                            int64_t batch, fig_model **out, fig_error *err)
+fig_status fig__model_build(const fig_recipe *recipe, const void *options, const fig_data_spec *data,
+                            fig_purpose purpose, int64_t batch, fig_model **out, fig_error *err)
 {
     *out = NULL;
     if (batch < 1)
-        return fig_fail(err, FIG_E_USAGE, "recipe %s: batch is %lld, expected at least 1", recipe->name, (long long)batch);
+        return fig_fail(err, FIG_E_USAGE, "recipe %s: batch is %lld, expected at least 1", recipe->name,
+                        (long long)batch);
     fig_graph *graph = fig_graph_new();
     fig_model *model = FIG_NEW(graph->arena, fig_model);
-    *model = (fig_model){ .graph = graph, .purpose = purpose, .batch = batch, .recipe = recipe, .options = options, .data = data };
+    *model = (fig_model){
+        .graph = graph, .purpose = purpose, .batch = batch, .recipe = recipe, .options = options, .data = data
+    };
     model->default_weight.kind = FIG_INIT_GLOROT_UNIFORM;
     model->default_bias.kind = FIG_INIT_ZEROS;
     graph->owner.model = model;

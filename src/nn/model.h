@@ -14,19 +14,28 @@
 typedef struct fig__weight { /* a named state with its first value */
     const char *name;
     fig_type type;
-    fig_init init;       /* resolved: kind is not default, fans are set */
+    fig_init init; /* resolved: kind is not default, fans are set */
     bool trained, exported;
     fig_reset reset;
     fig_combine combine;
     fig_node node;
 } fig__weight;
 
-typedef struct fig__input { fig_input_decl decl; fig_node node; } fig__input; /* decl.type is resolved */
-typedef struct fig__ramp { const char *name; double start, end, steps; } fig__ramp;
-typedef struct fig__log_value { const char *phase, *name; fig_node value; } fig__log_value;
+typedef struct fig__input {
+    fig_input_decl decl;
+    fig_node node;
+} fig__input; /* decl.type is resolved */
+typedef struct fig__ramp {
+    const char *name;
+    double start, end, steps;
+} fig__ramp;
+typedef struct fig__log_value {
+    const char *phase, *name;
+    fig_node value;
+} fig__log_value;
 
 struct fig_model {
-    fig_graph *graph;       /* graph->owner.model points back */
+    fig_graph *graph; /* graph->owner.model points back */
     fig_purpose purpose;
     int64_t batch;
     const fig_recipe *recipe;
@@ -44,13 +53,13 @@ struct fig_model {
     fig_sampler_decl sampler[FIG_MODEL_MAX];
     fig_part part[FIG_MODEL_MAX];
     int n_inputs, n_phases, n_stages, n_ramps, n_logs, n_metrics, n_samplers, n_parts;
-    fig_node weight;        /* (B) example weights, FIG_NONE until asked for */
+    fig_node weight; /* (B) example weights, FIG_NONE until asked for */
 };
 
 /* Builds a recipe's graph for a purpose. The first mistake of the build is reported with its layer path. The caller owns
  * the graph (fig_graph_free frees the model with it). */
-fig_status fig__model_build(const fig_recipe *recipe, const void *options, const fig_data_spec *data, fig_purpose purpose,
-                            int64_t batch, fig_model **out, fig_error *err);
+fig_status fig__model_build(const fig_recipe *recipe, const void *options, const fig_data_spec *data,
+                            fig_purpose purpose, int64_t batch, fig_model **out, fig_error *err);
 void fig__model_free(fig_model *model);
 /* Adds every weight and buffer to the store; those that were not there are initialised from Philox(seed, hash of name). */
 fig_status fig__model_initialise(const fig_model *model, fig_store *store, uint64_t seed, fig_error *err);

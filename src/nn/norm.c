@@ -6,18 +6,23 @@
  * ones. That assignment is anchored on the layer's output: only a phase that really computes the layer moves them. */
 #include "nn/layer.h"
 
-typedef struct affine { fig_node gamma, beta; } affine;
+typedef struct affine {
+    fig_node gamma, beta;
+} affine;
 
-static fig_node constant_vector(fig_graph *g, int64_t channels, float value) { return fig_full(g, FIG_SHAPE(channels), value); }
+static fig_node constant_vector(fig_graph *g, int64_t channels, float value)
+{
+    return fig_full(g, FIG_SHAPE(channels), value);
+}
 
 /* gamma and beta (C), FIG_NONE where the layer has none. */
 static affine make_affine(fig_graph *g, const fig_norm_opts *o, int64_t channels)
 {
-    affine a = {FIG_NONE, FIG_NONE};
+    affine a = { FIG_NONE, FIG_NONE };
     if (!o->no_affine)
-        a.gamma = fig_param(g, "gamma", FIG_SHAPE(channels), (fig_init){.kind = FIG_INIT_ONES});
+        a.gamma = fig_param(g, "gamma", FIG_SHAPE(channels), (fig_init){ .kind = FIG_INIT_ONES });
     if (!o->no_affine && !o->no_bias)
-        a.beta = fig_param(g, "beta", FIG_SHAPE(channels), (fig_init){.kind = FIG_INIT_ZEROS});
+        a.beta = fig_param(g, "beta", FIG_SHAPE(channels), (fig_init){ .kind = FIG_INIT_ZEROS });
     return a;
 }
 
@@ -38,7 +43,7 @@ static void move_running(fig_node running, fig_node batch, float momentum, fig_n
 
 fig_node fig_batch_norm(fig_node x, const fig_norm_opts *opts)
 {
-    fig_norm_opts o = opts ? *opts : (fig_norm_opts){0};
+    fig_norm_opts o = opts ? *opts : (fig_norm_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;
@@ -48,8 +53,8 @@ fig_node fig_batch_norm(fig_node x, const fig_norm_opts *opts)
     int64_t channels = fig_dim(x, -1);
     fig__layer_begin(g, o.label, "batch_norm");
     affine a = make_full_affine(g, &o, channels);
-    fig_node mean = fig_buffer(g, "mean", FIG_SHAPE(channels), (fig_init){.kind = FIG_INIT_ZEROS});
-    fig_node variance = fig_buffer(g, "variance", FIG_SHAPE(channels), (fig_init){.kind = FIG_INIT_ONES});
+    fig_node mean = fig_buffer(g, "mean", FIG_SHAPE(channels), (fig_init){ .kind = FIG_INIT_ZEROS });
+    fig_node variance = fig_buffer(g, "variance", FIG_SHAPE(channels), (fig_init){ .kind = FIG_INIT_ONES });
     fig_node y;
     if (fig_is_training(g)) {
         fig_node batch_mean, batch_variance; /* (C), biased */
@@ -67,7 +72,7 @@ fig_node fig_batch_norm(fig_node x, const fig_norm_opts *opts)
 
 fig_node fig_layer_norm(fig_node x, const fig_norm_opts *opts)
 {
-    fig_norm_opts o = opts ? *opts : (fig_norm_opts){0};
+    fig_norm_opts o = opts ? *opts : (fig_norm_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;
@@ -80,7 +85,7 @@ fig_node fig_layer_norm(fig_node x, const fig_norm_opts *opts)
 
 fig_node fig_group_norm(fig_node x, const fig_norm_opts *opts)
 {
-    fig_norm_opts o = opts ? *opts : (fig_norm_opts){0};
+    fig_norm_opts o = opts ? *opts : (fig_norm_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;
@@ -97,7 +102,7 @@ fig_node fig_group_norm(fig_node x, const fig_norm_opts *opts)
 
 fig_node fig_instance_norm(fig_node x, const fig_norm_opts *opts)
 {
-    fig_norm_opts o = opts ? *opts : (fig_norm_opts){0};
+    fig_norm_opts o = opts ? *opts : (fig_norm_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;
@@ -110,7 +115,7 @@ fig_node fig_instance_norm(fig_node x, const fig_norm_opts *opts)
 
 fig_node fig_rms_norm(fig_node x, const fig_norm_opts *opts)
 {
-    fig_norm_opts o = opts ? *opts : (fig_norm_opts){0};
+    fig_norm_opts o = opts ? *opts : (fig_norm_opts){ 0 };
     fig_graph *g = x.graph;
     if (fig__poisoned(x))
         return x;

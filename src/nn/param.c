@@ -71,22 +71,30 @@ static fig_node declare_state(fig_graph *graph, const fig_state_decl *decl)
         char had[128], wants[128];
         fig__type_text(&known->type, had);
         fig__type_text(&decl->type, wants);
-        return fig_graph_fail(graph, "state \"%s\" is %s, but is asked for again as %s; give one of the layers a label", path, had, wants);
+        return fig_graph_fail(graph, "state \"%s\" is %s, but is asked for again as %s; give one of the layers a label",
+                              path, had, wants);
     }
     if (known)
         return known->node;
     fig_node node = fig_state(graph, path, decl->type);
     if (model && !fig__poisoned(node)) {
         fig__weight *w = add_weight(model);
-        *w = (fig__weight){ .name = path, .type = decl->type, .init = resolve(model, decl->init, &decl->type), .trained = decl->trained,
-                            .exported = decl->exported, .reset = decl->reset, .combine = decl->combine, .node = node };
+        *w = (fig__weight){ .name = path,
+                            .type = decl->type,
+                            .init = resolve(model, decl->init, &decl->type),
+                            .trained = decl->trained,
+                            .exported = decl->exported,
+                            .reset = decl->reset,
+                            .combine = decl->combine,
+                            .node = node };
     }
     return node;
 }
 
 fig_node fig_param(fig_graph *graph, const char *name, fig_type type, fig_init init)
 {
-    return declare_state(graph, &(fig_state_decl){ .name = name, .type = type, .init = init, .trained = true, .exported = true });
+    return declare_state(
+        graph, &(fig_state_decl){ .name = name, .type = type, .init = init, .trained = true, .exported = true });
 }
 
 fig_node fig__bias(fig_graph *graph, int64_t units, fig_init init, int64_t fan_in)

@@ -19,7 +19,7 @@ static const char *usual_settings(int loss)
 /* Points on the lines between real and fake samples, a random one for each row. */
 static fig_node between(fig_node real, fig_node fake)
 {
-    fig_type type = fig_type_of(real), column = {.rank = type.rank, .dim = {type.dim[0]}};
+    fig_type type = fig_type_of(real), column = { .rank = type.rank, .dim = { type.dim[0] } };
     for (int i = 1; i < type.rank; i++)
         column.dim[i] = 1;
     return fig_add(real, fig_mul(fig_uniform(real.graph, column), fig_sub(fake, real)));
@@ -50,7 +50,8 @@ fig_status fig__play(fig_model *model, const fig__game *game, fig_node real, fig
         on_fake = flat(game->judge(model, game->networks, fake));
         loss = fig_add(fig_critic_loss(kind, on_real, FIG_GOAL_REAL), fig_critic_loss(kind, on_fake, FIG_GOAL_FAKE));
     } else {
-        fig_node both = flat(game->judge(model, game->networks, fig_concat((fig_node[]){real, fake}, 2, 0))); /* (2B) */
+        fig_node both =
+            flat(game->judge(model, game->networks, fig_concat((fig_node[]){ real, fake }, 2, 0))); /* (2B) */
         on_real = fig_slice(both, 0, 0, batch, 1);
         on_fake = fig_slice(both, 0, batch, batch, 1);
         loss = fig_add(fig_critic_loss(kind, on_real, FIG_GOAL_REAL), fig_critic_loss(kind, on_fake, FIG_GOAL_FAKE));
@@ -63,22 +64,32 @@ fig_status fig__play(fig_model *model, const fig__game *game, fig_node real, fig
         fig_model_log(model, "discriminator", "penalty", penalty);
     }
     log_critic(model, rules, on_real, on_fake);
-    FIG_TRY(fig_model_phase(model, &(fig_phase){.name = "discriminator", .loss = loss, .trains = "discriminator",
-                                                .times = fig__rows_apart(rules) ? 5 : 1, .simultaneous = rules->update == 1,
-                                                .settings = usual_settings(rules->loss),
-                                                .clip_weights = kind == FIG_WASSERSTEIN ? (float)rules->clip_weights : 0}, err));
+    FIG_TRY(fig_model_phase(model,
+                            &(fig_phase){ .name = "discriminator",
+                                          .loss = loss,
+                                          .trains = "discriminator",
+                                          .times = fig__rows_apart(rules) ? 5 : 1,
+                                          .simultaneous = rules->update == 1,
+                                          .settings = usual_settings(rules->loss),
+                                          .clip_weights = kind == FIG_WASSERSTEIN ? (float)rules->clip_weights : 0 },
+                            err));
 
     fig_node judged = on_fake;
     if (rules->fakes == 1)
-        judged = flat(game->judge(model, game->networks, game->generate(model, game->networks, fig_model_noise(model, rules->latent))));
+        judged = flat(game->judge(model, game->networks,
+                                  game->generate(model, game->networks, fig_model_noise(model, rules->latent))));
     else if (rules->critic_batches == 1)
         judged = flat(game->judge(model, game->networks, fake));
-    return fig_model_phase(model, &(fig_phase){.name = "generator", .loss = fig_generator_loss(kind, judged), .trains = "generator",
-                                               .settings = usual_settings(rules->loss)}, err);
+    return fig_model_phase(model,
+                           &(fig_phase){ .name = "generator",
+                                         .loss = fig_generator_loss(kind, judged),
+                                         .trains = "generator",
+                                         .settings = usual_settings(rules->loss) },
+                           err);
 }
 
 void fig__draw(fig_model *model, const fig__game *game)
 {
     fig_node sample = game->generate(model, game->networks, fig_model_noise(model, game->rules->latent));
-    fig_model_sampler(model, &(fig_sampler_decl){.name = "samples", .loop = FIG_LOOP_ONCE, .output = sample});
+    fig_model_sampler(model, &(fig_sampler_decl){ .name = "samples", .loop = FIG_LOOP_ONCE, .output = sample });
 }

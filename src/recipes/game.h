@@ -14,22 +14,55 @@ typedef struct fig__rules { /* the options that every GAN recipe has */
 } fig__rules;
 
 /* Rows of the recipe's option table for a member of type fig__rules. */
-#define FIG__RULES_ROWS(OPTIONS, MEMBER)                                                                                                 \
-    {"loss", FIG_CHOICE, offsetof(OPTIONS, MEMBER.loss), FIG_NON_SATURATING, 0, 0, "what the two players minimise",                      \
-     .choices = FIG_ADVERSARIAL_CHOICES},                                                                                                \
-    {"latent", FIG_INT, offsetof(OPTIONS, MEMBER.latent), 100, 1, 4096, "numbers in the noise that a sample is made from"},              \
-    {"fakes", FIG_CHOICE, offsetof(OPTIONS, MEMBER.fakes), 0, 0, 0, "generator's batch: the one the critic has seen, or a new one",      \
-     .choices = "shared fresh"},                                                                                                         \
-    {"critic.batches", FIG_CHOICE, offsetof(OPTIONS, MEMBER.critic_batches), 0, 0, 0,                                                    \
-     "critic sees real and fake apart (losses added), or joined in one batch (mean of both)", .choices = "separate joined"},             \
-    {"update", FIG_CHOICE, offsetof(OPTIONS, MEMBER.update), 0, 0, 0, "generator moves against the new critic, or both at once",         \
-     .choices = "alternating simultaneous"},                                                                                             \
-    {"critic.penalty", FIG_FLOAT, offsetof(OPTIONS, MEMBER.penalty), 10, 0, 1e4, "wgan-gp: weight of the gradient penalty"},             \
-    {"critic.clip", FIG_FLOAT, offsetof(OPTIONS, MEMBER.clip_weights), 0.01, 1e-6, 100, "wasserstein: bound of the critic's weights"}
+#define FIG__RULES_ROWS(OPTIONS, MEMBER)                                                           \
+    { "loss", FIG_CHOICE, offsetof(OPTIONS, MEMBER.loss),  FIG_NON_SATURATING,                     \
+      0,      0,          "what the two players minimise", .choices = FIG_ADVERSARIAL_CHOICES },   \
+        { "latent",                                                                                \
+          FIG_INT,                                                                                 \
+          offsetof(OPTIONS, MEMBER.latent),                                                        \
+          100,                                                                                     \
+          1,                                                                                       \
+          4096,                                                                                    \
+          "numbers in the noise that a sample is made from" },                                     \
+        { "fakes",                                                                                 \
+          FIG_CHOICE,                                                                              \
+          offsetof(OPTIONS, MEMBER.fakes),                                                         \
+          0,                                                                                       \
+          0,                                                                                       \
+          0,                                                                                       \
+          "generator's batch: the one the critic has seen, or a new one",                          \
+          .choices = "shared fresh" },                                                             \
+        { "critic.batches",                                                                        \
+          FIG_CHOICE,                                                                              \
+          offsetof(OPTIONS, MEMBER.critic_batches),                                                \
+          0,                                                                                       \
+          0,                                                                                       \
+          0,                                                                                       \
+          "critic sees real and fake apart (losses added), or joined in one batch (mean of both)", \
+          .choices = "separate joined" },                                                          \
+        { "update",                                                                                \
+          FIG_CHOICE,                                                                              \
+          offsetof(OPTIONS, MEMBER.update),                                                        \
+          0,                                                                                       \
+          0,                                                                                       \
+          0,                                                                                       \
+          "generator moves against the new critic, or both at once",                               \
+          .choices = "alternating simultaneous" },                                                 \
+        { "critic.penalty",                                                                        \
+          FIG_FLOAT,                                                                               \
+          offsetof(OPTIONS, MEMBER.penalty),                                                       \
+          10,                                                                                      \
+          0,                                                                                       \
+          1e4,                                                                                     \
+          "wgan-gp: weight of the gradient penalty" },                                             \
+    {                                                                                              \
+        "critic.clip", FIG_FLOAT, offsetof(OPTIONS, MEMBER.clip_weights), 0.01, 1e-6, 100,         \
+            "wasserstein: bound of the critic's weights"                                           \
+    }
 
 typedef struct fig__game {
     const fig__rules *rules;
-    const void *networks; /* passed on to the two functions */
+    const void *networks;                                                         /* passed on to the two functions */
     fig_node (*generate)(fig_model *model, const void *networks, fig_node noise); /* (B, latent) -> samples */
     fig_node (*judge)(fig_model *model, const void *networks, fig_node samples);  /* samples -> logits, one per row */
 } fig__game;

@@ -17,7 +17,10 @@ fig_node fig__activate(fig_node x, int choice, double slope);
 
 /* Widths of hidden layers as text: "400", "128,128"; "0", "none" or empty is no hidden layer. */
 #define FIG__MOST_LAYERS 32
-typedef struct fig__widths { int count; int64_t width[FIG__MOST_LAYERS]; } fig__widths;
+typedef struct fig__widths {
+    int count;
+    int64_t width[FIG__MOST_LAYERS];
+} fig__widths;
 fig_status fig__read_widths(const char *option, const char *text, fig__widths *out, fig_error *err);
 
 /* Picture sizes. `size` and `channels` are options where 0 means: as the data are (square, at most 64 pixels; larger or

@@ -26,11 +26,15 @@ typedef struct vae { /* what encoder and decoder need to know */
     fig_type data; /* (B, H, W, C) or (B, D) */
     fig__widths hidden;
     bool conv;
-    int levels;    /* conv: how often the picture is halved */
+    int levels; /* conv: how often the picture is halved */
 } vae;
 
-typedef struct code { fig_node mean, log_variance; } code;         /* (B, Z) each */
-typedef struct guess { fig_node centre, log_variance; } guess;      /* of the data's shape: logits, or means and log-variances */
+typedef struct code {
+    fig_node mean, log_variance;
+} code; /* (B, Z) each */
+typedef struct guess {
+    fig_node centre, log_variance;
+} guess; /* of the data's shape: logits, or means and log-variances */
 
 /* -- the two networks ------------------------------------------------------------------------------------------------- */
 
@@ -43,13 +47,14 @@ static code encode(const vae *v, fig_node x)
     fig_scope_push(g, "encoder");
     fig_node h = x;
     for (int i = 0; v->conv && i < v->levels; i++)
-        h = normed(v, fig_conv2d(h, v->o->width << i, 4, &(fig_conv_layer_opts){.stride = 2, .padding = 1})); /* (B, H/2, W/2, width * 2^i) */
+        h = normed(v, fig_conv2d(h, v->o->width << i, 4,
+                                 &(fig_conv_layer_opts){ .stride = 2, .padding = 1 })); /* (B, H/2, W/2, width * 2^i) */
     h = fig_flatten(h);
     for (int i = 0; !v->conv && i < v->hidden.count; i++)
         h = layer(v, fig_linear(h, v->hidden.width[i], NULL));
     code q;
-    q.mean = fig_linear(h, v->o->latent, &(fig_linear_opts){.label = "mean"});                 /* (B, Z) */
-    q.log_variance = fig_linear(h, v->o->latent, &(fig_linear_opts){.label = "log_variance"}); /* (B, Z) */
+    q.mean = fig_linear(h, v->o->latent, &(fig_linear_opts){ .label = "mean" });                 /* (B, Z) */
+    q.log_variance = fig_linear(h, v->o->latent, &(fig_linear_opts){ .label = "log_variance" }); /* (B, Z) */
     fig_scope_pop(g);
     return q;
 }
@@ -69,8 +74,9 @@ static fig_node decode_body(const vae *v, fig_node z, int64_t parts)
     int64_t side = v->data.dim[1] >> v->levels, channels = v->o->width << (v->levels - 1);
     h = fig_reshape(fig_linear(h, side * side * channels, NULL), FIG_SHAPE(v->data.dim[0], side, side, channels));
     for (int i = v->levels - 2; i >= 0; i--)
-        h = normed(v, fig_conv2d_transposed(h, v->o->width << i, 4, &(fig_conv_layer_opts){.stride = 2, .padding = 1}));
-    return fig_conv2d_transposed(h, parts * v->data.dim[3], 4, &(fig_conv_layer_opts){.stride = 2, .padding = 1});
+        h = normed(v,
+                   fig_conv2d_transposed(h, v->o->width << i, 4, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 }));
+    return fig_conv2d_transposed(h, parts * v->data.dim[3], 4, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 });
 }
 
 /* log(exp(raw) + floor^2): the learned deviation cannot fall below the floor, and never loses its gradient. */
@@ -82,13 +88,14 @@ static guess decode(const vae *v, fig_node z)
     bool two = v->o->likelihood == GAUSSIAN_LEARNED && v->o->sigma_per == PER_ELEMENT;
     fig_scope_push(g, "decoder");
     fig_node y = decode_body(v, z, two ? 2 : 1);
-    guess p = {y, FIG_NONE};
+    guess p = { y, FIG_NONE };
     if (two) {
         int64_t n = fig_dim(y, -1) / 2;
         p.centre = fig_slice(y, -1, 0, n, 1);
         p.log_variance = floored(fig_slice(y, -1, n, n, 1), v->o->sigma_floor);
     } else if (v->o->likelihood == GAUSSIAN_LEARNED) {
-        p.log_variance = floored(fig_param(g, "log_variance", FIG_SHAPE(1), (fig_init){.kind = FIG_INIT_ZEROS}), v->o->sigma_floor);
+        p.log_variance = floored(fig_param(g, "log_variance", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_ZEROS }),
+                                 v->o->sigma_floor);
     } else if (v->o->likelihood == GAUSSIAN) {
         p.log_variance = fig_constant(g, (float)(2 * log(v->o->sigma)));
     }
@@ -100,17 +107,20 @@ static guess decode(const vae *v, fig_node z)
 
 static fig_node reconstruction(const vae *v, guess p, fig_node x) /* -log p(x | z), (B) */
 {
-    return v->o->likelihood == BERNOULLI ? fig_bernoulli_nll(p.centre, x) : fig_gaussian_nll(x, p.centre, p.log_variance);
+    return v->o->likelihood == BERNOULLI ? fig_bernoulli_nll(p.centre, x)
+                                         : fig_gaussian_nll(x, p.centre, p.log_variance);
 }
 
 /* Free bits (Kingma et al. 2016): a latent unit whose KL, averaged over the batch, is below the allowance costs the allowance and gets
  * no push to shrink further. The same for every example, so that the average over the batch is the sum over units. */
 static fig_node kl_with_allowance(const vae *v, code q)
 {
-    fig_node each = fig_scale(fig_sub(fig_add(fig_exp(q.log_variance), fig_square(q.mean)), fig_shift(q.log_variance, 1)), 0.5f); /* (B, Z) */
-    fig_node weight = fig_model_weight(v->model);                                                                                /* (B) */
+    fig_node each = fig_scale(
+        fig_sub(fig_add(fig_exp(q.log_variance), fig_square(q.mean)), fig_shift(q.log_variance, 1)), 0.5f); /* (B, Z) */
+    fig_node weight = fig_model_weight(v->model);                                                           /* (B) */
     fig_node total = fig_max(fig_sum(weight, NULL), fig_constant(fig_model_graph(v->model), 1));
-    fig_node unit = fig_div(fig_sum(fig_mul(each, fig_expand(weight, -1)), &(fig_reduce_opts){.axis = 0}), total); /* (Z) */
+    fig_node unit =
+        fig_div(fig_sum(fig_mul(each, fig_expand(weight, -1)), &(fig_reduce_opts){ .axis = 0 }), total); /* (Z) */
     unit = fig_max(unit, fig_constant(fig_model_graph(v->model), (float)v->o->free_bits));
     return fig_broadcast(fig_sum(unit, NULL), FIG_SHAPE(v->data.dim[0])); /* (B) */
 }
@@ -133,7 +143,7 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
         cost = fig_mul(cost, fig_model_ramp(v->model, "kl_weight", 0, o->beta, (double)o->kl_warmup));
     else
         cost = fig_scale(cost, (float)o->beta);
-    FIG_TRY(fig_model_phase(v->model, &(fig_phase){.name = "elbo", .loss = fig_add(term, cost)}, err));
+    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = fig_add(term, cost) }, err));
     fig_model_log(v->model, "elbo", "kl", kl);
     fig_model_log(v->model, "elbo", "reconstruction", nll);
     return FIG_OK;
@@ -141,16 +151,23 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
 
 static void declare_metrics(const vae *v, fig_node x)
 {
-    static const char *const protocols[] = {"grey-bernoulli,samples=1", "gaussian,samples=1", "gaussian-learned,samples=1"};
+    static const char *const protocols[] = { "grey-bernoulli,samples=1", "gaussian,samples=1",
+                                             "gaussian-learned,samples=1" };
     const char *protocol = protocols[v->o->likelihood];
     code q = encode(v, x);
     fig_node sigma = fig_exp(fig_scale(q.log_variance, 0.5f));
     guess p = decode(v, fig_add(q.mean, fig_mul(sigma, fig_model_noise(v->model, v->o->latent))));
     fig_node nll = reconstruction(v, p, x), kl = fig_kl_unit_gaussian(q.mean, q.log_variance); /* (B) */
-    fig_model_metric(v->model, &(fig_metric_decl){.name = "elbo", .value = fig_neg(fig_add(nll, kl)), .unit = "nats/item", .higher_is_better = true,
-                                                  .protocol = protocol, .derive = v->data.rank == 4 ? "bits_per_dim" : NULL});
-    fig_model_metric(v->model, &(fig_metric_decl){.name = "reconstruction", .value = nll, .unit = "nats/item", .protocol = protocol});
-    fig_model_metric(v->model, &(fig_metric_decl){.name = "kl", .value = kl, .unit = "nats/item", .protocol = protocol});
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "elbo",
+                                                   .value = fig_neg(fig_add(nll, kl)),
+                                                   .unit = "nats/item",
+                                                   .higher_is_better = true,
+                                                   .protocol = protocol,
+                                                   .derive = v->data.rank == 4 ? "bits_per_dim" : NULL });
+    fig_model_metric(v->model, &(fig_metric_decl){
+                                   .name = "reconstruction", .value = nll, .unit = "nats/item", .protocol = protocol });
+    fig_model_metric(v->model,
+                     &(fig_metric_decl){ .name = "kl", .value = kl, .unit = "nats/item", .protocol = protocol });
 }
 
 static fig_node shown(const vae *v, fig_node z) /* what a picture of p(x | z) shows: probabilities or means */
@@ -162,9 +179,10 @@ static fig_node shown(const vae *v, fig_node z) /* what a picture of p(x | z) sh
 static void declare_samplers(const vae *v, const char *field)
 {
     fig_node prior = shown(v, fig_model_noise(v->model, v->o->latent));
-    fig_model_sampler(v->model, &(fig_sampler_decl){.name = "prior", .loop = FIG_LOOP_ONCE, .output = prior});
+    fig_model_sampler(v->model, &(fig_sampler_decl){ .name = "prior", .loop = FIG_LOOP_ONCE, .output = prior });
     fig_node again = shown(v, encode(v, fig_model_input(v->model, field)).mean);
-    fig_model_sampler(v->model, &(fig_sampler_decl){.name = "reconstruct", .loop = FIG_LOOP_ONCE, .output = again, .input = field});
+    fig_model_sampler(
+        v->model, &(fig_sampler_decl){ .name = "reconstruct", .loop = FIG_LOOP_ONCE, .output = again, .input = field });
 }
 
 /* -- the record ------------------------------------------------------------------------------------------------------------ */
@@ -177,7 +195,8 @@ static int halvings(int64_t side) /* stops at an odd size, or at 4 to 7 pixels *
     return levels;
 }
 
-static fig_status vae_request(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err)
+static fig_status vae_request(const void *options, const fig_data_info *found, fig_data_request *request,
+                              fig_error *err)
 {
     const vae_options *o = options;
     request->kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS;
@@ -185,21 +204,24 @@ static fig_status vae_request(const void *options, const fig_data_info *found, f
     if (found->kind == FIG_DATA_IMAGES)
         fig__ask_pictures(found, o->size, o->channels, request);
     if (found->kind == FIG_DATA_POINTS && o->likelihood == BERNOULLI)
-        return fig_fail(err, FIG_E_USAGE, "likelihood: bernoulli is for values in [0, 1]; set likelihood=gaussian for points");
+        return fig_fail(err, FIG_E_USAGE,
+                        "likelihood: bernoulli is for values in [0, 1]; set likelihood=gaussian for points");
     return FIG_OK;
 }
 
 static fig_status vae_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
-    vae v = {.model = model, .o = options};
+    vae v = { .model = model, .o = options };
     bool points = data->kind == FIG_DATA_POINTS;
     int64_t b = fig_model_batch(model);
     v.data = points ? FIG_SHAPE(b, data->dimensions) : FIG_SHAPE(b, data->height, data->width, data->channels);
     v.levels = points || data->height != data->width ? 0 : halvings(data->height);
     v.conv = !points && (v.o->body == BODY_CONV || (v.o->body == BODY_AUTO && v.levels > 0));
     if (v.conv && v.levels == 0)
-        return fig_fail(err, FIG_E_USAGE, "body: conv needs square pictures of even size from 8 pixels, got %dx%d; set size=32 or body=mlp",
-                        data->height, data->width);
+        return fig_fail(
+            err, FIG_E_USAGE,
+            "body: conv needs square pictures of even size from 8 pixels, got %dx%d; set size=32 or body=mlp",
+            data->height, data->width);
     FIG_TRY(fig__read_widths("hidden", v.o->hidden, &v.hidden, err));
     fig__set_init(model, v.o->init);
     const char *field = points ? "point" : "image";
@@ -218,53 +240,90 @@ static char *vae_advise(const void *options, const fig_data_spec *data)
     fig__text out;
     fig__text_init(&out, 4096);
     if (o->likelihood == GAUSSIAN && data->kind == FIG_DATA_IMAGES && o->sigma >= 1)
-        fig__text_print(&out, "sigma %g is wider than the pixels' own spread: the posterior will collapse onto the prior; try sigma=0.1\n", o->sigma);
+        fig__text_print(&out,
+                        "sigma %g is wider than the pixels' own spread: the posterior will collapse onto the prior; "
+                        "try sigma=0.1\n",
+                        o->sigma);
     if (o->beta > 20)
-        fig__text_print(&out, "beta %g drives the KL term to zero on most data: samples will all look alike; usual values are 0.5 to 8\n", o->beta);
+        fig__text_print(
+            &out,
+            "beta %g drives the KL term to zero on most data: samples will all look alike; usual values are 0.5 to 8\n",
+            o->beta);
     return out.data;
 }
 
 #define AT(field) offsetof(vae_options, field)
 static const fig_option vae_option_table[] = {
-    {"body", FIG_CHOICE, AT(body), BODY_AUTO, 0, 0, "networks: mlp, or conv for pictures", .choices = "auto mlp conv"},
-    {"latent", FIG_INT, AT(latent), 32, 1, 4096, "numbers in the latent code"},
-    {"hidden", FIG_TEXT, AT(hidden), 0, 0, 0, "mlp: widths of the encoder's hidden layers, mirrored in the decoder; 0 = none", .fallback_text = "400",
-     .metavar = "N,N"},
-    {"width", FIG_INT, AT(width), 32, 1, 1024, "conv: channels after the first layer, doubled at each further one"},
-    {"size", FIG_INT, AT(size), 0, 0, 512, "side of a picture in pixels; 0 = as the data, at most 64"},
-    {"channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data"},
-    {"likelihood", FIG_CHOICE, AT(likelihood), BERNOULLI, 0, 0, "what the decoder says about a value", .choices = "bernoulli gaussian gaussian_learned"},
-    {"sigma", FIG_FLOAT, AT(sigma), 1, 1e-4, 1e4, "gaussian: the fixed deviation"},
-    {"sigma_per", FIG_CHOICE, AT(sigma_per), PER_MODEL, 0, 0, "gaussian_learned: one deviation, or one per element", .choices = "model element"},
-    {"sigma_floor", FIG_FLOAT, AT(sigma_floor), 1e-2, 1e-6, 10, "gaussian_learned: smallest deviation"},
-    {"beta", FIG_FLOAT, AT(beta), 1, 0, 1000, "weight of the KL term (1 = the evidence lower bound)"},
-    {"kl_warmup", FIG_INT, AT(kl_warmup), 0, 0, 1e9, "steps in which the KL term's weight rises from 0 to beta"},
-    {"free_bits", FIG_FLOAT, AT(free_bits), 0, 0, 100, "nats per latent unit that cost nothing"},
-    {"activation", FIG_CHOICE, AT(activation), 0, 0, 0, "of hidden layers", .choices = FIG__ACTIVATION_CHOICES},
-    {"slope", FIG_FLOAT, AT(slope), 0.2, 0, 1, "leaky_relu: slope below zero"},
-    {"norm", FIG_CHOICE, AT(norm), 1, 0, 0, "conv: normalisation of hidden layers", .choices = "none batch"},
-    {"init", FIG_CHOICE, AT(init), FIG__INIT_GLOROT, 0, 0, "first values of the weights", .choices = FIG__INIT_CHOICES},
-    {0},
+    { "body", FIG_CHOICE, AT(body), BODY_AUTO, 0, 0, "networks: mlp, or conv for pictures",
+      .choices = "auto mlp conv" },
+    { "latent", FIG_INT, AT(latent), 32, 1, 4096, "numbers in the latent code" },
+    { "hidden", FIG_TEXT, AT(hidden), 0, 0, 0,
+      "mlp: widths of the encoder's hidden layers, mirrored in the decoder; 0 = none", .fallback_text = "400",
+      .metavar = "N,N" },
+    { "width", FIG_INT, AT(width), 32, 1, 1024, "conv: channels after the first layer, doubled at each further one" },
+    { "size", FIG_INT, AT(size), 0, 0, 512, "side of a picture in pixels; 0 = as the data, at most 64" },
+    { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
+    { "likelihood", FIG_CHOICE, AT(likelihood), BERNOULLI, 0, 0, "what the decoder says about a value",
+      .choices = "bernoulli gaussian gaussian_learned" },
+    { "sigma", FIG_FLOAT, AT(sigma), 1, 1e-4, 1e4, "gaussian: the fixed deviation" },
+    { "sigma_per", FIG_CHOICE, AT(sigma_per), PER_MODEL, 0, 0, "gaussian_learned: one deviation, or one per element",
+      .choices = "model element" },
+    { "sigma_floor", FIG_FLOAT, AT(sigma_floor), 1e-2, 1e-6, 10, "gaussian_learned: smallest deviation" },
+    { "beta", FIG_FLOAT, AT(beta), 1, 0, 1000, "weight of the KL term (1 = the evidence lower bound)" },
+    { "kl_warmup", FIG_INT, AT(kl_warmup), 0, 0, 1e9, "steps in which the KL term's weight rises from 0 to beta" },
+    { "free_bits", FIG_FLOAT, AT(free_bits), 0, 0, 100, "nats per latent unit that cost nothing" },
+    { "activation", FIG_CHOICE, AT(activation), 0, 0, 0, "of hidden layers", .choices = FIG__ACTIVATION_CHOICES },
+    { "slope", FIG_FLOAT, AT(slope), 0.2, 0, 1, "leaky_relu: slope below zero" },
+    { "norm", FIG_CHOICE, AT(norm), 1, 0, 0, "conv: normalisation of hidden layers", .choices = "none batch" },
+    { "init", FIG_CHOICE, AT(init), FIG__INIT_GLOROT, 0, 0, "first values of the weights",
+      .choices = FIG__INIT_CHOICES },
+    { 0 },
 };
 
+#define F_LINE "Epoch {epoch}: Loss = {loss.elbo:.4f}"
 static const fig_preset vae_presets[] = {
-    {"pictures", "convolutional VAE for small pictures", "activation=leaky_relu latent=32 width=32 batch=64 lr=1e-3 schedule=cosine lr_end=0.05 epochs=6",
-     FIG_DATA_IMAGES, "fashion-mnist", 0, NULL},
-    {"classic", "784-400-20-400-784 on grey levels", "body=mlp hidden=400 latent=20 likelihood=bernoulli init=uniform_fan_in lr=1e-3 batch=128 epochs=10 "
-     "validation=0 drop_last=no", 0, "mnist", 0, NULL},
-    {"plane", "points in the plane", "body=mlp hidden=64 latent=2 likelihood=gaussian sigma=0.1 lr=1e-3 eps=1e-7 batch=64 epochs=50 log_every=1epochs",
-     FIG_DATA_POINTS, "synthetic:moons", 0, "Epoch {epoch}: Loss = {loss.elbo:.4f}"},
-    {"vae_mlp", "bench: MLP 784-400-20-400-784, batch 128", "body=mlp hidden=400 latent=20 size=28 channels=1 init=uniform_fan_in lr=1e-3 batch=128 "
-     "epochs=10", 0, "mnist", 0, NULL},
-    {"vae_conv", "bench: 32x32x3, three strided convolutions, latent 128", "body=conv width=32 latent=128 size=32 channels=3 likelihood=gaussian "
-     "sigma=0.70710678118 activation=leaky_relu slope=0.2 norm=batch init=uniform_fan_in lr=1e-3 batch=128 epochs=10", 0, "cifar10", 0, NULL},
-    {0},
+    /* clang-format off */
+    { .name = "pictures",
+      .summary = "convolutional VAE for small pictures",
+      .settings = "activation=leaky_relu latent=32 width=32 batch=64 lr=1e-3 schedule=cosine lr_end=0.05 epochs=6",
+      .data_kinds = FIG_DATA_IMAGES, .data = "fashion-mnist" },
+    { .name = "classic",
+      .summary = "784-400-20-400-784 on grey levels",
+      .settings = "body=mlp hidden=400 latent=20 likelihood=bernoulli init=uniform_fan_in lr=1e-3 batch=128 "
+                  "epochs=10 validation=0 drop_last=no",
+      .data = "mnist" },
+    { .name = "plane",
+      .summary = "listing F: points in the plane",
+      .settings = "body=mlp hidden=64 latent=2 likelihood=gaussian sigma=0.1 lr=1e-3 eps=1e-7 batch=64 epochs=50 "
+                  "log_every=1epochs",
+      .data_kinds = FIG_DATA_POINTS, .data = "synthetic:moons", .log_line = F_LINE },
+    { .name = "vae_mlp",
+      .summary = "bench: MLP 784-400-20-400-784, batch 128",
+      .settings = "body=mlp hidden=400 latent=20 size=28 channels=1 init=uniform_fan_in lr=1e-3 batch=128 epochs=10",
+      .data = "mnist" },
+    { .name = "vae_conv",
+      .summary = "bench: 32x32x3, three strided convolutions, latent 128",
+      .settings = "body=conv width=32 latent=128 size=32 channels=3 likelihood=gaussian sigma=0.70710678118 "
+                  "activation=leaky_relu slope=0.2 norm=batch init=uniform_fan_in lr=1e-3 batch=128 epochs=10",
+      .data = "cifar10" },
+    /* clang-format on */
+    { 0 },
 };
 
 const fig_recipe fig_recipe_vae = {
-    .name = "vae", .summary = "variational autoencoder: compresses, reconstructs and samples", .paper = "Kingma and Welling 2013, arXiv 1312.6114",
-    .help = "An encoder maps an example to a small Gaussian cloud, a decoder maps a point of the cloud back. Trained on the evidence lower bound, "
-            "it gives smooth samples, a latent code for every example and an honest score (elbo). Works on pictures and on points.",
-    .data_kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS, .options = vae_option_table, .options_size = sizeof(vae_options), .presets = vae_presets,
-    .request = vae_request, .build = vae_build, .advise = vae_advise, .networks = "encoder decoder",
+    .name = "vae",
+    .summary = "variational autoencoder: compresses, reconstructs and samples",
+    .paper = "Kingma and Welling 2013, arXiv 1312.6114",
+    .help = "An encoder maps an example to a small Gaussian cloud, a decoder maps a point of the cloud back. Trained "
+            "on the evidence lower bound, "
+            "it gives smooth samples, a latent code for every example and an honest score (elbo). Works on pictures "
+            "and on points.",
+    .data_kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .options = vae_option_table,
+    .options_size = sizeof(vae_options),
+    .presets = vae_presets,
+    .request = vae_request,
+    .build = vae_build,
+    .advise = vae_advise,
+    .networks = "encoder decoder",
 };

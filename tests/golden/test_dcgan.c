@@ -1,5 +1,6 @@
-/* One step of listings A and G against an independent implementation, from the same weights: losses per example and gradients, to 1e-4
- * relative. make_dcgan.py wrote the expected numbers and explains them. */
+/* test_dcgan.c - one step of listings A and G against an independent implementation, from the same weights
+ *
+ * Losses per example and gradients, to 1e-4 relative. make_dcgan.py wrote the expected numbers and explains them. */
 #include "nn_rig.h"
 #include <stdlib.h>
 
@@ -32,16 +33,20 @@ static void feed_noise(fig_model *m, fig_node losses[2])
             continue;
         char name[16];
         snprintf(name, sizeof name, "noise%d", count + 1);
-        old[count] = (fig_node){g, v};
+        old[count] = (fig_node){ g, v };
         new[count++] = fig_input(g, name, g->values[v].type);
     }
-    fig_node roots[2] = {m->phase[0].loss, m->phase[1].loss};
+    fig_node roots[2] = { m->phase[0].loss, m->phase[1].loss };
     fig_node *map = fig__substitute(g, old, new, count, roots, 2, g->arena);
     for (int i = 0; i < 2; i++)
         losses[i] = map[roots[i].id];
 }
 
-typedef struct expected { char kind[16], name[64]; double v[7]; int numbers; } expected;
+typedef struct expected {
+    char kind[16], name[64];
+    double v[7];
+    int numbers;
+} expected;
 
 static int read_expected(const char *file, expected *rows, int most)
 {
@@ -51,8 +56,9 @@ static int read_expected(const char *file, expected *rows, int most)
     int n = 0;
     while (f && n < most && fgets(line, sizeof line, f)) {
         expected *e = &rows[n];
-        e->numbers = sscanf(line, "%15s %63s %lf %lf %lf %lf %lf %lf %lf", e->kind, e->name, e->v, e->v + 1, e->v + 2, e->v + 3, e->v + 4, e->v + 5,
-                            e->v + 6) - 2;
+        e->numbers = sscanf(line, "%15s %63s %lf %lf %lf %lf %lf %lf %lf", e->kind, e->name, e->v, e->v + 1, e->v + 2,
+                            e->v + 3, e->v + 4, e->v + 5, e->v + 6) -
+                     2;
         n += e->numbers >= 4;
     }
     if (f)
@@ -70,7 +76,8 @@ static void check_gradient(const expected *e, int index, const float *g)
     }
     norm = sqrt(norm);
     if (!(fabs(norm - e->v[1]) <= 1e-4 * e->v[1]) || !(fabs(dot - e->v[2]) <= 1e-4 * e->v[1]))
-        TEST_FAIL("%s: gradient has norm %.9g and product %.9g, expected %.9g and %.9g", e->name, norm, dot, e->v[1], e->v[2]);
+        TEST_FAIL("%s: gradient has norm %.9g and product %.9g, expected %.9g and %.9g", e->name, norm, dot, e->v[1],
+                  e->v[2]);
     for (int i = 0; i < 4 && i < count; i++)
         CHECK_NEAR(g[i], e->v[3 + i], 1e-4 * (fabs(e->v[3 + i]) + e->v[1] / sqrt((double)count)));
 }
@@ -78,8 +85,10 @@ static void check_gradient(const expected *e, int index, const float *g)
 static void one_step(const char *preset, const char *file, int side, int channels)
 {
     const fig_recipe *recipe = fig_recipe_find("dcgan");
-    fig_data_spec spec = {.kind = FIG_DATA_IMAGES, .height = side, .width = side, .channels = channels, .low = -1, .high = 1};
-    nn_rig r = {0};
+    fig_data_spec spec = {
+        .kind = FIG_DATA_IMAGES, .height = side, .width = side, .channels = channels, .low = -1, .high = 1
+    };
+    nn_rig r = { 0 };
     void *options = calloc(1, recipe->options_size);
     fig_options_defaults(recipe->options, options);
     const fig_preset *p = recipe->presets;
@@ -94,7 +103,7 @@ static void one_step(const char *preset, const char *file, int side, int channel
     free(copy);
     CHECK_OK(fig_options_set(recipe->options, options, "critic.dropout", "0", &r.err), r.err);
 
-    fig_session_new(&(fig_session_opts){.threads = 2}, &r.session, &r.err);
+    fig_session_new(&(fig_session_opts){ .threads = 2 }, &r.session, &r.err);
     fig_store_new(r.session, &r.store, &r.err);
     REQUIRE_OK(fig__model_build(recipe, options, &spec, FIG_FOR_TRAINING, B, &r.model, &r.err), r.err);
     REQUIRE_OK(fig__model_initialise(r.model, r.store, 1, &r.err), r.err);

@@ -1,5 +1,6 @@
-/* Presets: every one builds for every purpose, names only options that exist, and the classic listings A to G have exactly the weights
- * that their tables count. */
+/* test_presets.c - every preset builds for every purpose and names only options that exist
+ *
+ * The classic listings A to G have exactly the weights that their tables count. */
 #include "nn/model.h"
 #include "test.h"
 #include <figment/figment.h>
@@ -9,7 +10,7 @@
 static int apply(const fig_recipe *recipe, const fig_preset *preset, void *options)
 {
     int unknown = 0;
-    fig_error err = {0};
+    fig_error err = { 0 };
     char *copy = strdup(preset->settings), *rest = copy, *word;
     while ((word = strsep(&rest, " "))) {
         char *value = strchr(word, '=');
@@ -28,15 +29,26 @@ static int apply(const fig_recipe *recipe, const fig_preset *preset, void *optio
 static fig_data_spec spec_for(const fig_recipe *recipe, const fig_preset *preset, const void *options)
 {
     bool text = recipe->data_kinds & FIG_DATA_TEXT, points = preset->data && strncmp(preset->data, "synthetic", 9) == 0;
-    fig_data_info found = {.kind = text ? FIG_DATA_TEXT : points ? FIG_DATA_POINTS : FIG_DATA_IMAGES, .height = 28, .width = 28, .channels = 1,
-                           .dimensions = 2};
-    fig_data_request request = {0};
-    fig_error err = {0};
+    fig_data_info found = { .kind = text     ? FIG_DATA_TEXT
+                                    : points ? FIG_DATA_POINTS
+                                             : FIG_DATA_IMAGES,
+                            .height = 28,
+                            .width = 28,
+                            .channels = 1,
+                            .dimensions = 2 };
+    fig_data_request request = { 0 };
+    fig_error err = { 0 };
     CHECK_OK(recipe->request(options, &found, &request, &err), err);
     CHECK(request.kinds & found.kind);
-    return (fig_data_spec){.kind = found.kind, .height = request.height, .width = request.width, .channels = request.channels,
-                           .low = request.low, .high = request.high, .context = request.context, .vocabulary = text ? 65 : 0,
-                           .dimensions = points ? 2 : 0};
+    return (fig_data_spec){ .kind = found.kind,
+                            .height = request.height,
+                            .width = request.width,
+                            .channels = request.channels,
+                            .low = request.low,
+                            .high = request.high,
+                            .context = request.context,
+                            .vocabulary = text ? 65 : 0,
+                            .dimensions = points ? 2 : 0 };
 }
 
 static long long weights_under(const fig_model *model, const char *scope)
@@ -48,12 +60,17 @@ static long long weights_under(const fig_model *model, const char *scope)
     return sum;
 }
 
-typedef struct built { const fig_recipe *recipe; void *options; fig_data_spec spec; fig_model *model; } built;
+typedef struct built {
+    const fig_recipe *recipe;
+    void *options;
+    fig_data_spec spec;
+    fig_model *model;
+} built;
 
 static bool build(built *b, const char *recipe, const char *preset, const char *more, fig_purpose purpose)
 {
-    fig_error err = {0};
-    *b = (built){.recipe = fig_recipe_find(recipe)};
+    fig_error err = { 0 };
+    *b = (built){ .recipe = fig_recipe_find(recipe) };
     const fig_preset *p = b->recipe ? b->recipe->presets : NULL;
     while (p && p->name && strcmp(p->name, preset))
         p++;
@@ -65,7 +82,7 @@ static bool build(built *b, const char *recipe, const char *preset, const char *
     fig_options_defaults(b->recipe->options, b->options);
     apply(b->recipe, p, b->options);
     if (more)
-        apply(b->recipe, &(fig_preset){.settings = more}, b->options);
+        apply(b->recipe, &(fig_preset){ .settings = more }, b->options);
     b->spec = spec_for(b->recipe, p, b->options);
     fig_status status = fig__model_build(b->recipe, b->options, &b->spec, purpose, 2, &b->model, &err);
     if (status != FIG_OK)
@@ -81,7 +98,8 @@ static void unbuild(built *b)
     free(b->options);
 }
 
-static void count(const char *recipe, const char *preset, const char *more, const char *one, long long ones, const char *other, long long others)
+static void count(const char *recipe, const char *preset, const char *more, const char *one, long long ones,
+                  const char *other, long long others)
 {
     built b;
     if (build(&b, recipe, preset, more, FIG_FOR_TRAINING)) {
@@ -115,7 +133,8 @@ FIG_TEST(bench_weight_counts)
     count("dcgan", "dcgan64", NULL, "generator", 3576704, "discriminator", 2765568);
     count("vae", "vae_mlp", NULL, "encoder", 314000 + 8020 * 2, "decoder", 8400 + 314384);
     count("vae", "classic", NULL, "encoder", 314000 + 8020 * 2, "decoder", 8400 + 314384);
-    count("vae", "vae_conv", NULL, "encoder", 1568 + 64 + 32832 + 128 + 131200 + 256 + 2 * 262272, "decoder", 264192 + 131136 + 128 + 32800 + 64 + 1539);
+    count("vae", "vae_conv", NULL, "encoder", 1568 + 64 + 32832 + 128 + 131200 + 256 + 2 * 262272, "decoder",
+          264192 + 131136 + 128 + 32800 + 64 + 1539);
     count("gpt", "gpt_nano_cpu", NULL, "decoder", 65 * 128 + 64 * 128 + 4 * (256 + 12 * 128 * 128) + 128, "none", 0);
     count("gpt", "gpt2_124m", NULL, "decoder", 124439808, "none", 0);
 }
@@ -136,7 +155,8 @@ FIG_TEST(every_preset_builds_for_every_purpose)
 
 FIG_TEST(every_loss_builds)
 {
-    static const char *const losses[] = {"loss=non-saturating", "loss=least-squares", "loss=hinge", "loss=wasserstein", "loss=wgan-gp"};
+    static const char *const losses[] = { "loss=non-saturating", "loss=least-squares", "loss=hinge", "loss=wasserstein",
+                                          "loss=wgan-gp" };
     for (int i = 0; i < 5; i++) {
         built b;
         if (build(&b, "dcgan", "pictures", losses[i], FIG_FOR_TRAINING)) {
@@ -157,7 +177,8 @@ FIG_TEST(gradient_penalty_has_no_batch_norm)
     built b;
     if (build(&b, "dcgan", "folder-32", "loss=wgan-gp", FIG_FOR_TRAINING))
         for (int i = 0; i < b.model->n_weights; i++)
-            CHECK(!(strstr(b.model->weights[i].name, "discriminator") && strstr(b.model->weights[i].name, "batch_norm")));
+            CHECK(
+                !(strstr(b.model->weights[i].name, "discriminator") && strstr(b.model->weights[i].name, "batch_norm")));
     unbuild(&b);
 }
 
@@ -181,18 +202,24 @@ FIG_TEST(linear_critic_is_named)
 
 FIG_TEST(bad_settings_are_named)
 {
-    struct { const char *recipe, *setting, *part; } cases[] = {
-        {"gan", "critic.hidden=12x", "critic.hidden"}, {"vae", "hidden=0,5", "hidden"}, {"dcgan", "size=30", "size"}, {"vae", "body=conv size=29", "body"},
+    struct {
+        const char *recipe, *setting, *part;
+    } cases[] = {
+        { "gan", "critic.hidden=12x", "critic.hidden" },
+        { "vae", "hidden=0,5", "hidden" },
+        { "dcgan", "size=30", "size" },
+        { "vae", "body=conv size=29", "body" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const fig_recipe *recipe = fig_recipe_find(cases[i].recipe);
-        fig_error err = {0};
+        fig_error err = { 0 };
         void *options = calloc(1, recipe->options_size);
         fig_options_defaults(recipe->options, options);
-        apply(recipe, &(fig_preset){.settings = cases[i].setting}, options);
+        apply(recipe, &(fig_preset){ .settings = cases[i].setting }, options);
         fig_data_spec spec = spec_for(recipe, &recipe->presets[0], options);
         fig_model *model;
-        CHECK_FAILS(fig__model_build(recipe, options, &spec, FIG_FOR_TRAINING, 2, &model, &err), err, FIG_E_USAGE, cases[i].part);
+        CHECK_FAILS(fig__model_build(recipe, options, &spec, FIG_FOR_TRAINING, 2, &model, &err), err, FIG_E_USAGE,
+                    cases[i].part);
         fig_options_free(recipe->options, options);
         free(options);
     }

@@ -1,4 +1,4 @@
-/* Layers: names and sharing of weights, batch norm's running statistics, cached against whole attention, blocks. */
+/* test_nn_layers.c - layers: names and sharing of weights, batch norm's running statistics, cached against whole attention, blocks. */
 #include "nn_rig.h"
 
 /* -- names ------------------------------------------------------------------------------------------------------------ */
@@ -7,7 +7,7 @@ static fig_node small_net(fig_graph *g, fig_node x)
 {
     fig_scope_push(g, "net");
     fig_node h = fig_relu(fig_linear(x, 8, NULL));
-    h = fig_linear(h, 3, &(fig_linear_opts){.label = "last", .no_bias = true});
+    h = fig_linear(h, 3, &(fig_linear_opts){ .label = "last", .no_bias = true });
     fig_scope_pop(g);
     return h;
 }
@@ -25,7 +25,7 @@ static fig_status build_twice(fig_model *m, void *user, fig_error *err)
 FIG_TEST(weights_are_shared_by_scope)
 {
     fig_node out[2];
-    nn_network network = {build_twice, out};
+    nn_network network = { build_twice, out };
     nn_rig r;
     REQUIRE(nn_begin(&r, &network, FIG_FOR_EVALUATION, 2));
     CHECK_INT(r.model->n_weights, 3);
@@ -50,14 +50,14 @@ static fig_status build_clash(fig_model *m, void *user, fig_error *err)
 {
     (void)user, (void)err;
     fig_node x = fig_input(fig_model_graph(m), "x", FIG_SHAPE(2, 5));
-    fig_linear(x, 3, &(fig_linear_opts){.label = "same"});
-    fig_linear(x, 4, &(fig_linear_opts){.label = "same"});
+    fig_linear(x, 3, &(fig_linear_opts){ .label = "same" });
+    fig_linear(x, 4, &(fig_linear_opts){ .label = "same" });
     return FIG_OK;
 }
 
 FIG_TEST(one_name_two_shapes_is_an_error)
 {
-    nn_network network = {build_clash, NULL};
+    nn_network network = { build_clash, NULL };
     nn_rig r;
     CHECK(!nn_begin(&r, &network, FIG_FOR_EVALUATION, 2));
     CHECK_HAS(r.err.message, "same.weight");
@@ -68,7 +68,7 @@ FIG_TEST(bare_graph_has_plain_states)
 {
     fig_graph *g = fig_graph_new();
     fig_node y = fig_linear(fig_input(g, "x", FIG_SHAPE(2, 3, 5)), 4, NULL);
-    fig_error err = {0};
+    fig_error err = { 0 };
     CHECK_OK(fig_graph_check(g, &err), err);
     CHECK_INT(fig_rank(y), 3);
     CHECK_INT(fig_dim(y, -1), 4);
@@ -82,17 +82,17 @@ FIG_TEST(bare_graph_has_plain_states)
 static fig_status build_norm(fig_model *m, void *user, fig_error *err)
 {
     fig_node x = fig_input(fig_model_graph(m), "x", FIG_SHAPE(4, 2)), *y = user;
-    *y = fig_batch_norm(x, &(fig_norm_opts){.momentum = 0.25f});
+    *y = fig_batch_norm(x, &(fig_norm_opts){ .momentum = 0.25f });
     if (fig_model_purpose(m) == FIG_FOR_TRAINING)
-        return fig_model_phase(m, &(fig_phase){.name = "p", .loss = fig_sum_rows(*y)}, err);
+        return fig_model_phase(m, &(fig_phase){ .name = "p", .loss = fig_sum_rows(*y) }, err);
     return FIG_OK;
 }
 
 FIG_TEST(batch_norm_runs_averages)
 {
-    static const float x[8] = {1, 10, 2, 10, 3, 10, 6, 14}; /* column means 3, 11; unbiased variances 14/3, 4 */
+    static const float x[8] = { 1, 10, 2, 10, 3, 10, 6, 14 }; /* column means 3, 11; unbiased variances 14/3, 4 */
     fig_node y;
-    nn_network network = {build_norm, &y};
+    nn_network network = { build_norm, &y };
     nn_rig r;
     REQUIRE(nn_begin(&r, &network, FIG_FOR_TRAINING, 4));
     if (nn_compile(&r, &y, 1)) {
@@ -121,30 +121,34 @@ FIG_TEST(batch_norm_runs_averages)
 /* -- attention ---------------------------------------------------------------------------------------------------------------- */
 
 enum { B = 2, T = 5, C = 8 };
-typedef struct attention_case { fig_node y; bool cached; } attention_case;
+typedef struct attention_case {
+    fig_node y;
+    bool cached;
+} attention_case;
 
 static fig_status build_attention(fig_model *m, void *user, fig_error *err)
 {
     attention_case *c = user;
     fig_graph *g = fig_model_graph(m);
-    fig_type row = {.dtype = FIG_I32, .rank = 1, .dim = {B}};
+    fig_type row = { .dtype = FIG_I32, .rank = 1, .dim = { B } };
     (void)err;
     fig_node x = fig_input(g, "x", FIG_SHAPE(B, c->cached ? 1 : T, C));
-    fig_attention_opts attention = {.heads = 2, .causal = true};
+    fig_attention_opts attention = { .heads = 2, .causal = true };
     if (c->cached) {
         attention.cache = T;
         attention.position = fig_input(g, "position", row);
     }
-    c->y = fig_transformer_block(x, &(fig_block_opts){.attention = attention});
+    c->y = fig_transformer_block(x, &(fig_block_opts){ .attention = attention });
     return FIG_OK;
 }
 
 FIG_TEST(cached_steps_equal_the_whole)
 {
-    attention_case whole = {.cached = false}, step = {.cached = true};
-    nn_network one = {build_attention, &whole}, other = {build_attention, &step};
+    attention_case whole = { .cached = false }, step = { .cached = true };
+    nn_network one = { build_attention, &whole }, other = { build_attention, &step };
     nn_rig w, s;
-    REQUIRE(nn_begin(&w, &one, FIG_FOR_EVALUATION, B) && nn_begin(&s, &other, FIG_FOR_SAMPLING, B) == false); /* no sampler declared */
+    REQUIRE(nn_begin(&w, &one, FIG_FOR_EVALUATION, B) &&
+            nn_begin(&s, &other, FIG_FOR_SAMPLING, B) == false); /* no sampler declared */
     nn_end(&s);
     REQUIRE(nn_begin(&s, &other, FIG_FOR_EVALUATION, B));
     CHECK_INT(s.model->n_weights, w.model->n_weights + 2);
@@ -178,24 +182,25 @@ static fig_status build_shapes(fig_model *m, void *user, fig_error *err)
     fig_node y = fig_residual_block(x, 12, NULL);
     CHECK_INT(fig_dim(y, 1), 9);
     CHECK_INT(fig_dim(y, 3), 12);
-    y = fig_conv2d(y, 4, 3, &(fig_conv_layer_opts){.stride = 2, .padding = FIG_PAD_SAME});
+    y = fig_conv2d(y, 4, 3, &(fig_conv_layer_opts){ .stride = 2, .padding = FIG_PAD_SAME });
     CHECK_INT(fig_dim(y, 1), 5);
-    y = fig_conv2d_transposed(y, 3, 5, &(fig_conv_layer_opts){.stride = 2, .padding = FIG_PAD_SAME});
+    y = fig_conv2d_transposed(y, 3, 5, &(fig_conv_layer_opts){ .stride = 2, .padding = FIG_PAD_SAME });
     CHECK_INT(fig_dim(y, 2), 10);
-    y = fig_conv2d_transposed(y, 3, 4, &(fig_conv_layer_opts){.stride = 2, .padding = 1});
+    y = fig_conv2d_transposed(y, 3, 4, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 });
     CHECK_INT(fig_dim(y, 2), 20);
-    fig_node v = fig_conv3d(fig_input(g, "v", FIG_SHAPE(1, 4, 6, 6, 2)), 5, 3, &(fig_conv_layer_opts){.padding = 1});
+    fig_node v = fig_conv3d(fig_input(g, "v", FIG_SHAPE(1, 4, 6, 6, 2)), 5, 3, &(fig_conv_layer_opts){ .padding = 1 });
     CHECK_INT(fig_dim(v, 1), 4);
-    fig_node a = fig_conv1d(fig_input(g, "a", FIG_SHAPE(1, 16, 4)), 8, 3, &(fig_conv_layer_opts){.dilation = 2, .groups = 2});
+    fig_node a =
+        fig_conv1d(fig_input(g, "a", FIG_SHAPE(1, 16, 4)), 8, 3, &(fig_conv_layer_opts){ .dilation = 2, .groups = 2 });
     CHECK_INT(fig_dim(a, 1), 12);
-    a = fig_instance_norm(fig_group_norm(fig_rms_norm(a, NULL), &(fig_norm_opts){.no_affine = true}), NULL);
+    a = fig_instance_norm(fig_group_norm(fig_rms_norm(a, NULL), &(fig_norm_opts){ .no_affine = true }), NULL);
     CHECK_INT(fig_dim(a, 2), 8);
     return FIG_OK;
 }
 
 FIG_TEST(shapes)
 {
-    nn_network network = {build_shapes, NULL};
+    nn_network network = { build_shapes, NULL };
     nn_rig r;
     if (!nn_begin(&r, &network, FIG_FOR_EVALUATION, 2))
         TEST_FAIL("%s", r.err.message);

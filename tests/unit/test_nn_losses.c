@@ -1,16 +1,22 @@
-/* Losses: values by hand, refusal of squashed logits, and the gradient penalty of a convolutional critic, whose gradient with
- * respect to the weights (a derivative of a derivative) is checked against finite differences. */
+/* test_nn_losses.c - losses: values by hand, refusal of squashed logits, and the gradient penalty
+ *
+ * The penalty of a convolutional critic is differentiated with respect to the weights (a derivative of a derivative) and checked
+ * against finite differences. */
 #include "nn_rig.h"
 #include <stdlib.h>
 
-typedef struct loss_case { fig_node out[16]; int count; } loss_case;
+typedef struct loss_case {
+    fig_node out[16];
+    int count;
+} loss_case;
 
 static fig_status build_losses(fig_model *m, void *user, fig_error *err)
 {
     loss_case *c = user;
     fig_graph *g = fig_model_graph(m);
     (void)err;
-    fig_node l = fig_input(g, "logits", FIG_SHAPE(3, 1)), x = fig_input(g, "x", FIG_SHAPE(3, 2)), y = fig_input(g, "y", FIG_SHAPE(3, 2));
+    fig_node l = fig_input(g, "logits", FIG_SHAPE(3, 1)), x = fig_input(g, "x", FIG_SHAPE(3, 2)),
+             y = fig_input(g, "y", FIG_SHAPE(3, 2));
     for (int kind = 0; kind < 3; kind++) {
         c->out[c->count++] = fig_critic_loss((fig_adversarial)kind, l, FIG_GOAL_REAL);
         c->out[c->count++] = fig_critic_loss((fig_adversarial)kind, l, FIG_GOAL_FAKE);
@@ -26,9 +32,10 @@ static fig_status build_losses(fig_model *m, void *user, fig_error *err)
 
 FIG_TEST(values)
 {
-    static const double l[3] = {-1.5, 0, 2}, x[6] = {0.3, -0.2, 1, 2, -1, 0.5}, y[6] = {0.1, 0.4, -0.3, 0.2, 1, -2};
-    loss_case c = {0};
-    nn_network network = {build_losses, &c};
+    static const double l[3] = { -1.5, 0, 2 }, x[6] = { 0.3, -0.2, 1, 2, -1, 0.5 },
+                        y[6] = { 0.1, 0.4, -0.3, 0.2, 1, -2 };
+    loss_case c = { 0 };
+    nn_network network = { build_losses, &c };
     nn_rig r;
     REQUIRE(nn_begin(&r, &network, FIG_FOR_EVALUATION, 3));
     if (nn_compile(&r, c.out, c.count)) {
@@ -46,8 +53,20 @@ FIG_TEST(values)
                 bce += log1p(exp(x[k])) - x[k] * t;
                 square += (x[k] - y[k]) * (x[k] - y[k]);
             }
-            double expected[] = {log1p(exp(-v)), log1p(exp(v)), log1p(exp(-v)), (v - 1) * (v - 1) / 2, v * v / 2, (v - 1) * (v - 1) / 2,
-                                 fmax(0, 1 - v), fmax(0, 1 + v), -v, -v, kl, nll, bce, square};
+            double expected[] = { log1p(exp(-v)),
+                                  log1p(exp(v)),
+                                  log1p(exp(-v)),
+                                  (v - 1) * (v - 1) / 2,
+                                  v * v / 2,
+                                  (v - 1) * (v - 1) / 2,
+                                  fmax(0, 1 - v),
+                                  fmax(0, 1 + v),
+                                  -v,
+                                  -v,
+                                  kl,
+                                  nll,
+                                  bce,
+                                  square };
             for (int k = 0; k < c.count; k++)
                 CHECK_NEAR(nn_output(&r, k)[i], expected[k], 1e-5);
         }
@@ -60,7 +79,7 @@ static fig_status build_double_sigmoid(fig_model *m, void *user, fig_error *err)
     (void)err;
     fig_graph *g = fig_model_graph(m);
     fig_scope_push(g, "discriminator");
-    fig_node p = fig_sigmoid(fig_linear(fig_input(g, "x", FIG_SHAPE(4, 6)), 1, &(fig_linear_opts){.label = "last"}));
+    fig_node p = fig_sigmoid(fig_linear(fig_input(g, "x", FIG_SHAPE(4, 6)), 1, &(fig_linear_opts){ .label = "last" }));
     fig_scope_pop(g);
     p = fig_reshape(p, FIG_SHAPE(4));
     if (user)
@@ -74,7 +93,7 @@ static fig_status build_double_sigmoid(fig_model *m, void *user, fig_error *err)
 FIG_TEST(squashed_logits_are_refused)
 {
     for (int plain = 0; plain < 2; plain++) {
-        nn_network network = {build_double_sigmoid, plain ? &plain : NULL};
+        nn_network network = { build_double_sigmoid, plain ? &plain : NULL };
         nn_rig r;
         CHECK(!nn_begin(&r, &network, FIG_FOR_EVALUATION, 4));
         CHECK_HAS(r.err.message, "logits");
@@ -84,7 +103,10 @@ FIG_TEST(squashed_logits_are_refused)
 
 /* -- gradient penalty ---------------------------------------------------------------------------------------------------- */
 
-typedef struct penalty_case { fig_node out[8]; int count; } penalty_case;
+typedef struct penalty_case {
+    fig_node out[8];
+    int count;
+} penalty_case;
 
 static fig_status build_penalty(fig_model *m, void *user, fig_error *err)
 {
@@ -92,8 +114,8 @@ static fig_status build_penalty(fig_model *m, void *user, fig_error *err)
     fig_graph *g = fig_model_graph(m);
     (void)err;
     fig_node x = fig_input(g, "x", FIG_SHAPE(2, 6, 6, 2));
-    fig_node h = fig_tanh(fig_conv2d(x, 3, 3, &(fig_conv_layer_opts){.stride = 2, .padding = 1}));
-    h = fig_leaky_relu(fig_group_norm(fig_conv2d(h, 4, 2, NULL), &(fig_norm_opts){.groups = 1}), 0.2f);
+    fig_node h = fig_tanh(fig_conv2d(x, 3, 3, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 }));
+    h = fig_leaky_relu(fig_group_norm(fig_conv2d(h, 4, 2, NULL), &(fig_norm_opts){ .groups = 1 }), 0.2f);
     fig_node penalty = fig_sum(fig_gradient_penalty(fig_linear(fig_flatten(h), 1, NULL), x), NULL);
     c->out[0] = penalty;
     fig_node weights[8], gradients[8];
@@ -107,8 +129,8 @@ static fig_status build_penalty(fig_model *m, void *user, fig_error *err)
 
 FIG_TEST(gradient_penalty_of_a_convolutional_critic)
 {
-    penalty_case c = {0};
-    nn_network network = {build_penalty, &c};
+    penalty_case c = { 0 };
+    nn_network network = { build_penalty, &c };
     nn_rig r;
     REQUIRE(nn_begin(&r, &network, FIG_FOR_EVALUATION, 2));
     if (nn_compile(&r, c.out, c.count + 1)) {
