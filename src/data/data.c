@@ -1,4 +1,5 @@
 /* data.c - opening data by name: a catalogue entry, "kind:PATH", or a path whose kind is found from its content */
+#include <data/catalogue.h>
 #include <data/prepared.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,32 +49,67 @@ static const fig_source *find_prefix(const char *name, const char **rest)
     return source;
 }
 
-static fig_status unknown_name(const char *name, fig_error *err)
+static fig_status unknown_name(const fig__catalogue *catalogue, const char *name, fig_error *err)
 {
     char *kinds = fig__source_names();
-    fig_status status = fig_fail(err, FIG_E_NOT_FOUND, "%s: no such file or folder (kinds that can be named as KIND:PATH: %s)", name,
-                                 kinds);
+    const char *near = fig__catalogue_nearest(catalogue, name);
+    fig_status status = near ? fig_fail(err, FIG_E_NOT_FOUND, "%s: no such file or folder, nor a data set of the catalogue; did you mean %s?",
+                                        name, near)
+                             : fig_fail(err, FIG_E_NOT_FOUND, "%s: no such file or folder, nor a data set of the catalogue (figment data "
+                                        "list); kinds that can be named as KIND:PATH: %s", name, kinds);
     free(kinds);
     return status;
 }
 
+static fig_status unknown_kind(const char *path, fig_error *err)
+{
+    char *kinds = fig__source_names();
+    fig_status status = fig_fail(err, FIG_E_FORMAT, "%s: no kind of data that is known (%s); force one with KIND:PATH", path, kinds);
+    free(kinds);
+    return status;
+}
+
+static fig_status open_dataset(fig_data *data, const fig__dataset *set, fig_error *err)
+{
+    fig__contents *contents = &data->contents;
+    char *path;
+    if (fig__path_exists(set->name))
+        fig__warn(contents, "%s is taken from the catalogue; for the one in this folder write ./%s", set->name, set->name);
+    FIG_TRY(fig__dataset_get(set, &contents->opts, &path, err));
+    const char *kept = fig__arena_text(contents->arena, path);
+    free(path);
+    FIG_TRY(open_with(data, fig__source_find(set->source, strlen(set->source)), set->name, kept, err));
+    if (set->class_count && set->class_count == contents->info.classes) {
+        const char **names = FIG_NEW_ARRAY(contents->arena, const char *, set->class_count);
+        for (int i = 0; i < set->class_count; i++)
+            names[i] = fig__arena_text(contents->arena, set->classes[i]);
+        contents->info.class_names = names;
+    }
+    return FIG_OK;
+}
+
+/* A name of the catalogue wins over a file or folder so called; with a slash in it, a name is a path. */
 static fig_status open_named(fig_data *data, const char *name, fig_error *err)
 {
     const char *rest;
+    int score;
     const fig_source *source = find_prefix(name, &rest);
     if (source)
         return open_with(data, source, source->probe ? base_name(data->contents.arena, rest) : name, rest, err);
-    if (!fig__path_exists(name))
-        return unknown_name(name, err);
-    int score;
-    source = fig__source_probe(name, &score);
-    if (!source) {
-        char *kinds = fig__source_names();
-        fig_status status = fig_fail(err, FIG_E_FORMAT, "%s: no kind of data that is known (%s); force one with KIND:PATH", name, kinds);
-        free(kinds);
-        return status;
-    }
-    return open_with(data, source, base_name(data->contents.arena, name), name, err);
+    fig__catalogue catalogue;
+    FIG_TRY(fig__catalogue_load(&catalogue, err));
+    const fig__dataset *set = fig__catalogue_find(&catalogue, name);
+    fig_status status;
+    if (set)
+        status = open_dataset(data, set, err);
+    else if (!fig__path_exists(name))
+        status = unknown_name(&catalogue, name, err);
+    else if (!(source = fig__source_probe(name, &score)))
+        status = unknown_kind(name, err);
+    else
+        status = open_with(data, source, base_name(data->contents.arena, name), name, err);
+    fig__catalogue_free(&catalogue);
+    return status;
 }
 
 fig_status fig_data_open(const char *name, const fig_data_open_opts *opts, fig_data **out, fig_error *err)
