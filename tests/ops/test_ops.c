@@ -221,21 +221,28 @@ FIG_TEST(gradients_match_differences)
 
 /* -- kernels against reference loops ------------------------------------------------------------------------------- */
 
-/* Largest error relative to the element and to the tensor's largest element. */
-static double error_between(const fig_type *type, const void *found, const void *expected)
+static double largest_of(const fig_type *type, const void *data)
 {
-    double worst = 0, largest = 0;
+    double largest = 0;
+    for (int64_t i = 0, n = fig__count(type); type->dtype == FIG_F32 && i < n; i++)
+        if (isfinite(((const float *)data)[i]))
+            largest = fmax(largest, fabs((double)((const float *)data)[i]));
+    return largest;
+}
+
+/* Largest error relative to the element and a tenth of `scale`: the largest number about, as results of cancellation cannot
+ * be held to their own size. */
+static double error_between(const fig_type *type, const void *found, const void *expected, double scale)
+{
+    double worst = 0;
     int64_t n = fig__count(type);
     if (type->dtype != FIG_F32)
         return memcmp(found, expected, fig__bytes(type)) == 0 ? 0 : INFINITY;
     const float *a = found, *b = expected;
-    for (int64_t i = 0; i < n; i++)
-        if (isfinite(b[i]))
-            largest = fmax(largest, fabs((double)b[i]));
     for (int64_t i = 0; i < n; i++) {
         if (a[i] == b[i] || (isnan(a[i]) && isnan(b[i])))
             continue;
-        double error = fabs((double)a[i] - (double)b[i]) / (fabs((double)b[i]) + 0.1 * largest + 1e-6);
+        double error = fabs((double)a[i] - (double)b[i]) / (fabs((double)b[i]) + 0.1 * scale + 1e-6);
         worst = isnan(error) ? INFINITY : fmax(worst, error);
     }
     return worst;
@@ -305,6 +312,9 @@ static bool check_kernel(const instance *t, const fig__node *node, const fig_ker
     if (!kernel->accepts(&r.query))
         return true;
     bool good = true;
+    double scale = 0;
+    for (int i = 0; i < node->n_in; i++)
+        scale = fmax(scale, largest_of(&in_type[i], in[i].data));
     for (int shared = -1; good && shared < node->n_in; shared++) {
         if (shared >= 0 && (!(kernel->inplace >> shared & 1) || !fig__types_equal(&in_type[shared], &out_type[0])))
             continue;
@@ -315,7 +325,9 @@ static bool check_kernel(const instance *t, const fig__node *node, const fig_ker
             good = false;
         }
         for (int i = 0; i < node->n_out; i++) {
-            double error = good ? error_between(&out_type[i], out[i].data, data[node->first_out + i]) : 0;
+            const void *expected = data[node->first_out + i];
+            double size = fmax(scale, largest_of(&out_type[i], expected));
+            double error = good ? error_between(&out_type[i], out[i].data, expected, size) : 0;
             if (error > usual_error * tolerance_of(t)) {
                 TEST_FAIL("%s: kernel %s differs from the reference in output %d by %.2g%s, %d threads", node->op->name,
                           kernel->name, i, error, shared >= 0 ? ", in place" : "", threads);
@@ -374,6 +386,9 @@ static bool run_plan(const instance *t, fig_store *store, const fig_node *roots,
     fig_error err = { 0 };
     fig_plan_opts wanted = { .outputs = roots, .n_outputs = n_roots };
     bool good = fig_plan_compile(t->graph, store, &wanted, &plan, &err) == FIG_OK;
+    double scale = 0;
+    for (int i = 0; i < t->operands; i++)
+        scale = fmax(scale, largest_of(&t->operand[i].type, t->operand[i].data));
     for (int i = 0; good && i < t->operands; i++) {
         char name[16];
         snprintf(name, sizeof name, "x%d", i);
@@ -388,7 +403,8 @@ static bool run_plan(const instance *t, fig_store *store, const fig_node *roots,
     for (int i = 0; good && i < n_roots; i++) {
         fig_type type;
         const void *found = fig_plan_output(plan, i, &type);
-        double error = error_between(&type, found, expected[roots[i].id]);
+        double size = fmax(scale, largest_of(&type, expected[roots[i].id]));
+        double error = error_between(&type, found, expected[roots[i].id], size);
         if (error > 3 * usual_error * tolerance_of(t)) {
             TEST_FAIL("%s: plan without \"%s\" differs from the reference loops in value %d by %.2g", t->row->op, off,
                       i, error);
