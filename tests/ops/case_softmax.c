@@ -10,9 +10,15 @@ static void softmax_gradient(instance *t)
     give(t, fig__emit(t->graph, &fig_op_softmax_gradient, in, 2, NULL));
 }
 
-static void log_softmax(instance *t) { give(t, fig_log_softmax(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3))); }
+static void log_softmax(instance *t)
+{
+    give(t, fig_log_softmax(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3)));
+}
 
-static void logsumexp(instance *t) { give(t, fig_logsumexp(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3))); }
+static void logsumexp(instance *t)
+{
+    give(t, fig_logsumexp(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3)));
+}
 
 /* Labels from -1 (padding) to one past the last class. */
 static void labelled(instance *t, fig_type *logits, fig_type *rows, fig_node *label)

@@ -78,9 +78,9 @@ const char *instance_text(const instance *t);
 
 extern const op_case *const all_cases[]; /* families; NULL-terminated, each ended by a row without name */
 
-/* Reference loops over all that the roots need (interpret.c). data has a slot per value: inputs are set by the caller, the
- * rest is made. interpret_free releases what was made. */
-void **interpret(const fig_graph *graph, const instance *t, const fig_node *roots, int n_roots, const fig_run *run);
-void interpret_free(const fig_graph *graph, const instance *t, void **data);
+/* Runs the instance's graph by the reference loops, as far as the roots need (interpret.c): a pointer per value, NULL where
+ * nothing was needed. */
+void **interpret(const instance *t, const fig_node *roots, int n_roots, const fig_run *run);
+void interpret_free(const instance *t, void **data);
 
 #endif

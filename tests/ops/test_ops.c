@@ -106,7 +106,7 @@ static const operand *operand_of(const instance *t, fig_node node)
 /* sum(outs * weight), added in double; magnitude is the sum of absolute values. */
 static double weighted_sum(const instance *t, const fig_node *outs, const fig_node *weight, int n, double *magnitude)
 {
-    void **data = interpret(t->graph, t, outs, n, &run_of_tests);
+    void **data = interpret(t, outs, n, &run_of_tests);
     double sum = 0, size = 0;
     for (int i = 0; i < n; i++) {
         fig_type type = fig_type_of(outs[i]);
@@ -116,7 +116,7 @@ static double weighted_sum(const instance *t, const fig_node *outs, const fig_no
             size += fabs((double)x[k] * (double)w[k]);
         }
     }
-    interpret_free(t->graph, t, data);
+    interpret_free(t, data);
     if (magnitude)
         *magnitude = size;
     return sum;
@@ -140,7 +140,7 @@ static bool check_direction(instance *t, const fig_node *outs, const fig_node *w
     const float h = 1.0f / 64;
     float *origin[MAX_OPERANDS], *direction[MAX_OPERANDS];
     double inner = 0, parts = 0, magnitude = 0;
-    void **data = interpret(t->graph, t, gradient, n_wrt, &run_of_tests);
+    void **data = interpret(t, gradient, n_wrt, &run_of_tests);
     for (int i = 0; i < n_wrt; i++) {
         const operand *o = operand_of(t, wrt[i]);
         int64_t count = fig__count(&o->type);
@@ -154,7 +154,7 @@ static bool check_direction(instance *t, const fig_node *outs, const fig_node *w
             parts += fabs(part);
         }
     }
-    interpret_free(t->graph, t, data);
+    interpret_free(t, data);
     double value[4];
     const float steps[4] = { h, -h, 2 * h, -2 * h };
     for (int i = 0; i < 4; i++) {
@@ -216,7 +216,7 @@ static bool check_gradients(instance *t, int number)
 
 FIG_TEST(gradients_match_differences)
 {
-    for_each(instances_wanted(10), true, NO_DIFFERENCES | ONLY_BY_PASS, check_gradients);
+    for_each(instances_wanted(4), true, NO_DIFFERENCES | ONLY_BY_PASS, check_gradients);
 }
 
 /* -- kernels against reference loops ------------------------------------------------------------------------------- */
@@ -249,6 +249,8 @@ static double error_between(const fig_type *type, const void *found, const void 
 }
 
 static const double usual_error = 3e-5; /* float sums of a few thousand terms, library maths within 4 ulp */
+
+static fig_session *kernel_session; /* loops compile their body with it */
 
 typedef struct trial {
     const fig_kernel *kernel;
@@ -306,7 +308,8 @@ static bool check_kernel(const instance *t, const fig__node *node, const fig_ker
                   .in = in_type,
                   .out = out_type,
                   .attr = node->attr,
-                  .threads = threads },
+                  .threads = threads,
+                  .session = kernel_session },
                 in,
                 out };
     if (!kernel->accepts(&r.query))
@@ -354,7 +357,7 @@ static bool check_kernels(instance *t, int number)
         TEST_FAIL("%s: gradient: %s", t->row->op, err.message);
         return false;
     }
-    void **data = interpret(t->graph, t, roots, n_roots, &run_of_tests);
+    void **data = interpret(t, roots, n_roots, &run_of_tests);
     bool good = true;
     for (int32_t n = 0; n < t->graph->n_nodes; n++) {
         const fig__node *node = &t->graph->nodes[n];
@@ -365,16 +368,19 @@ static bool check_kernels(instance *t, int number)
                 ((node->op->flags & FIG_OP_POINTWISE) && strcmp((*kernel)->op, "pointwise") == 0))
                 good = check_kernel(t, node, *kernel, data, 1 + number % 2) && good;
     }
-    interpret_free(t->graph, t, data);
+    interpret_free(t, data);
     return good;
 }
 
 FIG_TEST(kernels_match_references)
 {
     int saved;
+    fig_error err = { 0 };
+    REQUIRE_OK(fig_session_new(&(fig_session_opts){ .threads = 2 }, &kernel_session, &err), err);
     fig__threads_enter(2, &saved);
     for_each(instances_wanted(1), false, 0, check_kernels);
     fig__threads_leave(saved);
+    fig_session_free(kernel_session);
 }
 
 /* -- plans, with and without each pass ----------------------------------------------------------------------------- */
@@ -443,11 +449,11 @@ static bool check_passes(instance *t, int number)
     int n = weigh(t, t->result, t->results, outs, weight);
     differentiate(t, outs, weight, n, wrt, n_wrt, roots + n_roots);
     n_roots += n_wrt;
-    void **data = interpret(t->graph, t, roots, n_roots, &run_of_tests);
+    void **data = interpret(t, roots, n_roots, &run_of_tests);
     bool good = true;
     for (int i = 0; i < n_settings; i++)
         good = run_plan(t, settings[i].store, roots, n_roots, data, settings[i].off) && good;
-    interpret_free(t->graph, t, data);
+    interpret_free(t, data);
     return good;
 }
 
