@@ -160,7 +160,7 @@ fig_node fig_matmul(fig_node a, fig_node b, const fig_matmul_opts *opts)
     /* all leading indices of a become rows: (..., m, k) x (k, n) is (M, k) x (k, n) */
     fig_type shape = ta.rank >= tb.rank ? ta : tb;
     if (ta.rank < tb.rank)
-        memcpy(shape.dim + (tb.rank - 2), ta.dim + (ta.rank - 2), 2 * sizeof(int64_t));
+        memcpy(shape.dim + (tb.rank - ta.rank), ta.dim, sizeof(int64_t) * (size_t)ta.rank);
     int64_t rows = attr.transpose_a ? ta.dim[ta.rank - 2] : -1;
     in[0] = fig_reshape(a, FIG_SHAPE(rows, ta.dim[ta.rank - 1]));                /* (M, k) or (k, m) */
     in[1] = fig_reshape(b, FIG_SHAPE(tb.dim[tb.rank - 2], tb.dim[tb.rank - 1])); /* (k, n) or (n, k) */

@@ -218,19 +218,19 @@ void fig__gradient_gelu_slope(fig_gradient *c) /* d(Phi + x phi) = phi (2 - x^2)
     give_second(c, fig_mul(density, fig_shift(fig_neg(square), 2.0f)));
 }
 
-/* f = x (1 + t) / 2, t = tanh(u), u = k (x + q x^3): f'' = (1 - t^2) (u' + x u'' / 2 - x t u'^2) */
+/* f = x s, s = sigmoid(v), v = 2 k (x + q x^3): f'' = s (1 - s) (2 v' + x v'' + x v'^2 (1 - 2 s)) */
 void fig__gradient_gelu_tanh_slope(fig_gradient *c)
 {
     slope_gradient(c, &fig_op_gelu_tanh_slope);
     if (!c->wanted[1])
         return;
-    const float k = FIG__SQRT_2_OVER_PI, q = FIG__GELU_CUBIC;
+    const float k = 2.0f * FIG__SQRT_2_OVER_PI, q = FIG__GELU_CUBIC;
     fig_node x = c->in[1], square = fig_square(x);
-    fig_node t = fig_tanh(fig_scale(fig_mul(x, fig_shift(fig_scale(square, q), 1.0f)), k));
-    fig_node first = fig_scale(fig_shift(fig_scale(square, 3.0f * q), 1.0f), k); /* u' */
-    fig_node half_second = fig_scale(square, 3.0f * k * q);                      /* x u'' / 2 = 3 k q x^2 */
-    fig_node bend = fig_mul(fig_mul(x, t), fig_square(first));
-    give_second(c, fig_mul(one_minus(fig_square(t)), fig_sub(fig_add(first, half_second), bend)));
+    fig_node s = fig_sigmoid(fig_scale(fig_mul(x, fig_shift(fig_scale(square, q), 1.0f)), k));
+    fig_node first = fig_scale(fig_shift(fig_scale(square, 3.0f * q), 1.0f), k); /* v' */
+    fig_node straight = fig_shift(fig_scale(square, 12.0f * k * q), 2.0f * k);   /* 2 v' + x v'' */
+    fig_node tilt = fig_mul(fig_mul(x, fig_square(first)), fig_shift(fig_scale(s, -2.0f), 1.0f));
+    give_second(c, fig_mul(fig_mul(s, one_minus(s)), fig_add(straight, tilt)));
 }
 
 void fig__gradient_silu_slope(fig_gradient *c) /* s (1 - s) (2 + x (1 - 2 s)) */

@@ -39,9 +39,10 @@ static inline float fig__sigmoid_f32(float x) { return 1.0f / (1.0f + expf(x > -
 /* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)) */
 static inline float fig__softplus_f32(float x) { return (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x))); }
 
-static inline float fig__gelu_tanh_f32(float x)
+/* x (1 + tanh u) / 2 with u = k (x + q x^3) is x sigmoid(2 u), which keeps its digits where 1 + tanh u cancels. */
+static inline float fig__gelu_tanh_gate(float x)
 {
-    return 0.5f * x * (1.0f + tanhf(FIG__SQRT_2_OVER_PI * (x + FIG__GELU_CUBIC * x * x * x)));
+    return fig__sigmoid_f32(2.0f * FIG__SQRT_2_OVER_PI * (x + FIG__GELU_CUBIC * x * x * x));
 }
 
 /* Phi(x) + x phi(x) */
@@ -51,11 +52,11 @@ static inline float fig__gelu_slope_f32(float x)
            x * FIG__NORMAL_PEAK * expf(-0.5f * (x > -12.0f && x < 12.0f ? x * x : 144.0f));
 }
 
+/* s + x s (1 - s) 2 u' with the gate s */
 static inline float fig__gelu_tanh_slope_f32(float x)
 {
-    float t = tanhf(FIG__SQRT_2_OVER_PI * (x + FIG__GELU_CUBIC * x * x * x));
-    float inner = FIG__SQRT_2_OVER_PI * (1.0f + 3.0f * FIG__GELU_CUBIC * x * x);
-    return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * inner;
+    float s = fig__gelu_tanh_gate(x);
+    return s + x * s * (1.0f - s) * (2.0f * FIG__SQRT_2_OVER_PI) * (1.0f + 3.0f * FIG__GELU_CUBIC * x * x);
 }
 
 /* s + x s (1 - s), s = sigmoid(x) */

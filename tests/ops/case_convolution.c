@@ -91,7 +91,8 @@ static void convolution_data_gradient(instance *t)
     }
     for (int i = 0; i < g.x.rank - 2; i++) {
         int64_t size = (g.x.dim[i + 1] - 1) * g.opts.stride[i] + g.opts.dilation[i] * (g.weight.dim[i + 1] - 1) + 1;
-        if (size - g.opts.before[i] - g.opts.after[i] < 1)
+        int64_t cropped = (g.opts.before[i] > 0 ? g.opts.before[i] : 0) + (g.opts.after[i] > 0 ? g.opts.after[i] : 0);
+        if (size - cropped < 1)
             g.x.dim[i + 1] += 4;
     }
     give(t, fig_convolution_transposed(any_real(t, g.x, -1, 1), w, &g.opts));

@@ -167,7 +167,7 @@ static bool check_direction(instance *t, const fig_node *outs, const fig_node *w
         free(direction[i]);
     }
     double difference = (8 * (value[0] - value[1]) - (value[2] - value[3])) / (12 * (double)h);
-    double allowed = tolerance_of(t) * (2e-3 * parts + 3e-5 * magnitude + 1e-6);
+    double allowed = tolerance_of(t) * (2e-3 * parts + 3e-5 * magnitude + 1e-5);
     if (fabs(difference - inner) <= allowed)
         return true;
     TEST_FAIL("%s: %s: gradient gives %.7g along a direction, differences give %.7g (allowed %.2g)", t->row->op, what,

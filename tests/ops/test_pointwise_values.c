@@ -31,7 +31,7 @@ static double v_relu(double x) { return x > 0 ? x : 0; }
 static double v_leaky_relu(double x) { return x > 0 ? x : (double)0.2f * x; }
 static double v_elu(double x) { return x > 0 ? x : (double)0.2f * expm1(x); }
 static double v_gelu(double x) { return 0.5 * x * erfc(-x * M_SQRT1_2); }
-static double v_gelu_tanh(double x) { return 0.5 * x * (1 + tanh(sqrt(M_2_PI) * (x + 0.044715 * x * x * x))); }
+static double v_gelu_tanh(double x) { return x / (1 + exp(-2 * sqrt(M_2_PI) * (x + 0.044715 * x * x * x))); }
 static double v_silu(double x) { return x / (1 + exp(-x)); }
 static double v_softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 static double v_clamp(double x) { return x < (double)0.2f ? (double)0.2f : x > 2 ? 2 : x; }
@@ -69,7 +69,7 @@ static const formula formulas[] = {
     { "leaky_relu", v_leaky_relu, -1e30, 1e30, 1, 0 },
     { "elu", v_elu, -50, 50, 8, 0 },
     { "gelu", v_gelu, -12, 30, 8, 1e-6 }, /* 1 + erf cancels on the left: absolute there */
-    { "gelu_tanh", v_gelu_tanh, -12, 30, 8, 2e-6 },
+    { "gelu_tanh", v_gelu_tanh, -6, 30, 120, 0 }, /* the exponent, up to 60, was rounded */
     { "silu", v_silu, -80, 80, 16, 0 },
     { "softplus", v_softplus, -80, 80, 8, 0 },
     { "clamp", v_clamp, -3, 5, 0, 0 },
