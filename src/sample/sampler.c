@@ -1,0 +1,231 @@
+/* sample/sampler.c - making a sampler: choosing it, building and compiling its step graph, and driving its loop */
+#include "sample/sampler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PICTURE_BATCH = 64, TOKEN_BATCH = 16 }; /* enough rows for the kernels' speed, few enough to show progress */
+
+#define FIG_SAMPLE_LOOP(name) extern const fig__sample_loop fig__sample_loop_##name;
+#include "sample/loops.def"
+#undef FIG_SAMPLE_LOOP
+const fig__sample_loop *const fig__sample_loops[] = {
+#define FIG_SAMPLE_LOOP(name) &fig__sample_loop_##name,
+#include "sample/loops.def"
+#undef FIG_SAMPLE_LOOP
+    NULL,
+};
+
+static fig_status check_opts(const fig_sample_opts *o, fig_error *err)
+{
+    if (o->count < 1 || o->count > 1000000)
+        return fig_fail(err, FIG_E_USAGE, "count: %lld samples, expected 1 to 1000000", (long long)o->count);
+    if (o->temperature < 0 || o->temperature > 100)
+        return fig_fail(err, FIG_E_USAGE, "temperature: %g, expected more than 0 and at most 100", o->temperature);
+    if (o->top_p < 0 || o->top_p > 1)
+        return fig_fail(err, FIG_E_USAGE, "top_p: %g, expected more than 0 and at most 1", o->top_p);
+    if (o->top_k < 0)
+        return fig_fail(err, FIG_E_USAGE, "top_k: %d, expected 0 (all) or more", o->top_k);
+    if (o->length < 1 || o->length > 10000000)
+        return fig_fail(err, FIG_E_USAGE, "length: %lld tokens, expected 1 to 10000000", (long long)o->length);
+    if (o->batch < 0 || o->batch > 65536)
+        return fig_fail(err, FIG_E_USAGE, "batch: %d rows, expected 1 to 65536", o->batch);
+    return FIG_OK;
+}
+
+static const fig_sampler_decl *find_decl(const fig_model *m, const char *name)
+{
+    for (int i = 0; i < m->n_samplers; i++)
+        if (!name || !strcmp(m->sampler[i].name, name))
+            return &m->sampler[i];
+    return NULL;
+}
+
+static fig_status choose(fig_sampler *s, const char *name, fig_error *err)
+{
+    s->decl = find_decl(s->model, name);
+    if (!s->decl) {
+        char list[256] = "";
+        size_t used = 0;
+        for (int i = 0; i < s->model->n_samplers && used + 64 < sizeof list; i++)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.40s", used ? ", " : "", s->model->sampler[i].name);
+        return fig_fail(err, FIG_E_NOT_FOUND, "recipe %s has no sampler \"%.60s\"; it has: %s", s->trained->recipe->name, name ? name : "",
+                        list);
+    }
+    s->loop = NULL;
+    for (int i = 0; fig__sample_loops[i]; i++)
+        if (fig__sample_loops[i]->loop == s->decl->loop)
+            s->loop = fig__sample_loops[i];
+    FIG_BUG_IF(!s->loop, "sampler %s wants loop %d", s->decl->name, (int)s->decl->loop);
+    return FIG_OK;
+}
+
+/* Pictures always run at one batch size, so that a sample's bits do not depend on how many are asked for; a single text runs
+ * alone, because its cost is reading the weights. */
+static int choose_batch(const fig_sampler *s)
+{
+    if (s->opts.batch)
+        return s->opts.batch;
+    if (!s->loop->tokens)
+        return PICTURE_BATCH;
+    return s->opts.count == 1 ? 1 : TOKEN_BATCH;
+}
+
+static fig_status build(fig_sampler *s, int64_t batch, fig_error *err)
+{
+    fig_trained *t = s->trained;
+    fig__model_free(s->model);
+    s->model = NULL;
+    FIG_TRY(fig__model_build(t->recipe, t->options, t->data, FIG_FOR_SAMPLING, batch, &s->model, err));
+    return choose(s, s->opts.sampler, err);
+}
+
+/* The graph holds every sampler of the model; assignments of the others (their caches) must not run. */
+static void keep_own_assigns(fig_sampler *s)
+{
+    fig_graph *g = s->model->graph;
+    bool *needed = fig__alloc((size_t)g->n_values);
+    fig__mark_needed(g, &s->decl->output.id, 1, needed);
+    int kept = 0;
+    for (int i = 0; i < g->n_assigns; i++)
+        if (needed[g->assigns[i].state] && (g->assigns[i].anchor < 0 || needed[g->assigns[i].anchor]))
+            g->assigns[kept++] = g->assigns[i];
+    g->n_assigns = kept;
+    free(needed);
+}
+
+static fig_status compile(fig_sampler *s, fig_error *err)
+{
+    fig_trained *t = s->trained;
+    FIG_TRY(build(s, 1, err));
+    s->batch = choose_batch(s);
+    if (s->batch != 1)
+        FIG_TRY(build(s, s->batch, err));
+    if (s->decl->input && !s->opts.input)
+        return fig_fail(err, FIG_E_USAGE, "sampler %s reads \"%s\": give it data", s->decl->name, s->decl->input);
+    keep_own_assigns(s);
+    FIG_TRY(fig__model_initialise(s->model, t->store, t->seed, err));
+    return fig_plan_compile(s->model->graph, t->store,
+                            &(fig_plan_opts){ .outputs = &s->decl->output, .n_outputs = 1, .state_prefix = t->state_prefix, .share = t->share },
+                            &s->plan, err);
+}
+
+fig_status fig_sampler_new(fig_trained *model, const fig_sample_opts *opts, fig_sampler **out, fig_error *err)
+{
+    return fig__sampler_new(model, opts, false, out, err);
+}
+
+fig_status fig__sampler_new(fig_trained *model, const fig_sample_opts *opts, bool ids, fig_sampler **out, fig_error *err)
+{
+    *out = NULL;
+    fig_sampler *s = fig__alloc(sizeof *s);
+    s->trained = model;
+    s->ids = ids;
+    s->opts = opts ? *opts : (fig_sample_opts){ 0 };
+    s->opts.count = s->opts.count ? s->opts.count : 1;
+    s->opts.length = s->opts.length ? s->opts.length : 500;
+    s->opts.temperature = s->opts.temperature != 0 ? s->opts.temperature : 1;
+    s->opts.top_p = s->opts.top_p != 0 ? s->opts.top_p : 1;
+    s->opts.prompt = s->prompt = fig__strdup(s->opts.prompt);
+    fig_status status = check_opts(&s->opts, err);
+    if (status == FIG_OK)
+        status = compile(s, err);
+    s->opts.sampler = NULL; /* borrowed for this call only */
+    if (status == FIG_OK)
+        status = fig__sampler_restart(s, s->opts.seed, err);
+    if (status != FIG_OK) {
+        fig_sampler_free(s);
+        return status;
+    }
+    *out = s;
+    return FIG_OK;
+}
+
+fig_status fig__sampler_restart(fig_sampler *s, uint64_t seed, fig_error *err)
+{
+    if (s->state && s->loop->end)
+        s->loop->end(s);
+    s->state = NULL;
+    fig_samples_free(s->samples);
+    s->samples = fig__samples_new(s->trained->data, s->opts.count);
+    s->opts.seed = seed;
+    s->row = 0;
+    return s->loop->begin(s, err);
+}
+
+void fig__sampler_reset_states(fig_sampler *s)
+{
+    for (int i = 0; i < s->model->n_weights; i++) {
+        const fig__weight *w = &s->model->weights[i];
+        int index = fig_store_find(s->trained->store, w->name);
+        if (w->exported || w->trained || index < 0)
+            continue;
+        if (w->type.dtype == FIG_F32)
+            fig__init_fill(&w->init, &w->type, s->trained->seed, w->name, fig_store_data(s->trained->store, index));
+        else
+            memset(fig_store_data(s->trained->store, index), 0, fig_store_bytes(s->trained->store, index));
+    }
+}
+
+fig_status fig__sampler_feed(fig_sampler *s, fig_error *err)
+{
+    if (!s->decl->input)
+        return FIG_OK;
+    fig_type type;
+    char *to = fig_plan_input(s->plan, s->decl->input, &type);
+    if (!to)
+        return fig_fail(err, FIG_E_FAILED, "sampler %s does not use its input \"%s\"", s->decl->name, s->decl->input);
+    size_t row = fig__bytes(&type) / (size_t)type.dim[0];
+    int64_t left = s->opts.count - s->row, rows = left < s->batch ? left : s->batch;
+    memcpy(to, (const char *)s->opts.input + (size_t)s->row * row, (size_t)rows * row);
+    memset(to + (size_t)rows * row, 0, (size_t)(s->batch - rows) * row);
+    return FIG_OK;
+}
+
+fig_status fig__sampler_finish(fig_sampler *s, bool (*cancelled)(void *user), void *user, fig_error *err)
+{
+    for (bool finished = false; !finished;) {
+        if (cancelled && cancelled(user))
+            return fig_fail(err, FIG_E_INTERRUPTED, "sampling was stopped");
+        FIG_TRY(fig_sampler_next(s, &finished, err));
+    }
+    return FIG_OK;
+}
+
+fig_status fig_sampler_next(fig_sampler *s, bool *finished, fig_error *err)
+{
+    if (s->row >= s->opts.count) {
+        *finished = true;
+        return FIG_OK;
+    }
+    return s->loop->next(s, finished, err);
+}
+
+const fig_samples *fig_sampler_samples(const fig_sampler *s) { return s->samples; }
+
+void fig_sampler_free(fig_sampler *s)
+{
+    if (!s)
+        return;
+    if (s->state && s->loop->end)
+        s->loop->end(s);
+    fig_plan_free(s->plan);
+    fig__model_free(s->model);
+    fig_samples_free(s->samples);
+    free(s->prompt);
+    free(s);
+}
+
+fig_status fig_sample(fig_trained *model, const fig_sample_opts *opts, fig_samples **out, fig_error *err)
+{
+    *out = NULL;
+    fig_sampler *s;
+    FIG_TRY(fig_sampler_new(model, opts, &s, err));
+    fig_status status = fig__sampler_finish(s, NULL, NULL, err);
+    if (status == FIG_OK) {
+        *out = s->samples;
+        s->samples = NULL;
+    }
+    fig_sampler_free(s);
+    return status;
+}
