@@ -63,7 +63,7 @@ static fig_status choose_kernel(compile *c, int32_t n, fig_error *err)
     if (kernel && kernel->prepare)
         FIG_TRY(kernel->prepare(&q, &c->prepared[n], &c->workspace[n], err));
     c->kernel[n] = kernel;
-    c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : 0);
+    c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : (node->op->flags & FIG_OP_INPLACE) != 0);
     if (node->op->flops) {
         fig_infer infer = {.n_in = q.n_in, .n_out = q.n_out, .in = q.in, .out = (fig_type *)q.out, .attr = q.attr, .err = err};
         plan->info.flops += node->op->flops(&infer);

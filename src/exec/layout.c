@@ -63,11 +63,19 @@ static void place_leaves(work *w)
     }
 }
 
+/* An op that works in place may write each result that goes element by element over an operand; others only the first. */
+static bool may_share(const fig__node *node, int32_t v)
+{
+    if (node->op == &fig_op_fused)
+        return !((const fig_fused_attr *)node->attr)->program->reduce[v - node->first_out];
+    return v == node->first_out;
+}
+
 /* True when step n, which makes value v, may write it over storage `root` that it may itself read. */
 static bool may_overwrite(const work *w, int32_t n, int32_t v, int32_t root)
 {
     const fig__node *node = &w->g->nodes[n];
-    if (v != node->first_out && !(node->op->flags & FIG_OP_INPLACE))
+    if (!may_share(node, v))
         for (int i = 0; i < node->n_in; i++)
             if (w->out->root[node->in[i]] == root)
                 return false;

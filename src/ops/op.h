@@ -75,7 +75,7 @@ enum {
     FIG_OP_NOISE = 8,      /* reads run->seed and step: never merged, folded or renumbered */
     FIG_OP_SQUASH = 16,    /* output is a probability or bounded: refused under a logits loss (sigmoid, softmax, tanh) */
     FIG_OP_INTEGER = 32,   /* no gradient flows through it (compare, argmax, floor ...) */
-    FIG_OP_INPLACE = 64,   /* may write output 0 over operand 0 of equal type (update ops) */
+    FIG_OP_INPLACE = 64,   /* its reference loop may write over operand 0 of equal type (update ops, fused programs) */
     FIG_OP_CONSTANT = 128, /* no operands, not noise: same value each run */
     FIG_OP_LOWERED = 256   /* composite without a fast kernel: computed through its decomposition (passes/lower.c) */
 };

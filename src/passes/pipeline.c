@@ -58,34 +58,66 @@ static void rewrite(fig__program *p, const fig_graph *from, void (*pass)(const f
     p->graph = to;
 }
 
-/* The last assignment to a state wins; a value that is itself given from outside is copied, so that it has storage of its own. */
+static int32_t storage_of(const fig_graph *g, int32_t value)
+{
+    while (fig__node_of(g, value)->op->flags & FIG_OP_VIEW)
+        value = fig__node_of(g, value)->in[0];
+    return value;
+}
+
+static int32_t copied(fig_graph *g, int32_t value)
+{
+    return fig__emit(g, &fig_op_copy, (fig_node[]){{g, value}}, 1, NULL).id;
+}
+
+/* What the layout counts on, and simplifying may undo: a new state's value is computed, not a leaf or a constant (a copy of
+ * another state must be taken before that is replaced), no two states share one, and an output is no state that this run
+ * replaces (an output is the value as it was read). */
+static void own_storage(fig__program *p)
+{
+    fig_graph *g = p->graph;
+    bool *taken = fig__alloc(sizeof *taken * (size_t)g->n_values);
+    for (int i = 0; i < g->n_assigns; i++)
+        taken[g->assigns[i].state] = true;
+    for (int i = 0; i < p->n_outputs; i++)
+        if (taken[storage_of(g, p->output[i])])
+            p->output[i] = copied(g, p->output[i]);
+    for (int i = 0; i < g->n_assigns; i++) {
+        int32_t value = g->assigns[i].value, root = storage_of(g, value);
+        if (taken[root] || (fig__node_of(g, root)->op->flags & (FIG_OP_LEAF | FIG_OP_CONSTANT)))
+            g->assigns[i].value = copied(g, value);
+        else
+            taken[root] = true;
+    }
+    free(taken);
+}
+
+/* The last assignment to a state wins, and one to itself is none. */
+static void drop_assignments(fig_graph *g)
+{
+    bool *later = fig__alloc(sizeof *later * (size_t)g->n_values);
+    int kept = g->n_assigns;
+    for (int i = g->n_assigns - 1; i >= 0; i--) {
+        fig__assign a = g->assigns[i];
+        if (!later[a.state] && a.state != a.value)
+            g->assigns[--kept] = a;
+        later[a.state] = true;
+    }
+    if (kept < g->n_assigns)
+        memmove(g->assigns, g->assigns + kept, sizeof *g->assigns * (size_t)(g->n_assigns - kept));
+    g->n_assigns -= kept;
+    free(later);
+}
+
 void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out)
 {
     *out = (fig__program){.n_outputs = n_outputs};
     out->output = fig__alloc(sizeof *out->output * (size_t)(n_outputs + 1));
     memcpy(out->output, outputs, sizeof *outputs * (size_t)n_outputs);
     rewrite(out, graph, keep_needed);
-    fig_graph *g = out->graph;
-    int kept = 0;
-    for (int i = 0; i < g->n_assigns; i++) {
-        bool last = true;
-        for (int j = i + 1; j < g->n_assigns; j++)
-            last &= g->assigns[j].state != g->assigns[i].state;
-        if (!last || g->assigns[i].state == g->assigns[i].value)
-            continue;
-        g->assigns[kept++] = g->assigns[i];
-    }
-    g->n_assigns = kept;
-    for (int i = 0; i < g->n_assigns; i++) {
-        int32_t value = g->assigns[i].value;
-        while (fig__node_of(g, value)->op->flags & FIG_OP_VIEW)
-            value = fig__node_of(g, value)->in[0];
-        bool taken = false;
-        for (int j = 0; j < i; j++)
-            taken |= g->assigns[j].value == g->assigns[i].value;
-        if (taken || (fig__node_of(g, value)->op->flags & (FIG_OP_LEAF | FIG_OP_CONSTANT)))
-            g->assigns[i].value = fig__emit(g, &fig_op_copy, (fig_node[]){{g, g->assigns[i].value}}, 1, NULL).id;
-    }
+    drop_assignments(out->graph);
+    if (out->graph->error.status == FIG_OK)
+        own_storage(out);
 }
 
 static bool named(const char *list, const char *name)
@@ -123,8 +155,11 @@ fig_status fig__program_optimise(fig__program *p, const char *off, const char *d
         rewrite(p, before, fig__pipeline[i].rewrite);
         fig_graph_free(before);
         fig_status status = fig_graph_check(p->graph, err);
-        if (status == FIG_OK)
+        if (status == FIG_OK) {
+            drop_assignments(p->graph);
+            own_storage(p);
             status = fig__graph_verify(p->graph, err);
+        }
         if (status != FIG_OK)
             return fig_error_prefix(err, "pass %s", fig__pipeline[i].name);
         if (dump)
