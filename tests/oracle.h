@@ -32,10 +32,12 @@ static inline void *oracle_find(const oracle_leaf *leaf, int count, const char *
 /* Moved numbers only: noise that decides (0 or 1), comparisons, copies and integers stay as they are. */
 static inline bool oracle_shakes(const fig_op *op)
 {
-    static const char *const exact[] = {"copy", "broadcast", "transpose", "concat", "slice", "pad", "reverse", "gather", "pick", "place",
-                                        "one_hot", "dynamic_slice", "dynamic_update", "select", "relu", "neg", "min", "max", "abs",
-                                        "sign", "floor", "bernoulli", "uniform", "cast", "stop_gradient", "full", "iota", "reduce_max",
-                                        "constant_data", "relu_slope", "max_pool", "max_pool_pick", "resize_nearest", "top_k", "sort"};
+    static const char *const exact[] = {
+        "copy", "broadcast", "transpose", "concat", "slice", "pad", "reverse", "gather", "pick", "place", "one_hot",
+        "dynamic_slice", "dynamic_update", "select", "relu", "neg", "min", "max", "abs", "sign", "floor", "bernoulli",
+        "uniform", "cast", "stop_gradient", "full", "iota", "reduce_max", "constant_data", "relu_slope", "max_pool",
+        "max_pool_pick", "resize_nearest", "top_k", "sort",
+    };
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         if (!strcmp(exact[i], op->name))
             return false;
@@ -75,7 +77,8 @@ static inline void oracle_scan(oracle *o, const fig__node *node, const fig_tenso
             leaf[s->states + i].data = (char *)x->data + (size_t)t * (fig__bytes(&x->type) / (size_t)s->steps);
         }
         for (int i = 0; s->keep && i < s->states; i++)
-            memcpy((char *)out[s->states + s->ys + i].data + (size_t)t * fig__bytes(&in[i].type), out[i].data, fig__bytes(&in[i].type));
+            memcpy((char *)out[s->states + s->ys + i].data + (size_t)t * fig__bytes(&in[i].type), out[i].data,
+                   fig__bytes(&in[i].type));
         fig_run run = *o->run;
         run.step = fig__hash64(&t, sizeof t, o->run->step);
         oracle body = {.graph = s->body, .inputs = leaf, .n_inputs = n, .shake = o->shake, .rng = o->rng, .run = &run};
@@ -113,7 +116,8 @@ static inline void oracle_node(oracle *o, const fig__node *node)
     else if (node->op == &fig_op_scan)
         oracle_scan(o, node, in, out);
     else
-        node->op->reference(&(fig_eval){.n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .run = o->run});
+        node->op->reference(&(fig_eval){
+            .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .run = o->run });
     for (int i = 0; o->shake > 0 && oracle_shakes(node->op) && i < node->n_out; i++)
         oracle_shake(o, &out[i]);
 }
@@ -130,7 +134,8 @@ static inline void oracle_run(oracle *o)
         }
         const fig_leaf_attr *leaf = node->attr;
         bool state = node->op == &fig_op_state;
-        o->data[node->first_out] = oracle_find(state ? o->states : o->inputs, state ? o->n_states : o->n_inputs, leaf->name);
+        o->data[node->first_out] =
+            oracle_find(state ? o->states : o->inputs, state ? o->n_states : o->n_inputs, leaf->name);
         FIG_BUG_IF(!o->data[node->first_out], "the oracle has no \"%s\"", leaf->name);
     }
 }

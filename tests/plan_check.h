@@ -28,7 +28,8 @@ static inline void check_complain(plan_check *c, int32_t node, int32_t value, in
 {
     const fig__node *at = node < c->plan->graph->n_nodes ? &c->plan->graph->nodes[node] : NULL;
     if (c->good)
-        TEST_FAIL("layout: step of node %d (%s): value %d: %s (%d there)", node, at ? at->op->name : "end", value, what, found);
+        TEST_FAIL("layout: step of node %d (%s): value %d: %s (%d there)", node, at ? at->op->name : "end", value, what,
+                  found);
     c->good = false;
 }
 
@@ -80,18 +81,21 @@ static inline void check_step(plan_check *c, const fig__step *step)
     for (int k = 0; k < node->n_out; k++) {
         const fig_tensor *out = &step->eval.out[k];
         for (int i = 0; i < node->n_in; i++)
-            if (check_overlap(out->data, fig__bytes(&out->type), step->eval.in[i].data, fig__bytes(&step->eval.in[i].type)) &&
+            if (check_overlap(out->data, fig__bytes(&out->type), step->eval.in[i].data,
+                              fig__bytes(&step->eval.in[i].type)) &&
                 !check_in_place(plan, step, i, k))
                 check_complain(c, step->node, node->first_out + k, node->in[i], "covers an operand of its own step");
         for (int j = 0; j < k; j++)
-            if (check_overlap(out->data, fig__bytes(&out->type), step->eval.out[j].data, fig__bytes(&step->eval.out[j].type)))
+            if (check_overlap(out->data, fig__bytes(&out->type), step->eval.out[j].data,
+                              fig__bytes(&step->eval.out[j].type)))
                 check_complain(c, step->node, node->first_out + k, node->first_out + j, "covers another result");
         if (step->workspace && check_overlap(out->data, fig__bytes(&out->type), step->eval.workspace, step->workspace))
             check_complain(c, step->node, node->first_out + k, HELD_BY_WORKSPACE, "covers the workspace");
         check_hold(c, out->data, fig__bytes(&out->type), node->first_out + k);
     }
     for (int i = 0; step->workspace && i < node->n_in; i++)
-        if (check_overlap(step->eval.workspace, step->workspace, step->eval.in[i].data, fig__bytes(&step->eval.in[i].type)))
+        if (check_overlap(step->eval.workspace, step->workspace, step->eval.in[i].data,
+                          fig__bytes(&step->eval.in[i].type)))
             check_complain(c, step->node, node->in[i], HELD_BY_WORKSPACE, "the workspace covers an operand");
     if (step->workspace)
         check_hold(c, step->eval.workspace, step->workspace, HELD_BY_WORKSPACE);
@@ -104,7 +108,8 @@ static inline bool check_plan_layout(const fig_plan *plan)
     plan_check c = {.plan = plan, .good = true};
     for (int32_t n = 0; n < g->n_nodes; n++)
         if (g->nodes[n].op->flags & (FIG_OP_LEAF | FIG_OP_CONSTANT))
-            check_hold(&c, plan->data[g->nodes[n].first_out], fig__bytes(&g->values[g->nodes[n].first_out].type), g->nodes[n].first_out);
+            check_hold(&c, plan->data[g->nodes[n].first_out], fig__bytes(&g->values[g->nodes[n].first_out].type),
+                       g->nodes[n].first_out);
     for (int i = 0; i < plan->n_steps; i++)
         check_step(&c, &plan->step[i]);
     for (int i = 0; i < plan->n_outputs; i++)

@@ -70,7 +70,9 @@ static void through_decomposition(walk *w, const fig__node *node, const fig_node
     fig_graph *g = w->graph;
     int32_t base = g->n_values;
     fig_node parts[FIG_MAX_OUTPUTS] = {{0}}, given[FIG_MAX_OUTPUTS], flow[FIG_MAX_OUTPUTS];
-    fig_decompose c = {.graph = g, .n_in = node->n_in, .n_out = node->n_out, .in = in, .attr = node->attr, .out = parts};
+    fig_decompose c = {
+        .graph = g, .n_in = node->n_in, .n_out = node->n_out, .in = in, .attr = node->attr, .out = parts
+    };
     node->op->decompose(&c);
     int n_given = 0, n_asked = 0;
     for (int i = 0; i < node->n_out; i++) {
@@ -110,8 +112,17 @@ static void differentiate(walk *w, const fig__node *node, const fig_node *upstre
     for (int i = 0; i < node->n_out; i++)
         outs[i] = (fig_node){g, node->first_out + i};
     if (node->op->gradient) {
-        fig_gradient c = {.graph = g, .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = outs[0], .outs = outs,
-                          .upstream = upstreams[0], .upstreams = upstreams, .wanted = wanted, .attr = node->attr, .result = result};
+        fig_gradient c = { .graph = g,
+                           .n_in = node->n_in,
+                           .n_out = node->n_out,
+                           .in = in,
+                           .out = outs[0],
+                           .outs = outs,
+                           .upstream = upstreams[0],
+                           .upstreams = upstreams,
+                           .wanted = wanted,
+                           .attr = node->attr,
+                           .result = result };
         node->op->gradient(&c);
     } else if (node->op->decompose) {
         through_decomposition(w, node, in, wanted, upstreams, result);

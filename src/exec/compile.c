@@ -52,9 +52,15 @@ static fig_status choose_kernel(compile *c, int32_t n, fig_error *err)
     const fig__node *node = &plan->graph->nodes[n];
     if (!computes(node))
         return FIG_OK;
-    fig_kernel_query q = {.op = node->op, .n_in = node->n_in, .n_out = node->n_out, .attr = node->attr, .threads = plan->session->threads,
-                          .session = plan->session, .dry = plan->dry, .in = types_of(plan, node->in, 0, node->n_in),
-                          .out = types_of(plan, NULL, node->first_out, node->n_out)};
+    fig_kernel_query q = { .op = node->op,
+                           .n_in = node->n_in,
+                           .n_out = node->n_out,
+                           .attr = node->attr,
+                           .threads = plan->session->threads,
+                           .session = plan->session,
+                           .dry = plan->dry,
+                           .in = types_of(plan, node->in, 0, node->n_in),
+                           .out = types_of(plan, NULL, node->first_out, node->n_out) };
     const fig_kernel *kernel = NULL;
     if (!plan->session->opts.reference_kernels || !node->op->reference)
         kernel = fig__kernel_choose(node->op, &q);
@@ -65,7 +71,9 @@ static fig_status choose_kernel(compile *c, int32_t n, fig_error *err)
     c->kernel[n] = kernel;
     c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : (node->op->flags & FIG_OP_INPLACE) != 0);
     if (node->op->flops) {
-        fig_infer infer = {.n_in = q.n_in, .n_out = q.n_out, .in = q.in, .out = (fig_type *)q.out, .attr = q.attr, .err = err};
+        fig_infer infer = {
+            .n_in = q.n_in, .n_out = q.n_out, .in = q.in, .out = (fig_type *)q.out, .attr = q.attr, .err = err
+        };
         plan->info.flops += node->op->flops(&infer);
     }
     return FIG_OK;
@@ -110,7 +118,8 @@ static fig_status take_memory(compile *c, fig_error *err)
     plan->fixed_bytes = c->layout.fixed_bytes;
     uint64_t available = fig__memory_available();
     if (plan->info.planned_bytes > available)
-        return fig_fail(err, FIG_E_LIMIT, "the plan needs %.0f MB of memory and this machine has %.0f MB free; use a smaller batch",
+        return fig_fail(err, FIG_E_LIMIT,
+                        "the plan needs %.0f MB of memory and this machine has %.0f MB free; use a smaller batch",
                         (double)plan->info.planned_bytes / 1e6, (double)available / 1e6);
     if (plan->fixed_bytes)
         FIG_TRY(fig__session_allocate(plan->session, plan->fixed_bytes, &plan->fixed, err));
@@ -146,15 +155,25 @@ static void make_step(compile *c, int32_t n, fig__step *step)
     fig_plan *plan = c->plan;
     fig_graph *g = plan->graph;
     const fig__node *node = &g->nodes[n];
-    fig_tensor *in = FIG_NEW_ARRAY(plan->arena, fig_tensor, node->n_in + 1), *out = FIG_NEW_ARRAY(plan->arena, fig_tensor, node->n_out);
+    fig_tensor *in = FIG_NEW_ARRAY(plan->arena, fig_tensor, node->n_in + 1),
+               *out = FIG_NEW_ARRAY(plan->arena, fig_tensor, node->n_out);
     for (int i = 0; i < node->n_in; i++)
         in[i] = (fig_tensor){g->values[node->in[i]].type, plan->data[node->in[i]]};
     for (int i = 0; i < node->n_out; i++)
         out[i] = (fig_tensor){g->values[node->first_out + i].type, plan->data[node->first_out + i]};
-    *step = (fig__step){.kernel = c->kernel[n], .run = c->kernel[n] ? c->kernel[n]->run : node->op->reference, .node = n, .workspace = c->workspace[n]};
-    step->eval = (fig_eval){.n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .run = &plan->run,
-                            .prepared = c->prepared[n],
-                            .workspace = c->workspace[n] ? (char *)plan->block->base + c->layout.workspace_offset[n] : NULL};
+    *step = (fig__step){ .kernel = c->kernel[n],
+                         .run = c->kernel[n] ? c->kernel[n]->run : node->op->reference,
+                         .node = n,
+                         .workspace = c->workspace[n] };
+    step->eval =
+        (fig_eval){ .n_in = node->n_in,
+                    .n_out = node->n_out,
+                    .in = in,
+                    .out = out,
+                    .attr = node->attr,
+                    .run = &plan->run,
+                    .prepared = c->prepared[n],
+                    .workspace = c->workspace[n] ? (char *)plan->block->base + c->layout.workspace_offset[n] : NULL };
 }
 
 static void make_steps(compile *c)
@@ -197,8 +216,13 @@ static fig_status build(compile *c, fig_error *err)
     FIG_TRY(find_states(c, err));
     for (int32_t n = 0; n < g->n_nodes; n++)
         FIG_TRY(choose_kernel(c, n, err));
-    fig__layout_request request = {.graph = g, .outputs = plan->output, .n_outputs = plan->n_outputs, .workspace = c->workspace,
-                                   .inplace = c->inplace, .entry = c->entry, .arena = plan->arena};
+    fig__layout_request request = { .graph = g,
+                                    .outputs = plan->output,
+                                    .n_outputs = plan->n_outputs,
+                                    .workspace = c->workspace,
+                                    .inplace = c->inplace,
+                                    .entry = c->entry,
+                                    .arena = plan->arena };
     fig__layout_plan(&request, &c->layout);
     plan->info.planned_bytes = c->layout.block_bytes + c->layout.fixed_bytes;
     plan->info.live_bytes = c->layout.live_bytes + c->layout.fixed_bytes;
@@ -220,8 +244,9 @@ static void release_prepared(compile *c)
             c->kernel[n]->release(c->prepared[n]);
 }
 
-static fig_status compile_program(fig_session *session, fig_store *store, const fig_graph *graph, const int32_t *outputs, int n_outputs,
-                                  const fig_plan_opts *opts, fig_plan **out, fig_error *err)
+static fig_status compile_program(fig_session *session, fig_store *store, const fig_graph *graph,
+                                  const int32_t *outputs, int n_outputs, const fig_plan_opts *opts, fig_plan **out,
+                                  fig_error *err)
 {
     fig_plan *plan = fig__alloc(sizeof *plan);
     plan->session = session;
@@ -252,7 +277,8 @@ static fig_status compile_program(fig_session *session, fig_store *store, const 
     return FIG_OK;
 }
 
-fig_status fig_plan_compile(fig_graph *graph, fig_store *store, const fig_plan_opts *opts, fig_plan **out, fig_error *err)
+fig_status fig_plan_compile(fig_graph *graph, fig_store *store, const fig_plan_opts *opts, fig_plan **out,
+                            fig_error *err)
 {
     static const fig_plan_opts none;
     *out = NULL;

@@ -98,7 +98,8 @@ static void place_assigned(work *w)
         int32_t n = g->values[value].node;
         bool same_size = fig__bytes(&g->values[value].type) == fig__bytes(&g->values[state].type);
         bool last_reader = w->use[state].last <= n && !w->pinned[state];
-        w->out->in_state[i] = same_size && w->out->place[value] == FIG_IN_BLOCK && last_reader && may_overwrite(w, n, value, state);
+        w->out->in_state[i] =
+            same_size && w->out->place[value] == FIG_IN_BLOCK && last_reader && may_overwrite(w, n, value, state);
         if (w->out->in_state[i]) {
             w->out->place[value] = FIG_IN_STORE;
             w->out->offset[value] = w->r->entry[state];
@@ -115,13 +116,15 @@ static void share_operands(work *w, int32_t *group)
     const fig_graph *g = w->g;
     for (int32_t n = 0; n < g->n_nodes; n++) {
         const fig__node *node = &g->nodes[n];
-        if (!w->r->inplace[n] || w->out->place[node->first_out] != FIG_IN_BLOCK || w->out->root[node->first_out] != node->first_out)
+        if (!w->r->inplace[n] || w->out->place[node->first_out] != FIG_IN_BLOCK ||
+            w->out->root[node->first_out] != node->first_out)
             continue;
         for (int i = 0; i < node->n_in && i < 32; i++) {
             int32_t root = w->out->root[node->in[i]];
             if (w->out->place[root] != FIG_IN_BLOCK || w->use[root].last != n || w->pinned[root])
                 continue;
-            if (fig__bytes(&g->values[root].type) != fig__bytes(&g->values[node->first_out].type) || !may_overwrite(w, n, node->first_out, root))
+            if (fig__bytes(&g->values[root].type) != fig__bytes(&g->values[node->first_out].type) ||
+                !may_overwrite(w, n, node->first_out, root))
                 continue;
             group[node->first_out] = group[root];
             break;
@@ -145,7 +148,9 @@ static void pack(work *w, const int32_t *group)
             continue;
         }
         slot[v] = count;
-        life[count++] = (fig__lifetime){.bytes = fig__bytes(&g->values[v].type), .first = w->use[v].first, .last = w->use[v].last};
+        life[count++] = (fig__lifetime){ .bytes = fig__bytes(&g->values[v].type),
+                                         .first = w->use[v].first,
+                                         .last = w->use[v].last };
     }
     int first_workspace = count;
     for (int32_t n = 0; n < g->n_nodes; n++)

@@ -118,7 +118,8 @@ static double flops_of(const fig_plan *plan, const fig__step *step)
 static row *add_row(row *rows, int *count, const row *wanted)
 {
     for (int i = 0; i < *count; i++)
-        if (!strcmp(rows[i].name, wanted->name) && !strcmp(rows[i].op, wanted->op) && !strcmp(rows[i].shape, wanted->shape))
+        if (!strcmp(rows[i].name, wanted->name) && !strcmp(rows[i].op, wanted->op) &&
+            !strcmp(rows[i].shape, wanted->shape))
             return &rows[i];
     rows[*count] = *wanted;
     return &rows[(*count)++];
@@ -145,7 +146,8 @@ char *fig_plan_profile(fig_plan *plan, int runs)
     row *rows = fig__alloc(sizeof *rows * (size_t)(plan->n_steps + 1));
     for (int i = 0; i < plan->n_steps; i++) {
         const fig__step *step = &plan->step[i];
-        row wanted = {.name = step->kernel ? step->kernel->name : "reference", .op = plan->graph->nodes[step->node].op->name};
+        row wanted = { .name = step->kernel ? step->kernel->name : "reference",
+                       .op = plan->graph->nodes[step->node].op->name };
         fig__type_text(&step->eval.out[0].type, wanted.shape);
         row *r = add_row(rows, &count, &wanted);
         r->seconds += seconds[i] / runs;
@@ -154,10 +156,12 @@ char *fig_plan_profile(fig_plan *plan, int runs)
         total += seconds[i] / runs;
     }
     qsort(rows, (size_t)count, sizeof *rows, by_seconds);
-    fig__text_print(&out, "%-34s %-28s %-30s %6s %10s %7s %8s\n", "kernel", "op", "result", "calls", "ms", "share", "GFLOP/s");
+    fig__text_print(&out, "%-34s %-28s %-30s %6s %10s %7s %8s\n", "kernel", "op", "result", "calls", "ms", "share",
+                    "GFLOP/s");
     for (int i = 0; i < count; i++)
-        fig__text_print(&out, "%-34s %-28s %-30s %6d %10.4f %6.1f%% %8.1f\n", rows[i].name, rows[i].op, rows[i].shape, rows[i].calls,
-                        rows[i].seconds * 1e3, 100 * rows[i].seconds / (total > 0 ? total : 1), rows[i].flops / rows[i].seconds / 1e9);
+        fig__text_print(&out, "%-34s %-28s %-30s %6d %10.4f %6.1f%% %8.1f\n", rows[i].name, rows[i].op, rows[i].shape,
+                        rows[i].calls, rows[i].seconds * 1e3, 100 * rows[i].seconds / (total > 0 ? total : 1),
+                        rows[i].flops / rows[i].seconds / 1e9);
     fig__text_print(&out, "%-34s %-28s %-30s %6d %10.4f\n", "total", "", "", plan->n_steps, total * 1e3);
     free(rows);
     free(seconds);

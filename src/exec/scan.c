@@ -100,5 +100,10 @@ static void scan_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_scan = {
-    .name = "scan", .op = "scan", .accepts = scan_accepts, .prepare = scan_prepare, .release = scan_release, .run = scan_run,
+    .name = "scan",
+    .op = "scan",
+    .accepts = scan_accepts,
+    .prepare = scan_prepare,
+    .release = scan_release,
+    .run = scan_run,
 };

@@ -161,7 +161,8 @@ static void reserve(fig_graph *g, int outputs)
     }
 }
 
-static bool infer(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, fig_type *out, int *n_out)
+static bool infer(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, fig_type *out,
+                  int *n_out)
 {
     if (op->operands >= 0 && n_in != op->operands)
         FIG_BUG("%s takes %d operands, got %d", op->name, op->operands, n_in);
@@ -174,14 +175,16 @@ static bool infer(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, 
     free(types);
     for (int i = 0; status == FIG_OK && i < c.n_out; i++)
         if (!sane(&out[i]))
-            status = fig_fail(&err, FIG_E_SHAPE, "%s: the result has an empty, negative or far too large axis", op->name);
+            status =
+                fig_fail(&err, FIG_E_SHAPE, "%s: the result has an empty, negative or far too large axis", op->name);
     if (status != FIG_OK)
         fig_graph_fail(g, "%s", err.message);
     *n_out = c.n_out;
     return status == FIG_OK;
 }
 
-static void append(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, const fig_type *types, int n_out)
+static void append(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr,
+                   const fig_type *types, int n_out)
 {
     reserve(g, n_out);
     fig__node *node = &g->nodes[g->n_nodes];
@@ -202,7 +205,8 @@ static void append(fig_graph *g, const fig_op *op, const fig_node *in, int n_in,
     g->n_nodes++;
 }
 
-void fig__emit_multi(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, fig_node *out, int n_out)
+void fig__emit_multi(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, fig_node *out,
+                     int n_out)
 {
     for (int i = 0; i < n_out; i++)
         out[i] = (fig_node){g, 0};

@@ -51,7 +51,8 @@ fig_node *fig__substitute(fig_graph *g, const fig_node *old_values, const fig_no
 {
     int32_t n_values = g->n_values, n_nodes = g->n_nodes;
     fig_node *map = FIG_NEW_ARRAY(arena, fig_node, n_values);
-    bool *needed = fig__alloc(sizeof *needed * (size_t)n_values), *changed = fig__alloc(sizeof *changed * (size_t)n_values);
+    bool *needed = fig__alloc(sizeof *needed * (size_t)n_values),
+         *changed = fig__alloc(sizeof *changed * (size_t)n_values);
     int32_t *ids = fig__alloc(sizeof *ids * (size_t)(n_roots + 1));
     for (int i = 0; i < n_roots; i++)
         ids[i] = roots[i].id;

@@ -37,8 +37,8 @@ static void print_dot_node(const fig_graph *g, int index, fig__text *out)
     char type[128];
     fig__type_text(&g->values[node->first_out].type, type);
     const char *name = leaf_name(node);
-    fig__text_print(out, "  n%d [label=\"%s%s%s\\n%s\"%s];\n", index, node->op->name, name ? " " : "", name ? name : "", type,
-                    node->n_in ? "" : ", shape=box");
+    fig__text_print(out, "  n%d [label=\"%s%s%s\\n%s\"%s];\n", index, node->op->name, name ? " " : "", name ? name : "",
+                    type, node->n_in ? "" : ", shape=box");
     for (int i = 0; i < node->n_in; i++)
         fig__text_print(out, "  n%d -> n%d;\n", g->values[node->in[i]].node, index);
 }
@@ -58,7 +58,8 @@ char *fig_graph_print(const fig_graph *g, bool dot)
     for (int i = 0; i < g->n_assigns; i++) {
         const fig__assign *a = &g->assigns[i];
         if (dot)
-            fig__text_print(&out, "  n%d -> n%d [style=dashed, label=assign];\n", g->values[a->value].node, g->values[a->state].node);
+            fig__text_print(&out, "  n%d -> n%d [style=dashed, label=assign];\n", g->values[a->value].node,
+                            g->values[a->state].node);
         else
             fig__text_print(&out, "%%%d := %%%d\n", a->state, a->value);
     }
@@ -77,7 +78,8 @@ static fig_status verify_node(const fig_graph *g, const fig__node *node, fig_err
     fig_status status = FIG_OK;
     for (int i = 0; i < node->n_in && status == FIG_OK; i++) {
         if (node->in[i] <= 0 || node->in[i] >= node->first_out)
-            status = fig_fail(err, FIG_E_FAILED, "%s: operand %d is value %d, not an earlier one", node->op->name, i, node->in[i]);
+            status = fig_fail(err, FIG_E_FAILED, "%s: operand %d is value %d, not an earlier one", node->op->name, i,
+                              node->in[i]);
         else
             in[i] = g->values[node->in[i]].type;
     }
@@ -87,7 +89,8 @@ static fig_status verify_node(const fig_graph *g, const fig__node *node, fig_err
     free(in);
     FIG_TRY(status);
     if (c.n_out != node->n_out)
-        return fig_fail(err, FIG_E_FAILED, "%s: %d outputs, the shape rule says %d", node->op->name, node->n_out, c.n_out);
+        return fig_fail(err, FIG_E_FAILED, "%s: %d outputs, the shape rule says %d", node->op->name, node->n_out,
+                        c.n_out);
     for (int i = 0; i < c.n_out; i++)
         if (!fig__types_equal(&out[i], &g->values[node->first_out + i].type))
             return fig_fail(err, FIG_E_FAILED, "%s: output %d differs from its shape rule", node->op->name, i);

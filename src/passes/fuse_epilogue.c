@@ -65,12 +65,15 @@ static bool find_chain(const finder *f, int32_t n, chain *c)
         return false;
     for (int side = 0; side < 2; side++) {
         int32_t value = add->in[side], bias = add->in[1 - side];
-        const fig_type *out = &g->values[add->first_out].type, *whole = &g->values[value].type, *row = &g->values[bias].type;
-        if (!fig__shapes_equal(out, whole) || row->rank != 1 || !whole->rank || row->dim[0] != whole->dim[whole->rank - 1])
+        const fig_type *out = &g->values[add->first_out].type, *whole = &g->values[value].type,
+                       *row = &g->values[bias].type;
+        if (!fig__shapes_equal(out, whole) || row->rank != 1 || !whole->rank ||
+            row->dim[0] != whole->dim[whole->rank - 1])
             continue;
         int32_t product = through_views(f, value);
         const fig_op *op = fig__node_of(g, product)->op;
-        if ((op != &fig_op_matmul && op != &fig_op_convolution) || !only_one_user(f, product) || whole->dtype != FIG_F32)
+        if ((op != &fig_op_matmul && op != &fig_op_convolution) || !only_one_user(f, product) ||
+            whole->dtype != FIG_F32)
             continue;
         *c = (chain){.product = g->values[product].node, .add = n, .last = n, .bias = bias};
         int32_t sum = add->first_out;
@@ -112,7 +115,8 @@ void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_grap
     f.users = fig__alloc(sizeof *f.users * (size_t)from->n_values);
     f.user = fig__alloc(sizeof *f.user * (size_t)from->n_values);
     chain *found = fig__alloc(sizeof *found * (size_t)(from->n_nodes + 1));
-    bool *inside = fig__alloc(sizeof *inside * (size_t)(from->n_nodes + 1)); /* product, views and add of a chain with activation */
+    bool *inside = fig__alloc(sizeof *inside *
+                              (size_t)(from->n_nodes + 1)); /* product, views and add of a chain with activation */
     int32_t *ends = fig__alloc(sizeof *ends * (size_t)(from->n_nodes + 1));  /* last node -> add node + 1 */
     for (int32_t n = 0; n < from->n_nodes; n++) {
         if (!fig__node_needed(from, needs, n))

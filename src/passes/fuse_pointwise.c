@@ -213,7 +213,9 @@ static void emit_group(fuser *f, int32_t group, const int32_t *member, int count
 void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
 {
     size_t nodes = (size_t)from->n_nodes + 1;
-    fuser f = {.g = from, .needs = needs, .map = map, .to = to, .steps = fig__alloc(sizeof(int) * nodes), .sums = fig__alloc(sizeof(int) * nodes)};
+    fuser f = {.g = from, .needs = needs, .map = map, .to = to};
+    f.steps = fig__alloc(sizeof(int) * nodes);
+    f.sums = fig__alloc(sizeof(int) * nodes);
     int32_t *order = fig__alloc(sizeof *order * nodes), member[MAX_STEPS + MAX_SUMS];
     fig__units_begin(&f.units, from, needs);
     for (int32_t n = 0; n < from->n_nodes; n++) {

@@ -30,10 +30,12 @@ static void keep_needed(const fig_graph *from, const fig__needs *needs, fig_grap
 }
 
 /* Applies one rewrite; outputs and assignments are carried over through the map. */
-static void rewrite(fig__program *p, const fig_graph *from, void (*pass)(const fig_graph *, const fig__needs *, fig_graph *, fig_node *))
+static void rewrite(fig__program *p, const fig_graph *from,
+                    void (*pass)(const fig_graph *, const fig__needs *, fig_graph *, fig_node *))
 {
     fig_graph *to = fig_graph_new();
-    bool *needed = fig__alloc(sizeof *needed * (size_t)from->n_values), *root = fig__alloc(sizeof *root * (size_t)from->n_values);
+    bool *needed = fig__alloc(sizeof *needed * (size_t)from->n_values),
+         *root = fig__alloc(sizeof *root * (size_t)from->n_values);
     fig_node *map = fig__alloc(sizeof *map * (size_t)from->n_values);
     int32_t *roots = fig__alloc(sizeof *roots * (size_t)(p->n_outputs + 2 * from->n_assigns + 1));
     int n_roots = 0;
@@ -138,7 +140,8 @@ static fig_status dump_graph(const fig__program *p, const char *folder, int numb
     char *text = fig_graph_print(p->graph, false);
     fig_status status = fig__make_folders(folder, err);
     if (status == FIG_OK)
-        status = fig__file_write(fig__path_join(arena, folder, fig__arena_format(arena, "%02d-%s.txt", number, name)), text, strlen(text), err);
+        status = fig__file_write(fig__path_join(arena, folder, fig__arena_format(arena, "%02d-%s.txt", number, name)),
+                                 text, strlen(text), err);
     free(text);
     fig__arena_free(arena);
     return status;

@@ -38,7 +38,8 @@ static bool keeps_type(const fig__node *node, const fig_type *wanted, fig_node *
     return node->op->infer(&c) == FIG_OK && fig__types_equal(&out, wanted);
 }
 
-static bool fold_constants(fig_graph *to, const fig__node *node, const fig_type *type, const fig_node *in, fig_node *result)
+static bool fold_constants(fig_graph *to, const fig__node *node, const fig_type *type, const fig_node *in,
+                           fig_node *result)
 {
     double v[3] = {0};
     for (int i = 0; i < node->n_in; i++)
@@ -89,7 +90,8 @@ static void shrink_operands(fig_graph *to, const fig__node *node, const fig_type
     }
 }
 
-static bool simplify_pointwise(fig_graph *to, const fig__node *node, const fig_type *type, fig_node *in, fig_node *result)
+static bool simplify_pointwise(fig_graph *to, const fig__node *node, const fig_type *type, fig_node *in,
+                               fig_node *result)
 {
     if (fold_constants(to, node, type, in, result))
         return true;
@@ -137,7 +139,8 @@ void fig__simplify(const fig_graph *from, const fig__needs *needs, fig_graph *to
             in[i] = map[node->in[i]];
         if (!simplify(to, node, &type, in, &result)) {
             to->scopes.override_path = fig__arena_text(to->arena, node->path);
-            if ((node->op->flags & FIG_OP_VIEW) && node->op == &fig_op_reshape && fig__producer(in[0]) == &fig_op_reshape)
+            if ((node->op->flags & FIG_OP_VIEW) && node->op == &fig_op_reshape &&
+                fig__producer(in[0]) == &fig_op_reshape)
                 in[0] = (fig_node){to, fig__node_of(to, in[0].id)->in[0]};
             result = fig__emit(to, node->op, in, node->n_in, node->attr);
             to->scopes.override_path = NULL;

@@ -43,8 +43,10 @@ static void index_readers(fig__units *u, const fig__needs *needs)
 void fig__units_begin(fig__units *u, const fig_graph *g, const fig__needs *needs)
 {
     size_t bytes = sizeof(int32_t) * (size_t)(g->n_nodes + 1);
-    *u = (fig__units){.g = g, .unit_of = fig__alloc(bytes), .next = fig__alloc(bytes), .last = fig__alloc(bytes),
-                      .place = fig__alloc(bytes), .before = fig__alloc(bytes), .after = fig__alloc(bytes), .mark = fig__alloc(bytes)};
+    *u = (fig__units){.g = g};
+    int32_t **lists[] = {&u->unit_of, &u->next, &u->last, &u->place, &u->before, &u->after, &u->mark};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        *lists[i] = fig__alloc(bytes);
     for (int32_t n = 0; n < g->n_nodes; n++) {
         u->unit_of[n] = u->last[n] = u->place[n] = n;
         u->next[n] = -1;

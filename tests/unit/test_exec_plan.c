@@ -1,4 +1,4 @@
-/* A plan end to end: products, derivatives, assignments in place, swapped states, dry runs, errors. */
+/* test_exec_plan.c - a plan end to end: products, derivatives, assignments in place, swapped states, dry runs, errors. */
 #include "../test.h"
 
 #include "graph/graph.h"

@@ -1,10 +1,12 @@
-/* Random graphs through every setting of the compiler: outputs and states must be what the oracle says, whatever passes are off.
+/* test_random_graphs.c - random graphs through every setting of the compiler
+ *
+ * Outputs and states must be what the oracle says, whatever passes are off and whatever kernels run.
  *
  * FIGMENT_TEST_CASES sets how many graphs (250), FIGMENT_TEST_FIRST the number of the first. A failure names the graph's number:
  * FIGMENT_TEST_FIRST=that FIGMENT_TEST_CASES=1 runs it alone and prints it. */
 #include "../oracle.h"
 #include "../plan_check.h"
-#include "../random_graph.h"
+#include "../random_training.h"
 
 #include "passes/pass.h"
 
@@ -27,7 +29,10 @@ typedef struct expected {
     bool wild; /* numbers that are not finite or far too large */
 } expected;
 
-static fig_run_opts run_opts(int run) { return (fig_run_opts){.seed = 5, .step = (uint64_t)run, .first_row = (uint64_t)run * 3}; }
+static fig_run_opts run_opts(int run)
+{
+    return (fig_run_opts){ .seed = 5, .step = (uint64_t)run, .first_row = (uint64_t)run * 3 };
+}
 
 static void fill(const maker_leaf *leaf, void *data, uint64_t seed)
 {
@@ -96,8 +101,14 @@ static void consult(const maker *m, expected *e, int shaken)
         fig_run run = {.seed = opts.seed, .step = opts.step, .first_row = opts.first_row, .threads = 1};
         for (int i = 0; i < m->inputs; i++)
             fill(&m->input[i], input[i].data, 10 + (uint64_t)r);
-        oracle o = {.graph = m->graph, .inputs = input, .n_inputs = m->inputs + 1, .states = state, .n_states = m->states, .run = &run,
-                    .shake = shaken ? 2e-6f : 0, .rng = {(uint64_t)(shaken * 1000 + r)}};
+        oracle o = { .graph = m->graph,
+                     .inputs = input,
+                     .n_inputs = m->inputs + 1,
+                     .states = state,
+                     .n_states = m->states,
+                     .run = &run,
+                     .shake = shaken ? 2e-6f : 0,
+                     .rng = { (uint64_t)(shaken * 1000 + r) } };
         oracle_run(&o);
         for (int i = 0; i < m->roots; i++) {
             fig_type type = fig_type_of(m->root[i]);
@@ -128,7 +139,8 @@ static void forget(const maker *m, expected *e)
 
 typedef struct setting { const char *off; bool reference; int threads; } setting;
 
-static bool agrees(const char *what, int index, int run, const fig_type *type, const void *found, const void *wanted, double slack)
+static bool agrees(const char *what, int index, int run, const fig_type *type, const void *found, const void *wanted,
+                   double slack)
 {
     double d = difference(type, found, wanted);
     if (d <= slack)
@@ -156,8 +168,9 @@ static bool run_once(const maker *m, const expected *e, fig_plan *plan, fig_stor
         good = agrees("output", i, run, &type, found, e->root[run][i], e->root_slack[run][i]);
     }
     for (int i = 0; good && i < m->states; i++)
-        good = agrees("state", i, run, &m->state[i].type, fig_store_data(store, fig_store_find(store, m->state[i].name)),
-                      e->state[run][i], e->state_slack[run][i]);
+        good =
+            agrees("state", i, run, &m->state[i].type, fig_store_data(store, fig_store_find(store, m->state[i].name)),
+                   e->state[run][i], e->state_slack[run][i]);
     return good;
 }
 
@@ -167,13 +180,16 @@ static bool run_setting(const maker *m, const expected *e, const setting *s)
     fig_store *store = NULL;
     fig_plan *plan = NULL;
     fig_error err = {0};
-    fig_session_new(&(fig_session_opts){.threads = s->threads, .reference_kernels = s->reference, .passes_off = s->off}, &session, &err);
+    fig_session_new(
+        &(fig_session_opts){ .threads = s->threads, .reference_kernels = s->reference, .passes_off = s->off }, &session,
+        &err);
     fig_store_new(session, &store, &err);
     for (int i = 0; i < m->states; i++) {
         fig_store_add(store, m->state[i].name, &m->state[i].type, 0, &err);
         fill(&m->state[i], fig_store_data(store, fig_store_find(store, m->state[i].name)), 1);
     }
-    bool good = fig_plan_compile(m->graph, store, &(fig_plan_opts){.outputs = m->root, .n_outputs = m->roots}, &plan, &err) == FIG_OK;
+    bool good = fig_plan_compile(m->graph, store, &(fig_plan_opts){ .outputs = m->root, .n_outputs = m->roots }, &plan,
+                                 &err) == FIG_OK;
     if (!good)
         TEST_FAIL("compile: %s", err.message);
     good = good && check_plan_layout(plan);
@@ -194,7 +210,8 @@ static bool check_graph(const maker *m, const expected *e, bool all_settings)
     for (int i = 0; i < count; i++) {
         if (run_setting(m, e, &list[i]))
             continue;
-        fprintf(stderr, "    passes off: \"%s\"%s, %d threads\n", list[i].off, list[i].reference ? ", reference loops" : "", list[i].threads);
+        fprintf(stderr, "    passes off: \"%s\"%s, %d threads\n", list[i].off,
+                list[i].reference ? ", reference loops" : "", list[i].threads);
         return false;
     }
     return true;

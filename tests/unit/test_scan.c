@@ -1,4 +1,4 @@
-/* Loops: values, derivatives against finite differences, twice, stored or recomputed states, both directions, noise. */
+/* test_scan.c - loops: values, derivatives against finite differences, twice, stored or recomputed states, both directions, noise. */
 #include "../test.h"
 
 #include "graph/graph.h"
