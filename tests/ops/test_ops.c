@@ -1,6 +1,7 @@
 /* ops/test_ops.c - every op against everything that can be known about it
  *
  * For each row of the cases (cases.h says how to add one) random instances are made and checked:
+ *   parts        a composite's decomposition against its reference loop
  *   kernels      every kernel that accepts a node of the instance or of its gradient, against the reference loop
  *   gradients    the gradient against finite differences of the reference loops; then the gradient of the gradient
  *   passes       a compiled plan, with every pass, without any, and without each, against the reference loops
@@ -382,6 +383,53 @@ FIG_TEST(kernels_match_references)
     fig__threads_leave(saved);
     fig_session_free(kernel_session);
 }
+
+/* -- decompositions of composites ---------------------------------------------------------------------------------- */
+
+static bool check_node_parts(instance *t, int32_t n)
+{
+    fig__node node = t->graph->nodes[n]; /* by value: the array grows */
+    fig_node in[MAX_OPERANDS], roots[2 * FIG_MAX_OUTPUTS] = { { 0 } };
+    fig_error err = { 0 };
+    for (int i = 0; i < node.n_in; i++)
+        in[i] = (fig_node){ t->graph, node.in[i] };
+    for (int i = 0; i < node.n_out; i++)
+        roots[node.n_out + i] = (fig_node){ t->graph, node.first_out + i };
+    node.op->decompose(&(fig_decompose){
+        .graph = t->graph, .n_in = node.n_in, .n_out = node.n_out, .in = in, .attr = node.attr, .out = roots });
+    if (fig_graph_check(t->graph, &err) != FIG_OK) {
+        TEST_FAIL("%s: decomposition: %s", node.op->name, err.message);
+        return false;
+    }
+    void **data = interpret(t, roots, 2 * node.n_out, &run_of_tests);
+    bool good = true;
+    for (int i = 0; i < node.n_out; i++) {
+        fig_type type = fig_type_of(roots[node.n_out + i]), found = fig_type_of(roots[i]);
+        const void *expected = data[roots[node.n_out + i].id];
+        bool same = fig__types_equal(&type, &found);
+        double error =
+            same ? error_between(&type, data[roots[i].id], expected, 1 + largest_of(&type, expected)) : INFINITY;
+        if (error > usual_error * tolerance_of(t)) {
+            TEST_FAIL("%s: output %d of the decomposition differs from the reference by %.2g", node.op->name, i, error);
+            good = false;
+        }
+    }
+    interpret_free(t, data);
+    return good;
+}
+
+static bool check_parts(instance *t, int number)
+{
+    (void)number;
+    int32_t count = t->graph->n_nodes;
+    bool good = true;
+    for (int32_t n = 0; n < count; n++)
+        if (t->graph->nodes[n].op->decompose)
+            good = check_node_parts(t, n) && good;
+    return good;
+}
+
+FIG_TEST(decompositions_match_references) { for_each(instances_wanted(4), false, 0, check_parts); }
 
 /* -- plans, with and without each pass ----------------------------------------------------------------------------- */
 
