@@ -151,23 +151,25 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
 
 static void declare_metrics(const vae *v, fig_node x)
 {
-    static const char *const protocols[] = { "grey-bernoulli,samples=1", "gaussian,samples=1",
-                                             "gaussian-learned,samples=1" };
-    const char *protocol = protocols[v->o->likelihood];
+    static const char *const protocols[] = { "grey-bernoulli,samples=1", "gaussian,samples=1", "gaussian-learned,samples=1" };
+    const char *protocol = protocols[v->o->likelihood], *unit = "nats/item";
+    bool grey = v->o->likelihood == BERNOULLI;
     code q = encode(v, x);
     fig_node sigma = fig_exp(fig_scale(q.log_variance, 0.5f));
     guess p = decode(v, fig_add(q.mean, fig_mul(sigma, fig_model_noise(v->model, v->o->latent))));
     fig_node nll = reconstruction(v, p, x), kl = fig_kl_unit_gaussian(q.mean, q.log_variance); /* (B) */
-    fig_model_metric(v->model, &(fig_metric_decl){ .name = "elbo",
-                                                   .value = fig_neg(fig_add(nll, kl)),
-                                                   .unit = "nats/item",
-                                                   .higher_is_better = true,
-                                                   .protocol = protocol,
-                                                   .derive = v->data.rank == 4 ? "bits_per_dim" : NULL });
-    fig_model_metric(v->model, &(fig_metric_decl){
-                                   .name = "reconstruction", .value = nll, .unit = "nats/item", .protocol = protocol });
-    fig_model_metric(v->model,
-                     &(fig_metric_decl){ .name = "kl", .value = kl, .unit = "nats/item", .protocol = protocol });
+    fig_node bound = fig_add(nll, kl);
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "elbo", .value = fig_neg(bound), .unit = unit, .protocol = protocol,
+                                                   .higher_is_better = true, .derive = grey ? "bits_per_dim" : NULL });
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "reconstruction", .value = nll, .unit = unit, .protocol = protocol });
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "kl", .value = kl, .unit = unit, .protocol = protocol });
+    if (grey || v->data.rank != 4)
+        return;
+    /* A density over [0, 1] becomes a probability of 8-bit levels through their distance, 1 / 255. */
+    double numbers = (double)(fig_elements(&v->data) / v->data.dim[0]);
+    fig_node bits = fig_shift(fig_scale(bound, (float)(1 / (numbers * log(2)))), (float)log2(255));
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "bits_per_dim", .value = bits, .unit = "bits/dim",
+                                                   .protocol = "gaussian,8-bit levels,samples=1" });
 }
 
 static fig_node shown(const vae *v, fig_node z) /* what a picture of p(x | z) shows: probabilities or means */
