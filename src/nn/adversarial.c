@@ -13,33 +13,30 @@
 
 static bool is_view(const fig_op *op) { return op && (op->flags & FIG_OP_VIEW); }
 
-/* True when x is a squashed value, seen through reshapes and slices of joined batches. */
-static bool is_squashed(fig_node x)
+/* The op that squashed x, seen through reshapes and slices of joined batches; NULL = none. */
+static const fig__node *squashing(fig_node x)
 {
-    for (int steps = 0; steps < 8 && !fig__poisoned(x); steps++) {
+    for (int depth = 0; depth < 8 && !fig__poisoned(x); depth++) {
         const fig__node *node = fig__node_of(x.graph, x.id);
         if (node->op->flags & FIG_OP_SQUASH)
-            return true;
+            return node;
         if (node->n_in < 1 || !(is_view(node->op) || node->op == &fig_op_slice))
-            return false;
+            return NULL;
         x.id = node->in[0];
     }
-    return false;
+    return NULL;
 }
 
-/* (B) from (B), (B, 1), (B, 1, 1, 1): views; refuses what is no logit. */
-static fig_node per_example_logits(fig_node logits, const char *who)
+/* The logits themselves; refuses what is none. */
+static fig_node checked(fig_node logits, const char *who)
 {
     if (fig__poisoned(logits))
         return logits;
-    if (is_squashed(logits))
-        return fig_graph_fail(
-            logits.graph,
-            "%s: expects logits, but gets the output of \"%s\" (layer \"%s\"); leave that activation out, "
-            "the loss contains it",
-            who, fig__producer(logits)->name, fig__node_of(logits.graph, logits.id)->path);
-    fig_type type = fig_type_of(logits);
-    if (type.rank < 1)
+    const fig__node *squash = squashing(logits);
+    if (squash)
+        return fig_graph_fail(logits.graph, "%s: expects logits, but gets the output of %s%s%s; leave it out, the loss contains it",
+                              who, squash->op->name, *squash->path ? " in " : "", squash->path);
+    if (fig_rank(logits) < 1)
         return fig_graph_fail(logits.graph, "%s: expects logits with a batch axis, got a scalar", who);
     return logits;
 }
@@ -59,7 +56,7 @@ static fig_node half_square(fig_node x) { return fig_scale(fig_square(x), 0.5f);
 fig_node fig_critic_loss(fig_adversarial kind, fig_node logits, fig_goal what_they_are)
 {
     bool real = what_they_are == FIG_GOAL_REAL;
-    fig_node l = per_example_logits(logits, "critic_loss");
+    fig_node l = checked(logits, "critic_loss");
     if (fig__poisoned(l))
         return l;
     switch (kind) {
@@ -78,7 +75,7 @@ fig_node fig_critic_loss(fig_adversarial kind, fig_node logits, fig_goal what_th
 
 fig_node fig_generator_loss(fig_adversarial kind, fig_node logits)
 {
-    fig_node l = per_example_logits(logits, "generator_loss");
+    fig_node l = checked(logits, "generator_loss");
     if (fig__poisoned(l))
         return l;
     switch (kind) {
