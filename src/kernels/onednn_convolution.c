@@ -13,17 +13,35 @@
  *     256-256 3x3, 1 of 18x18                            198 / 175 / 183             179 / 150 / 164
  *
  * so blocked activations never pay for themselves here. The data gradient as a deconvolution forward is the same code inside
- * and measured the same. Weight gradients are mostly better as columns times products: convolution_columns.c. */
+ * and measured the same.
+ *
+ * Weight gradients run at 100 of 115 GFLOP/s on one thread, but the library's own split over two loses up to half. So the
+ * batch is split here: each part (thread) has a primitive for its share of the images and weights of its own, which are then
+ * added in order of parts. Shapes that do better as plain products are taken earlier: convolution_columns.c. */
 #include "kernels/conv.h"
 #include "kernels/onednn.h"
+#include "kernels/parallel.h"
 
 #include <stdlib.h>
+
+/* One thread's share of a weight gradient. */
+typedef struct share {
+    fig__call conv;
+    int64_t image;           /* first */
+    size_t scratch, sums;    /* offsets in the workspace */
+} share;
 
 typedef struct conv_state {
     fig__conv v;
     fig__call conv, weights; /* weights: reorder in before, or out after for the weight gradient; may be absent */
     size_t scratch, packed;  /* offsets in the workspace */
+    size_t packed_bytes;
+    int parts;               /* above 1: weight gradient by shares, without .conv */
+    share *share;
 } conv_state;
+
+/* Bytes that all copies of the weights may take together; above it the library splits the work itself. */
+#define SHARES_LIMIT ((size_t)64 << 20)
 
 /* Batch and channels first in the library's order of axes, channels last in memory. */
 static dnnl_status_t describe_places(dnnl_memory_desc_t *out, const fig__conv *v, int64_t channels, const int64_t *places)
@@ -110,30 +128,83 @@ static fig_status make_descriptor(const fig__conv *v, const descriptors *d, dnnl
     return fig__dnnl_check(status, "convolution", err);
 }
 
-static fig_status make_primitives(conv_state *s, fig_error *err)
+/* Makes *conv for this geometry and, unless NULL, the reorder that goes with it. */
+static fig_status make_primitives(const fig__conv *v, fig__call *conv, fig__call *weights, fig_error *err)
 {
     static const int forward_args[] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS };
     static const int data_args[] = { DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC };
     static const int weight_args[] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS };
-    const fig__conv *v = &s->v;
     descriptors d = { 0 };
     FIG_TRY(describe(v, &d, err));
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
     FIG_TRY(make_descriptor(v, &d, NULL, &forward, err));
     if (v->kind == FIG__CONV_FORWARD) {
         dnnl_memory_desc_t wanted = *dnnl_primitive_desc_query_md(forward, dnnl_query_weights_md, 0);
-        FIG_TRY(fig__call_make(&s->conv, forward, forward_args, v->after_sum.bias ? 4 : 3, "convolution", err));
-        return dnnl_memory_desc_equal(&wanted, &d.plain) ? FIG_OK : fig__call_reorder(&s->weights, &d.plain, &wanted, err);
+        FIG_TRY(fig__call_make(conv, forward, forward_args, v->after_sum.bias ? 4 : 3, "convolution", err));
+        return dnnl_memory_desc_equal(&wanted, &d.plain) ? FIG_OK : fig__call_reorder(weights, &d.plain, &wanted, err);
     }
     fig_status status = make_descriptor(v, &d, forward, &pd, err);
     dnnl_primitive_desc_destroy(forward);
     FIG_TRY(status);
     bool data = v->kind == FIG__CONV_DATA;
     dnnl_memory_desc_t wanted = *dnnl_primitive_desc_query_md(pd, data ? dnnl_query_weights_md : dnnl_query_diff_weights_md, 0);
-    FIG_TRY(fig__call_make(&s->conv, pd, data ? data_args : weight_args, 3, "convolution", err));
-    if (dnnl_memory_desc_equal(&wanted, &d.plain))
+    FIG_TRY(fig__call_make(conv, pd, data ? data_args : weight_args, 3, "convolution", err));
+    if (!weights || dnnl_memory_desc_equal(&wanted, &d.plain))
         return FIG_OK;
-    return data ? fig__call_reorder(&s->weights, &d.plain, &wanted, err) : fig__call_reorder(&s->weights, &wanted, &d.plain, err);
+    return data ? fig__call_reorder(weights, &d.plain, &wanted, err) : fig__call_reorder(weights, &wanted, &d.plain, err);
+}
+
+/* Whether all shares keep their weights in the layout that the reorder expects. */
+static bool same_layout(const conv_state *s)
+{
+    const dnnl_memory_desc_t *first = NULL, *other = NULL;
+    dnnl_memory_get_memory_desc(s->share[0].conv.arg[2].memory, &first);
+    for (int i = 1; i < s->parts; i++) {
+        dnnl_memory_get_memory_desc(s->share[i].conv.arg[2].memory, &other);
+        if (!dnnl_memory_desc_equal(first, other))
+            return false;
+    }
+    return true;
+}
+
+static void clear_shares(conv_state *s)
+{
+    for (int i = 0; s->share && i < s->parts; i++)
+        fig__call_clear(&s->share[i].conv);
+    free(s->share);
+    s->share = NULL;
+    s->parts = 1;
+}
+
+/* Splits a weight gradient's batch over the threads, each with a single-threaded primitive. */
+static fig_status make_shares(conv_state *s, int threads, fig_error *err)
+{
+    s->parts = threads;
+    s->share = fig__alloc(sizeof(share) * (size_t)threads);
+    int saved;
+    fig__threads_enter(1, &saved);
+    fig_status status = FIG_OK;
+    for (int i = 0; i < threads && status == FIG_OK; i++) {
+        int64_t begin, end;
+        fig__share(s->v.batch, 1, i, threads, &begin, &end);
+        fig__conv v = s->v;
+        v.batch = end - begin;
+        s->share[i].image = begin;
+        status = make_primitives(&v, &s->share[i].conv, i == 0 ? &s->weights : NULL, err);
+    }
+    fig__threads_leave(saved);
+    if (status == FIG_OK && !same_layout(s)) {
+        clear_shares(s);
+        fig__call_clear(&s->weights);
+    }
+    return status;
+}
+
+static bool wants_shares(const fig__conv *v, int threads)
+{
+    size_t bytes = sizeof(float) * (size_t)(v->outputs * v->taps * (v->channels / v->groups));
+    return v->kind == FIG__CONV_WEIGHT && threads > 1 && v->batch >= threads && bytes * (size_t)threads <= SHARES_LIMIT &&
+           fig__conv_flops(v) > 4e6;
 }
 
 static bool conv_accepts(const fig_kernel_query *q)
@@ -147,32 +218,92 @@ static void conv_release(void *prepared)
     conv_state *s = prepared;
     if (!s)
         return;
+    clear_shares(s);
     fig__call_clear(&s->conv);
     fig__call_clear(&s->weights);
     free(s);
+}
+
+/* Workspace: the reordered weights, a scratchpad; by shares: those and the sums of each. */
+static void lay_workspace(conv_state *s, size_t *workspace)
+{
+    *workspace = 0;
+    s->packed_bytes = 0;
+    if (s->parts > 1 || fig__call_made(&s->weights)) {
+        const dnnl_memory_desc_t *packed = NULL;
+        dnnl_memory_get_memory_desc(s->parts > 1 ? s->share[0].conv.arg[2].memory
+                                    : s->weights.arg[s->v.kind == FIG__CONV_WEIGHT ? 0 : 1].memory, &packed);
+        s->packed_bytes = dnnl_memory_desc_get_size(packed);
+    }
+    s->packed = fig__carve(workspace, s->packed_bytes);
+    s->scratch = fig__carve(workspace, s->conv.scratch > s->weights.scratch ? s->conv.scratch : s->weights.scratch);
+    for (int i = 0; s->parts > 1 && i < s->parts; i++) {
+        s->share[i].scratch = fig__carve(workspace, s->share[i].conv.scratch);
+        s->share[i].sums = i == 0 ? s->packed : fig__carve(workspace, s->packed_bytes);
+    }
 }
 
 static fig_status conv_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     conv_state *s = fig__alloc(sizeof(*s));
     fig__conv_read(&s->v, q);
-    int saved;
-    fig__threads_enter(q->threads, &saved);
-    fig_status status = make_primitives(s, err);
-    fig__threads_leave(saved);
+    s->parts = 1;
+    fig_status status = wants_shares(&s->v, q->threads) ? make_shares(s, q->threads, err) : FIG_OK;
+    if (status == FIG_OK && s->parts == 1) {
+        int saved;
+        fig__threads_enter(q->threads, &saved);
+        status = make_primitives(&s->v, &s->conv, &s->weights, err);
+        fig__threads_leave(saved);
+    }
     if (status != FIG_OK) {
         conv_release(s);
         return status;
     }
-    *workspace = 0;
-    s->scratch = fig__carve(workspace, s->conv.scratch > s->weights.scratch ? s->conv.scratch : s->weights.scratch);
-    if (fig__call_made(&s->weights)) {
-        const dnnl_memory_desc_t *packed = NULL;
-        dnnl_memory_get_memory_desc(s->weights.arg[s->v.kind == FIG__CONV_WEIGHT ? 0 : 1].memory, &packed);
-        s->packed = fig__carve(workspace, dnnl_memory_desc_get_size(packed));
-    }
+    lay_workspace(s, workspace);
     *prepared = s;
     return FIG_OK;
+}
+
+typedef struct share_work {
+    conv_state *s;
+    const fig_eval *c;
+    float *sums; /* of part 0; where the others are added */
+} share_work;
+
+static void share_part(void *context, int part, int parts)
+{
+    (void)parts;
+    const share_work *w = context;
+    const fig__conv *v = &w->s->v;
+    share *own = &w->s->share[part];
+    char *workspace = w->c->workspace;
+    float *x = (float *)w->c->in[0].data + own->image * v->in_places * v->channels;
+    float *dy = (float *)w->c->in[1].data + own->image * v->out_places * v->outputs;
+    void *sums = part == 0 ? (void *)w->sums : workspace + own->sums;
+    fig__call_run(&own->conv, (void *[]){ x, dy, sums }, workspace + own->scratch);
+}
+
+static void add_part(void *context, int part, int parts)
+{
+    const share_work *w = context;
+    int64_t begin, end;
+    fig__share((int64_t)(w->s->packed_bytes / sizeof(float)), 16, part, parts, &begin, &end);
+    for (int i = 1; i < w->s->parts; i++) {
+        const float *other = (const float *)(const void *)((const char *)w->c->workspace + w->s->share[i].sums);
+        for (int64_t j = begin; j < end; j++)
+            w->sums[j] += other[j];
+    }
+}
+
+static void run_shares(conv_state *s, fig_eval *c)
+{
+    bool reorder = fig__call_made(&s->weights);
+    char *workspace = c->workspace;
+    share_work w = { s, c, reorder ? (float *)(void *)(workspace + s->packed) : FIG_F32_OUT(c, 0) };
+    fig__parallel(s->parts, share_part, &w);
+    fig__parallel(fig__parts((int64_t)(s->packed_bytes / sizeof(float)), c->run->threads), add_part, &w);
+    if (reorder)
+        fig__call_run(&s->weights, (void *[]){ w.sums, c->out[0].data }, workspace + s->scratch);
 }
 
 static void conv_run(fig_eval *c)
@@ -181,6 +312,10 @@ static void conv_run(fig_eval *c)
     char *workspace = c->workspace;
     void *scratch = workspace + s->scratch, *packed = workspace + s->packed;
     bool reorder = fig__call_made(&s->weights);
+    if (s->parts > 1) {
+        run_shares(s, c);
+        return;
+    }
     if (s->v.kind == FIG__CONV_WEIGHT) {
         fig__call_run(&s->conv, (void *[]){ c->in[0].data, c->in[1].data, reorder ? packed : c->out[0].data }, scratch);
         if (reorder)

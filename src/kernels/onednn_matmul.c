@@ -11,6 +11,8 @@
  *     4096 x 1536 x 384      N T      174      210       212
  *     5000 x 512 x 2048      N T      219      198       208
  *     32768 x 64 x 256       N T      194      153       182
+ *     32768 x 64 x 64        N T      195      180       219
+ *     5000 x 512 x 65        N T      149      171       162
  *     128 x 400 x 784        N N      224      229       162
  *     4096 x 1152 x 384      N N      213      175       204
  *     256 x 50257 x 768      N N      215      175       172
@@ -53,8 +55,10 @@ static method choose(const fig__product *p)
         return SGEMM;
     if (!p->transpose_b)
         return (p->m <= 128 && p->k <= 1024) || (p->m <= 512 && p->n >= 2048 && p->k <= 1024) ? PRIMITIVE : SGEMM;
-    if (p->m < 1024 || p->n < 128)
+    if (p->m < 1024)
         return PRIMITIVE;
+    if (p->n < 128)
+        return p->k <= 256 ? PACKED : PRIMITIVE;
     return p->n >= p->k ? SGEMM : PACKED;
 }
 
