@@ -1,6 +1,7 @@
 /* passes/dedup.c - one node for equal computations
  *
- * Two nodes are equal when op, attribute bytes and operands are. Noise is never merged: two draws stay two. Attributes with
+ * Two nodes are equal when op, attribute bytes and operands are. Noise is no exception: each draw has a stream of its own in
+ * its attribute, so only copies of one draw (a phase built again, a decomposition) are equal, and they hold the same bits. Attributes with
  * pointers (constants' data, loop bodies) are equal only when they point to the same place, except leaves, which were
  * unique by name when built. */
 #include "passes/pass.h"
@@ -38,7 +39,7 @@ void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, f
         const fig__node *node = &from->nodes[n];
         if (!fig__node_needed(from, needs, n))
             continue;
-        if (node->op->flags & (FIG_OP_NOISE | FIG_OP_LEAF)) {
+        if (node->op->flags & FIG_OP_LEAF) {
             fig__copy_node(to, from, n, map);
             continue;
         }
