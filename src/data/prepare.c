@@ -319,7 +319,7 @@ static fig_status settle(fig_data *data, const fig_data_request *request, const 
     spec->kind = info->kind;
     spec->validation = request->validation;
     memcpy(spec->data_hash, data->hash, sizeof spec->data_hash);
-    snprintf(spec->name, sizeof spec->name, "%s", info->name);
+    fig__spec_set_name(spec, info->name);
     if (like) {
         FIG_TRY(map_classes(data, like, err));
         copy_classes(&(fig_data_info){ .classes = like->classes, .class_names = (const char *const *)like->class_names }, spec);

@@ -15,6 +15,19 @@ static const struct { fig_data_kind kind; const char *name; } kind_names[] = {
 
 fig_data_spec *fig__spec_new(void) { return fig__alloc(sizeof(fig_data_spec)); }
 
+/* Copies text into room for `size` bytes, cut between characters when it is too long. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t length = strlen(from);
+    if (length >= size)
+        for (length = size - 1; length > 0 && ((unsigned char)from[length] & 0xc0) == 0x80;)
+            length--;
+    memcpy(to, from, length);
+    to[length] = 0;
+}
+
+void fig__spec_set_name(fig_data_spec *spec, const char *name) { copy_text(spec->name, sizeof spec->name, name); }
+
 void fig_data_spec_free(fig_data_spec *spec)
 {
     if (!spec)
@@ -93,7 +106,8 @@ char *fig_data_spec_to_json(const fig_data_spec *spec)
         kind = kind_names[i].kind == spec->kind ? kind_names[i].name : kind;
     fig__text_print(&out, "{\"kind\":\"%s\",\"name\":", kind);
     fig__json_put_text(&out, spec->name);
-    fig__text_print(&out, ",\"data_hash\":\"%s\"", spec->data_hash);
+    fig__text_print(&out, ",\"data_hash\":");
+    fig__json_put_text(&out, spec->data_hash);
     put_number(&out, "validation", spec->validation);
     put_classes(&out, spec);
     if (spec->kind == FIG_DATA_IMAGES) {
@@ -208,8 +222,8 @@ static fig_status get_spec(const fig__json *json, fig_data_spec *spec, fig_error
             spec->kind = kind_names[i].kind;
     if (spec->kind == FIG_DATA_NONE)
         return fig_fail(err, FIG_E_FORMAT, "data: \"kind\" is \"%.40s\", expected images, text or points", kind);
-    snprintf(spec->name, sizeof spec->name, "%s", fig__json_text(fig__json_get(json, "name"), ""));
-    snprintf(spec->data_hash, sizeof spec->data_hash, "%s", fig__json_text(fig__json_get(json, "data_hash"), ""));
+    fig__spec_set_name(spec, fig__json_text(fig__json_get(json, "name"), ""));
+    copy_text(spec->data_hash, sizeof spec->data_hash, fig__json_text(fig__json_get(json, "data_hash"), ""));
     spec->validation = fig__json_number(fig__json_get(json, "validation"), 0);
     if (!(spec->validation >= 0 && spec->validation <= 0.5))
         return fig_fail(err, FIG_E_FORMAT, "data: \"validation\" must be 0 to 0.5");

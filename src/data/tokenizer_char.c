@@ -34,7 +34,7 @@ static void make(fig_tokenizer *tokenizer, const uint32_t *points, int count)
 
 static fig_status char_build(fig_tokenizer *tokenizer, const char *const *text, const int64_t *length, int pieces, fig_error *err)
 {
-    uint8_t *seen = fig__alloc(CODE_POINTS);
+    uint64_t *seen = fig__alloc(CODE_POINTS / 8); /* a bit per code point */
     uint32_t *points = NULL;
     int count = 0;
     fig_status status = FIG_OK;
@@ -46,8 +46,9 @@ static fig_status char_build(fig_tokenizer *tokenizer, const char *const *text, 
                 status = fig_fail(err, FIG_E_FORMAT, "byte %lld of the text is not UTF-8", (long long)at);
                 break;
             }
-            count += !seen[point];
-            seen[point] = 1;
+            uint64_t bit = 1ull << point % 64;
+            count += !(seen[point / 64] & bit);
+            seen[point / 64] |= bit;
             at += size;
         }
     if (status == FIG_OK && (count == 0 || count > MAX_CHARACTERS))
@@ -55,7 +56,9 @@ static fig_status char_build(fig_tokenizer *tokenizer, const char *const *text, 
     if (status == FIG_OK) {
         points = fig__alloc((size_t)count * sizeof *points);
         for (uint32_t point = 0, next = 0; point < CODE_POINTS; point++)
-            if (seen[point])
+            if (!seen[point / 64])
+                point |= 63;
+            else if (seen[point / 64] >> point % 64 & 1)
                 points[next++] = point;
         make(tokenizer, points, count);
     }

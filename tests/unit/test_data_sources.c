@@ -174,7 +174,7 @@ FIG_TEST(nothing_readable)
     fig_error err = { 0 };
     fig_data *data;
     CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT, "no kind of data");
-    CHECK_FAILS(fig_data_open(fig__arena_text(fig__arena_new(), "images:/nowhere"), NULL, &data, &err), err, FIG_E_USAGE, "folder");
+    CHECK_FAILS(fig_data_open("images:/nowhere", NULL, &data, &err), err, FIG_E_USAGE, "folder");
     sample_text(sample_path(folder, "a.png"), "x");
     CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT, "none of its 1 items can be read; the first is a.png");
     sample_folder_end(folder);
