@@ -8,6 +8,9 @@
  *     gradients of it with respect to the current values of what the phase trains
  *     transforms in order, then the optimizer: new current values
  *
+ * What one phase has made reaches the next with the gradient stopped: the new critic depends on the generator's weights through its
+ * own update, and no player shall differentiate through the other's learning.
+ *
  * At the end every state that has changed is assigned its current value, and the moving averages follow.
  *
  * Running statistics are assignments anchored on the layer that made them. A phase takes those whose layer its loss needs,
@@ -314,13 +317,16 @@ static phase_graph begin_phase(const fig__builder *b, int index)
     return (phase_graph){ .index = index, .phase = &b->round->model->phase[index], .options = &b->round->phase[index] };
 }
 
-static fig_node *copy_current(fig__builder *b)
+/* The values that a phase begins with. */
+static fig_node *begin_values(fig__builder *b)
 {
     const fig_model *m = b->round->model;
-    fig_node *copy = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights);
-    if (m->n_weights)
-        memcpy(copy, b->current, sizeof *copy * (size_t)m->n_weights);
-    return copy;
+    fig_node *start = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights);
+    for (int i = 0; i < m->n_weights; i++) {
+        bool changed = b->current[i].id != m->weights[i].node.id;
+        start[i] = b->current[i] = changed ? fig_stop_gradient(b->current[i]) : b->current[i];
+    }
+    return start;
 }
 
 fig_status fig__build_group(fig__builder *b, fig__group *group, fig_error *err)
@@ -330,10 +336,10 @@ fig_status fig__build_group(fig__builder *b, fig__group *group, fig_error *err)
     if (group->only_pool)
         return fig_graph_check(b->graph, err);
     bool simultaneous = m->phase[group->phase[0]].simultaneous;
-    fig_node *begin = copy_current(b), *after = copy_current(b);
+    fig_node *begin = begin_values(b), *after = begin_values(b);
     for (int k = 0; k < group->n_phases; k++) {
         phase_graph p = begin_phase(b, group->phase[k]);
-        fig_node *start = simultaneous ? begin : copy_current(b);
+        fig_node *start = simultaneous ? begin : begin_values(b);
         build_loss(b, group, &p, start, is_first(m, group->phase[k]));
         build_gradient(b, &p, start, p.mean);
         transform(b, group, &p, true);
@@ -358,7 +364,7 @@ fig_status fig__build_accumulate(fig__builder *b, fig__group *group, fig_error *
     const fig_model *m = b->round->model;
     begin_group(b, group);
     phase_graph p = begin_phase(b, group->phase[0]);
-    fig_node *start = copy_current(b);
+    fig_node *start = begin_values(b);
     build_loss(b, group, &p, start, is_first(m, group->phase[0]));
     build_gradient(b, &p, start, p.sum);
     fig_type scalar = FIG_SCALAR;
@@ -398,7 +404,7 @@ fig_status fig__build_apply(fig__builder *b, fig__group *group, fig_error *err)
         fig_assign(sum, fig_zeros_like(sum));
     }
     transform(b, &unused, &p, false);
-    fig_node *start = copy_current(b);
+    fig_node *start = begin_values(b);
     update(b, &p, start, is_fine(total), b->current, err);
     fig_assign(total, fig_zeros_like(total));
     fig_assign(count, fig_zeros_like(count));

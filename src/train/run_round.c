@@ -182,13 +182,56 @@ fig_status fig__run_round(fig_trainer *t, bool *finite, fig_error *err)
 
 /* -- what went wrong ---------------------------------------------------------------------------------------------------------------- */
 
+/* The same round without any rewriting, where every node still has its layer; its weights are a copy. NULL when it cannot be had, or
+ * does not fail. */
+static char *find_in_plain_graph(fig_trainer *t, const fig_run_opts *opts)
+{
+    fig_session *session = NULL;
+    fig_store *store = NULL;
+    fig__round *round = NULL;
+    char *found = NULL;
+    fig_status status = fig_session_new(&(fig_session_opts){ .threads = fig_session_threads(t->session), .passes_off = "all" }, &session, NULL);
+    if (status == FIG_OK)
+        status = fig_store_new(session, &store, NULL);
+    for (int i = 0; status == FIG_OK && i < fig_store_count(t->store); i++) {
+        status = fig_store_add(store, fig_store_name(t->store, i), fig_store_type(t->store, i), fig_store_flags(t->store, i), NULL);
+        if (status == FIG_OK)
+            memcpy(fig_store_data(store, i), fig_store_data(t->store, i), fig_store_bytes(t->store, i));
+    }
+    if (status == FIG_OK)
+        status = fig__round_new(&t->settings, t->spec, t->settings.train.batch, &round, NULL);
+    if (status == FIG_OK)
+        status = fig__round_compile(round, store, false, NULL);
+    if (status == FIG_OK) {
+        const fig__group *group = &round->group[t->failed_group];
+        fig_plan *plan = fig__group_main(group), *failed = fig__group_main(&t->round->group[t->failed_group]);
+        for (int i = 0; i < round->model->n_inputs; i++) {
+            fig_type type;
+            void *to = fig_plan_input(plan, round->model->input[i].decl.name, &type);
+            const void *from = fig_plan_input(failed, round->model->input[i].decl.name, NULL);
+            if (to && from)
+                memcpy(to, from, fig__bytes(&type));
+        }
+        set_ramps(t, plan);
+        for (int k = 0; k < group->n_phases && !group->accumulate; k++)
+            set_optimizer(t, group->phase[k], plan);
+        found = fig_plan_find_nonfinite(plan, opts);
+    }
+    fig__round_free(round);
+    fig_store_free(store);
+    fig_session_free(session);
+    return found;
+}
+
 /* The run that failed is still in place: inputs, scalars, and weights, which it did not change. So it is run again, layer
  * by layer. */
 fig_status fig__explain_nonfinite(fig_trainer *t, fig_error *err)
 {
     position at = { t->failed_run, t->failed_group, false };
     fig_run_opts opts = run_opts(t, &at);
-    char *layer = fig_plan_find_nonfinite(fig__group_main(&t->round->group[t->failed_group]), &opts);
+    char *layer = find_in_plain_graph(t, &opts);
+    if (!layer)
+        layer = fig_plan_find_nonfinite(fig__group_main(&t->round->group[t->failed_group]), &opts);
     fig_status status = fig_fail(err, FIG_E_NUMERIC,
                                  "phase \"%s\", step %lld: the loss is not finite; first at %s; the last checkpoint is good; try a lower "
                                  "lr, or clip=1", t->round->phase_name[t->failed_phase], (long long)t->state.step + 1,
