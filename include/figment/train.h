@@ -52,6 +52,12 @@ typedef struct fig_train_progress {
 /* One round (every phase, in order). FIG_E_NUMERIC names phase, step and layer when a value stops being finite; the last
  * good checkpoint stays. FIG_E_INTERRUPTED after fig_trainer_stop: the step was finished and a checkpoint written. */
 FIG_API fig_status fig_trainer_step(fig_trainer *trainer, fig_train_progress *progress, fig_error *err);
+/* Steps until finished; `each` (or NULL) is told after every step. */
+FIG_API fig_status fig_trainer_run(fig_trainer *trainer, void (*each)(void *user, const fig_train_progress *progress), void *user,
+                                   fig_error *err);
+/* All of it in one call: new, run, free. session NULL = one of its own. */
+FIG_API fig_status fig_train(fig_session *session, const fig_train_opts *opts,
+                             void (*each)(void *user, const fig_train_progress *progress), void *user, fig_error *err);
 /* Asks the trainer to stop after the current step; may be called from a signal handler or another thread. */
 FIG_API void fig_trainer_stop(fig_trainer *trainer);
 /* The plan as JSON "figment.plan/1" (DESIGN section 5); heap text. */
