@@ -21,6 +21,8 @@ typedef struct fig_sampler fig_sampler;
 
 /* `path` is a model file or a run folder. session NULL = one of its own. Bytes are data, never code: every size is checked. */
 FIG_API fig_status fig_load(fig_session *session, const char *path, fig_trained **out, fig_error *err);
+/* The same for a model of the program's own recipe, which no table lists (examples/). */
+FIG_API fig_status fig_load_with(fig_session *session, const fig_recipe *recipe, const char *path, fig_trained **out, fig_error *err);
 FIG_API void fig_trained_free(fig_trained *model);
 FIG_API const fig_recipe *fig_trained_recipe(const fig_trained *model);
 FIG_API const fig_data_spec *fig_trained_data(const fig_trained *model);

@@ -42,7 +42,10 @@ static fig_status read_description(fig_trained *m, const fig__safetensors *file,
     FIG_TRY(fig__verify_checksums(file, path, err));
     if (!recipe || !options || !data)
         return fig_fail(err, FIG_E_FORMAT, "%s: the metadata lack recipe, options or data", path);
-    m->recipe = fig_recipe_find(recipe);
+    if (!m->recipe)
+        m->recipe = fig_recipe_find(recipe);
+    else if (strcmp(m->recipe->name, recipe) != 0)
+        return fig_fail(err, FIG_E_NOT_FOUND, "%s: is a model of recipe \"%.60s\", not of \"%s\"", path, recipe, m->recipe->name);
     if (!m->recipe)
         return fig_fail(err, FIG_E_NOT_FOUND, "%s: is a model of recipe \"%.60s\", which this version does not have", path, recipe);
     FIG_TRY(set_options(m, options, path, err));
@@ -146,8 +149,14 @@ static fig_status load(fig_trained *m, fig_session *session, fig_error *err)
 
 fig_status fig_load(fig_session *session, const char *path, fig_trained **out, fig_error *err)
 {
+    return fig_load_with(session, NULL, path, out, err);
+}
+
+fig_status fig_load_with(fig_session *session, const fig_recipe *recipe, const char *path, fig_trained **out, fig_error *err)
+{
     *out = NULL;
     fig_trained *m = fig__alloc(sizeof *m);
+    m->recipe = recipe;
     m->own_rest = true;
     fig_status status = FIG_OK;
     if (fig__path_is_folder(path)) {
