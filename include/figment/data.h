@@ -108,6 +108,7 @@ typedef struct fig_loader_opts {
     const char *key;     /* mixed into the order, so that several inputs draw independently */
 } fig_loader_opts;
 typedef struct fig_loader fig_loader;
+/* The data must outlive its loaders and not be prepared again while they are there. */
 FIG_API fig_status fig_loader_new(fig_data *data, const fig_loader_opts *opts, fig_loader **out, fig_error *err);
 FIG_API void fig_loader_free(fig_loader *loader);
 FIG_API int64_t fig_loader_epoch_batches(const fig_loader *loader);

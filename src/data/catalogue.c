@@ -9,10 +9,12 @@ static const char catalogue_text[] =
 #include "catalogue.inc"
     ;
 
-/* -- reading ---------------------------------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------------------------------- */
 
 /* A row's key is walked part by part: "datasets" . NAME . "files" . 0 . "sha256". */
-typedef struct cursor { const char *at; } cursor;
+typedef struct cursor {
+    const char *at;
+} cursor;
 
 static size_t next_part(cursor *key, const char **part)
 {
@@ -22,7 +24,10 @@ static size_t next_part(cursor *key, const char **part)
     return length;
 }
 
-static bool is_word(const char *part, size_t length, const char *word) { return strlen(word) == length && !memcmp(part, word, length); }
+static bool is_word(const char *part, size_t length, const char *word)
+{
+    return strlen(word) == length && !memcmp(part, word, length);
+}
 
 static fig__dataset *find_or_add(fig__catalogue *catalogue, const char *name, size_t length)
 {
@@ -34,7 +39,8 @@ static fig__dataset *find_or_add(fig__catalogue *catalogue, const char *name, si
 }
 
 /* Element `index` of a list in the arena; lists are filled in order, so it is the last one or a new one. */
-static void *element(fig__arena *arena, void *list, size_t *count, const char *index, size_t length, size_t size, size_t maximum)
+static void *element(fig__arena *arena, void *list, size_t *count, const char *index, size_t length, size_t size,
+                     size_t maximum)
 {
     size_t at = 0;
     for (size_t i = 0; i < length; i++)
@@ -52,8 +58,11 @@ static bool set_field(fig__catalogue *catalogue, fig__dataset *set, cursor *key,
 {
     const char *part, *index, *field;
     size_t length = next_part(key, &part);
-    struct { const char *name; const char **place; } texts[] = {
-        { "title", &set->title },     { "items", &set->items },     { "source", &set->source },
+    struct {
+        const char *name;
+        const char **place;
+    } texts[] = {
+        { "title", &set->title },     { "items", &set->items },   { "source", &set->source },
         { "licence", &set->licence }, { "credit", &set->credit },
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -71,7 +80,8 @@ static bool set_field(fig__catalogue *catalogue, fig__dataset *set, cursor *key,
         return name != NULL;
     }
     if (is_word(part, length, "files")) {
-        fig__dataset_file *file = element(catalogue->arena, &set->files, &set->file_count, index, index_length, sizeof *file, 100);
+        fig__dataset_file *file =
+            element(catalogue->arena, &set->files, &set->file_count, index, index_length, sizeof *file, 100);
         if (file && is_word(field, field_length, "name"))
             file->name = value;
         else if (file && is_word(field, field_length, "sha256"))
@@ -83,10 +93,16 @@ static bool set_field(fig__catalogue *catalogue, fig__dataset *set, cursor *key,
         return true;
     }
     if (is_word(part, length, "places")) {
-        fig__dataset_place *place = element(catalogue->arena, &set->places, &set->place_count, index, index_length, sizeof *place, 16);
-        struct { const char *name; const char **place; } fields[] = {
-            { "kind", place ? &place->kind : NULL }, { "what", place ? &place->what : NULL },
-            { "from", place ? &place->from : NULL }, { "suffix", place ? &place->suffix : NULL },
+        fig__dataset_place *place =
+            element(catalogue->arena, &set->places, &set->place_count, index, index_length, sizeof *place, 16);
+        struct {
+            const char *name;
+            const char **place;
+        } fields[] = {
+            { "kind", place ? &place->kind : NULL },
+            { "what", place ? &place->what : NULL },
+            { "from", place ? &place->from : NULL },
+            { "suffix", place ? &place->suffix : NULL },
         };
         for (size_t i = 0; place && i < sizeof fields / sizeof *fields; i++)
             if (is_word(field, field_length, fields[i].name)) {
@@ -102,10 +118,11 @@ static bool is_plain(const char *name) { return name && *name && *name != '.' &&
 
 static fig_status check_set(fig__dataset *set, fig_error *err)
 {
-    bool fine = is_plain(set->name) && set->title && set->items && set->licence && set->source && set->file_count && set->place_count &&
-                fig__source_find(set->source, strlen(set->source));
+    bool fine = is_plain(set->name) && set->title && set->items && set->licence && set->source && set->file_count &&
+                set->place_count && fig__source_find(set->source, strlen(set->source));
     for (size_t i = 0; fine && i < set->file_count; i++)
-        fine = is_plain(set->files[i].name) && set->files[i].sha256 && strlen(set->files[i].sha256) == 64 && set->files[i].bytes;
+        fine = is_plain(set->files[i].name) && set->files[i].sha256 && strlen(set->files[i].sha256) == 64 &&
+               set->files[i].bytes;
     for (size_t i = 0; fine && i < set->place_count; i++) {
         fig__dataset_place *place = &set->places[i];
         place->suffix = place->suffix ? place->suffix : "";
@@ -172,7 +189,7 @@ const char *fig__catalogue_nearest(const fig__catalogue *catalogue, const char *
     return nearest;
 }
 
-/* -- telling ------------------------------------------------------------------------------------------------------------------ */
+/* -- telling ------------------------------------------------------------------------------------------------------- */
 
 static void put_text(fig__text *out, const char *key, const char *value)
 {

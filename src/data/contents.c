@@ -37,7 +37,8 @@ void fig__skip(fig__contents *contents, const char *name, const char *reason)
     contents->info.skipped++;
     int at = contents->info.skipped_named;
     if (at < 100) {
-        contents->skipped[at] = (fig__skipped){ fig__arena_text(contents->names, clean), fig__arena_text(contents->names, reason) };
+        contents->skipped[at] =
+            (fig__skipped){ fig__arena_text(contents->names, clean), fig__arena_text(contents->names, reason) };
         contents->skipped_names[at] = contents->skipped[at].name;
         contents->info.skipped_named = at + 1;
     }
@@ -97,12 +98,15 @@ void fig__printable(const char *name, char *out, size_t size)
     out[used] = 0;
 }
 
-/* -- splits ----------------------------------------------------------------------------------------------------------------- */
+/* -- splits -------------------------------------------------------------------------------------------------------- */
 
-static const struct { const char *word; fig_split split; } split_words[] = {
-    { "train", FIG_TRAIN_SPLIT },           { "training", FIG_TRAIN_SPLIT },        { "val", FIG_VALIDATION_SPLIT },
-    { "valid", FIG_VALIDATION_SPLIT },      { "validation", FIG_VALIDATION_SPLIT }, { "dev", FIG_VALIDATION_SPLIT },
-    { "test", FIG_TEST_SPLIT },             { "testing", FIG_TEST_SPLIT },          { "t10k", FIG_TEST_SPLIT },
+static const struct {
+    const char *word;
+    fig_split split;
+} split_words[] = {
+    { "train", FIG_TRAIN_SPLIT },      { "training", FIG_TRAIN_SPLIT },        { "val", FIG_VALIDATION_SPLIT },
+    { "valid", FIG_VALIDATION_SPLIT }, { "validation", FIG_VALIDATION_SPLIT }, { "dev", FIG_VALIDATION_SPLIT },
+    { "test", FIG_TEST_SPLIT },        { "testing", FIG_TEST_SPLIT },          { "t10k", FIG_TEST_SPLIT },
 };
 
 bool fig__split_from_name(const char *name, size_t length, fig_split *out)

@@ -25,7 +25,8 @@ static fig_status count_items(fig_data *data, const char *path, fig_error *err)
     return fig_fail(err, FIG_E_NOT_FOUND, "%s: no items in it", path);
 }
 
-static fig_status open_with(fig_data *data, const fig_source *source, const char *name, const char *path, fig_error *err)
+static fig_status open_with(fig_data *data, const fig_source *source, const char *name, const char *path,
+                            fig_error *err)
 {
     fig__contents *contents = &data->contents;
     data->source = source;
@@ -53,10 +54,13 @@ static fig_status unknown_name(const fig__catalogue *catalogue, const char *name
 {
     char *kinds = fig__source_names();
     const char *near = fig__catalogue_nearest(catalogue, name);
-    fig_status status = near ? fig_fail(err, FIG_E_NOT_FOUND, "%s: no such file or folder, nor a data set of the catalogue; did you mean %s?",
-                                        name, near)
-                             : fig_fail(err, FIG_E_NOT_FOUND, "%s: no such file or folder, nor a data set of the catalogue (figment data "
-                                        "list); kinds that can be named as KIND:PATH: %s", name, kinds);
+    fig_status status =
+        near ? fig_fail(err, FIG_E_NOT_FOUND,
+                        "%s: no such file or folder, nor a data set of the catalogue; did you mean %s?", name, near)
+             : fig_fail(err, FIG_E_NOT_FOUND,
+                        "%s: no such file or folder, nor a data set of the catalogue (figment data "
+                        "list); kinds that can be named as KIND:PATH: %s",
+                        name, kinds);
     free(kinds);
     return status;
 }
@@ -64,7 +68,8 @@ static fig_status unknown_name(const fig__catalogue *catalogue, const char *name
 static fig_status unknown_kind(const char *path, fig_error *err)
 {
     char *kinds = fig__source_names();
-    fig_status status = fig_fail(err, FIG_E_FORMAT, "%s: no kind of data that is known (%s); force one with KIND:PATH", path, kinds);
+    fig_status status =
+        fig_fail(err, FIG_E_FORMAT, "%s: no kind of data that is known (%s); force one with KIND:PATH", path, kinds);
     free(kinds);
     return status;
 }
@@ -74,7 +79,8 @@ static fig_status open_dataset(fig_data *data, const fig__dataset *set, fig_erro
     fig__contents *contents = &data->contents;
     char *path;
     if (fig__path_exists(set->name))
-        fig__warn(contents, "%s is taken from the catalogue; for the one in this folder write ./%s", set->name, set->name);
+        fig__warn(contents, "%s is taken from the catalogue; for the one in this folder write ./%s", set->name,
+                  set->name);
     FIG_TRY(fig__dataset_get(set, &contents->opts, &path, err));
     const char *kept = fig__arena_text(contents->arena, path);
     free(path);

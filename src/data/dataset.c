@@ -1,8 +1,8 @@
 /* dataset.c - a data set of the catalogue in the cache: is it whole, and making it so
  *
  *     CACHE/datasets/NAME/            the files and complete.json, which is written last: there means whole and checked
- *     CACHE/datasets/NAME.partial/    files that arrived so far, each checked; download/ holds packages and what came out
- *     CACHE/datasets/NAME.lock        held while somebody fetches, so that two processes do not do it twice
+ *     CACHE/datasets/NAME.partial/    files that arrived so far, each checked; download/ holds packages and what
+ *     came out CACHE/datasets/NAME.lock        held while somebody fetches, so that two processes do not do it twice
  *
  * A stopped fetch goes on with what is there. Files that a person put into NAME/ by hand are checked and accepted. */
 #include <data/catalogue.h>
@@ -37,7 +37,7 @@ static char *datasets_folder(fig__arena *arena)
     return folder;
 }
 
-/* -- where it lies -------------------------------------------------------------------------------------------------------------- */
+/* -- where it lies ------------------------------------------------------------------------------------------------- */
 
 static bool has_all_files(fig__arena *arena, const fig__dataset *set, const char *folder, const char *suffix)
 {
@@ -74,7 +74,7 @@ const char *fig__dataset_locate(fig__arena *arena, const fig__dataset *set, bool
     return NULL;
 }
 
-/* -- checking and unpacking ------------------------------------------------------------------------------------------------------ */
+/* -- checking and unpacking ---------------------------------------------------------------------------------------- */
 
 /* Reads `from` (plain or gzip) against the catalogue's sum and, with `to`, writes it there unpacked. */
 static fig_status check_file(const job *j, size_t index, const char *from, const char *to, fig_error *err)
@@ -98,8 +98,10 @@ static fig_status check_file(const job *j, size_t index, const char *from, const
     }
     fig__sha256_finish(sha, hash);
     if (status == FIG_OK && (total != file->bytes || strcmp(hash, file->sha256)))
-        status = fig_fail(err, FIG_E_FORMAT, "%s is not what the catalogue knows (%llu bytes with SHA-256 %.12s..., expected %llu and %.12s...)",
-                          file->name, (unsigned long long)total, hash, (unsigned long long)file->bytes, file->sha256);
+        status = fig_fail(
+            err, FIG_E_FORMAT,
+            "%s is not what the catalogue knows (%llu bytes with SHA-256 %.12s..., expected %llu and %.12s...)",
+            file->name, (unsigned long long)total, hash, (unsigned long long)file->bytes, file->sha256);
     if (writer && status == FIG_OK)
         status = fig__writer_commit(writer, err);
     else
@@ -109,7 +111,10 @@ static fig_status check_file(const job *j, size_t index, const char *from, const
     return status;
 }
 
-static char *partial_path(const job *j, size_t index) { return fig__path_join(j->arena, j->partial, j->set->files[index].name); }
+static char *partial_path(const job *j, size_t index)
+{
+    return fig__path_join(j->arena, j->partial, j->set->files[index].name);
+}
 
 static bool is_whole(const job *j, size_t index)
 {
@@ -119,7 +124,7 @@ static bool is_whole(const job *j, size_t index)
 
 static bool is_wanted(void *user, size_t file) { return !is_whole(user, file); }
 
-/* -- one place -------------------------------------------------------------------------------------------------------------------- */
+/* -- one place ----------------------------------------------------------------------------------------------------- */
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
 {
@@ -140,8 +145,13 @@ static fig_status try_place(job *j, const fig__dataset_place *place, fig_error *
 {
     char *download = fig__arena_format(j->arena, "%s/download-%s", j->partial, place->kind);
     FIG_TRY(fig__make_folders(download, err));
-    fig__fetch fetch = { .arena = j->arena, .set = j->set, .place = place, .folder = download, .wanted = is_wanted,
-                         .arrived = arrived, .user = j };
+    fig__fetch fetch = { .arena = j->arena,
+                         .set = j->set,
+                         .place = place,
+                         .folder = download,
+                         .wanted = is_wanted,
+                         .arrived = arrived,
+                         .user = j };
     char what[200];
     snprintf(what, sizeof what, "fetching %s (%s)", j->set->name, place->kind);
     progress(j, what, -1);
@@ -167,7 +177,8 @@ static fig_status try_places(job *j, fig_error *err)
         status = try_place(j, place, &inner);
         if (status != FIG_OK && is_cancelled(j)) {
             fig__text_free(&said);
-            return fig_fail(err, FIG_E_INTERRUPTED, "stopped while fetching %s; what has arrived is kept", j->set->name);
+            return fig_fail(err, FIG_E_INTERRUPTED, "stopped while fetching %s; what has arrived is kept",
+                            j->set->name);
         }
         if (status != FIG_OK)
             fig__text_print(&said, "%s%s %s: %.200s", said.length ? "; " : "", place->kind, place->what, inner.message);
@@ -177,15 +188,17 @@ static fig_status try_places(job *j, fig_error *err)
         fig__text_init(&names, 300);
         for (size_t i = 0; i < j->set->file_count; i++)
             fig__text_print(&names, "%s%s", i ? ", " : "", j->set->files[i].name);
-        status = fig_fail(err, FIG_E_IO, "%s could not be fetched (%s); install what is missing, or put %s into %s by hand", j->set->name,
-                          said.data ? said.data : "no place is known", names.data ? names.data : "its files", j->folder);
+        status =
+            fig_fail(err, FIG_E_IO, "%s could not be fetched (%s); install what is missing, or put %s into %s by hand",
+                     j->set->name, said.data ? said.data : "no place is known", names.data ? names.data : "its files",
+                     j->folder);
         fig__text_free(&names);
     }
     fig__text_free(&said);
     return status;
 }
 
-/* -- the whole --------------------------------------------------------------------------------------------------------------------- */
+/* -- the whole ----------------------------------------------------------------------------------------------------- */
 
 /* What lies in NAME/ without complete.json: put there by hand. Whole: accept it. */
 static bool accept_by_hand(job *j)
@@ -194,7 +207,8 @@ static bool accept_by_hand(job *j)
         char *path = fig__path_join(j->arena, j->folder, j->set->files[i].name);
         char *packed = fig__arena_format(j->arena, "%s.gz", path);
         bool plain = fig__path_exists(path);
-        if ((!plain && !fig__path_exists(packed)) || check_file(j, i, plain ? path : packed, plain ? NULL : path, NULL) != FIG_OK)
+        if ((!plain && !fig__path_exists(packed)) ||
+            check_file(j, i, plain ? path : packed, plain ? NULL : path, NULL) != FIG_OK)
             return false;
     }
     return true;
@@ -206,9 +220,11 @@ static fig_status write_complete(job *j, const char *folder, fig_error *err)
     char now[32];
     fig__text_init(&json, 1 << 20);
     fig__utc_now(now);
-    fig__text_print(&json, "{\"schema\":\"figment.dataset/1\",\"name\":\"%s\",\"checked\":\"%s\",\"files\":[", j->set->name, now);
+    fig__text_print(&json, "{\"schema\":\"figment.dataset/1\",\"name\":\"%s\",\"checked\":\"%s\",\"files\":[",
+                    j->set->name, now);
     for (size_t i = 0; i < j->set->file_count; i++)
-        fig__text_print(&json, "%s{\"name\":\"%s\",\"sha256\":\"%s\"}", i ? "," : "", j->set->files[i].name, j->set->files[i].sha256);
+        fig__text_print(&json, "%s{\"name\":\"%s\",\"sha256\":\"%s\"}", i ? "," : "", j->set->files[i].name,
+                        j->set->files[i].sha256);
     fig__text_print(&json, "]}\n");
     fig_status status = fig__file_write(fig__path_join(j->arena, folder, "complete.json"), json.data, json.length, err);
     fig__text_free(&json);
@@ -243,13 +259,15 @@ static fig_status lock(job *j, const char *path, int *file, fig_error *err)
 {
     *file = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (*file < 0)
-        return fig_fail(err, FIG_E_IO, "%s: cannot be written (%s); set FIGMENT_HOME to a folder that can", path, strerror(errno));
+        return fig_fail(err, FIG_E_IO, "%s: cannot be written (%s); set FIGMENT_HOME to a folder that can", path,
+                        strerror(errno));
     while (flock(*file, LOCK_EX | LOCK_NB)) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             break; /* no locks on this file system: go on without */
         if (is_cancelled(j)) {
             close(*file);
-            return fig_fail(err, FIG_E_INTERRUPTED, "stopped while waiting for another process that fetches %s", j->set->name);
+            return fig_fail(err, FIG_E_INTERRUPTED, "stopped while waiting for another process that fetches %s",
+                            j->set->name);
         }
         progress(j, "waiting for another process that fetches it", -1);
         nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
@@ -267,7 +285,8 @@ static fig_status get(job *j, const char **path, fig_error *err)
     j->folder = fig__path_join(j->arena, folder, j->set->name);
     j->partial = fig__arena_format(j->arena, "%s.partial", j->folder);
     if (j->opts->offline && !fig__path_is_folder(j->folder))
-        return fig_fail(err, FIG_E_NOT_FOUND, "%s is not in the cache (%s), and fetching is switched off", j->set->name, folder);
+        return fig_fail(err, FIG_E_NOT_FOUND, "%s is not in the cache (%s), and fetching is switched off", j->set->name,
+                        folder);
     FIG_TRY(fig__make_folders(folder, err));
     int file;
     FIG_TRY(lock(j, fig__arena_format(j->arena, "%s.lock", j->folder), &file, err));
@@ -300,8 +319,8 @@ fig_status fig_data_get(const char *name, const fig_data_open_opts *opts, char *
     const fig__dataset *set = fig__catalogue_find(&catalogue, name);
     const char *near = set ? NULL : fig__catalogue_nearest(&catalogue, name);
     fig_status status = set ? fig__dataset_get(set, opts, path, err)
-                            : fig_fail(err, FIG_E_NOT_FOUND, "%s: no data set of this name in the catalogue%s%s%s", name,
-                                       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+                            : fig_fail(err, FIG_E_NOT_FOUND, "%s: no data set of this name in the catalogue%s%s%s",
+                                       name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     fig__catalogue_free(&catalogue);
     return status;
 }

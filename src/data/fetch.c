@@ -53,7 +53,8 @@ static const char *find_ending(fig__fetch *fetch, const char *ending)
 /* Where a file lies once a package is unpacked in the folder: from/name + suffix. */
 static const char *inside(const fig__fetch *fetch, size_t file)
 {
-    return fig__arena_format(fetch->arena, "%s/%s%s", fetch->place->from, fetch->set->files[file].name, fetch->place->suffix);
+    return fig__arena_format(fetch->arena, "%s/%s%s", fetch->place->from, fetch->set->files[file].name,
+                             fetch->place->suffix);
 }
 
 static fig_status hand_over(fig__fetch *fetch, fig_error *err)
@@ -101,18 +102,24 @@ static fig_status fetch_npm(fig__fetch *fetch, fig_error *err)
 static fig_status fetch_address(fig__fetch *fetch, const char *address, const char *name, fig_error *err)
 {
     fig_error inner = { 0 };
-    fig_status status = run(fetch, (const char *[]){ "curl", "--fail", "--location", "--silent", "--show-error", "--proto", "=https",
-                                                     "--continue-at", "-", "--output", name, address, NULL }, &inner);
+    fig_status status = run(fetch,
+                            (const char *[]){ "curl", "--fail", "--location", "--silent", "--show-error", "--proto",
+                                              "=https", "--continue-at", "-", "--output", name, address, NULL },
+                            &inner);
     if (status != FIG_E_NOT_FOUND)
         return status == FIG_OK ? FIG_OK : fig_fail(err, status, "%s", inner.message);
     fig_error_clear(&inner);
-    status = run(fetch, (const char *[]){ "wget", "--quiet", "--https-only", "--continue", "--output-document", name, address, NULL }, &inner);
+    status = run(
+        fetch,
+        (const char *[]){ "wget", "--quiet", "--https-only", "--continue", "--output-document", name, address, NULL },
+        &inner);
     if (status == FIG_E_NOT_FOUND)
         return fig_fail(err, FIG_E_NOT_FOUND, "neither curl nor wget is installed");
     return status == FIG_OK ? FIG_OK : fig_fail(err, status, "%s", inner.message);
 }
 
-/* A piece of an earlier try may be all of it already, or of another file: then going on fails, and it is fetched anew. */
+/* A piece of an earlier try may be all of it already, or of another file: then going on fails, and it is fetched
+ * anew. */
 static fig_status fetch_file(fig__fetch *fetch, size_t file, fig_error *err)
 {
     const char *name = fig__arena_format(fetch->arena, "%s%s", fetch->set->files[file].name, fetch->place->suffix);

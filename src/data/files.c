@@ -1,7 +1,8 @@
 /* files.c - finding the files of a data folder
  *
- * Folders are walked with a list, not by recursion, and links are not followed: a link can lead in circles or out of the
- * folder that the user named. The order (by bytes of the names, folder by folder) is part of what makes runs repeatable. */
+ * Folders are walked with a list, not by recursion, and links are not followed: a link can lead in circles or out of
+ * the folder that the user named. The order (by bytes of the names, folder by folder) is part of what makes runs
+ * repeatable. */
 #include <data/source.h>
 #include <dirent.h>
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static int depth_of(const char *path)
     return depth;
 }
 
-static fig_status list_one(walk *w, const char *root, const char *folder, bool (*wanted)(const char *), fig__files *out, fig_error *err)
+static fig_status list_one(walk *w, const char *root, const char *folder, bool (*wanted)(const char *), fig__files *out,
+                           fig_error *err)
 {
     char **entries;
     size_t count, first_folder = w->folder_count;
@@ -82,7 +84,8 @@ static fig_status list_one(walk *w, const char *root, const char *folder, bool (
     return FIG_OK;
 }
 
-fig_status fig__find_files(fig__arena *arena, const char *root, bool (*wanted)(const char *name), fig__files *out, fig_error *err)
+fig_status fig__find_files(fig__arena *arena, const char *root, bool (*wanted)(const char *name), fig__files *out,
+                           fig_error *err)
 {
     walk w = { .arena = arena };
     *out = (fig__files){ 0 };

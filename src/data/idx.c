@@ -4,8 +4,8 @@
  *
  * Only type 08 (unsigned bytes) is read. Rank 3 is (n, rows, columns), rank 4 (n, rows, columns, 1|3) or (n, 1|3, rows,
  * columns), rank 2 (n, pixels) with square pictures. Labels are rank 1. A folder holds one images file per split, told
- * apart by their names (train, val, t10k or test), and beside each its labels: the same name with "labels" for "images".
- * Everything is unpacked into memory, so that reading an item costs nothing. */
+ * apart by their names (train, val, t10k or test), and beside each its labels: the same name with "labels" for
+ * "images". Everything is unpacked into memory, so that reading an item costs nothing. */
 #include <data/source.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +13,10 @@
 
 enum { UNSIGNED_BYTE = 8, MAX_RANK = 4 };
 
-typedef struct idx_header { int rank; uint64_t dim[MAX_RANK], bytes; } idx_header;
+typedef struct idx_header {
+    int rank;
+    uint64_t dim[MAX_RANK], bytes;
+} idx_header;
 
 typedef struct idx_file {
     uint8_t *pixels;
@@ -23,22 +26,26 @@ typedef struct idx_file {
     bool planar; /* (n, C, H, W) */
 } idx_file;
 
-typedef struct idx { idx_file split[FIG_SPLITS]; } idx;
+typedef struct idx {
+    idx_file split[FIG_SPLITS];
+} idx;
 
-/* -- reading one file --------------------------------------------------------------------------------------------------------- */
+/* -- reading one file ---------------------------------------------------------------------------------------------- */
 
 static fig_status read_header(fig__stream *stream, const char *path, idx_header *header, fig_error *err)
 {
     uint8_t magic[4], size[4];
     FIG_TRY(fig__stream_read(stream, magic, 4, err));
     if (magic[0] || magic[1])
-        return fig_fail(err, FIG_E_FORMAT, "%s: not an IDX file (first bytes %02x%02x%02x%02x, expected 000008..)", path, magic[0],
-                        magic[1], magic[2], magic[3]);
+        return fig_fail(err, FIG_E_FORMAT, "%s: not an IDX file (first bytes %02x%02x%02x%02x, expected 000008..)",
+                        path, magic[0], magic[1], magic[2], magic[3]);
     if (magic[2] != UNSIGNED_BYTE)
-        return fig_fail(err, FIG_E_FORMAT, "%s: IDX values of type %02x; only unsigned bytes (08) are read", path, magic[2]);
+        return fig_fail(err, FIG_E_FORMAT, "%s: IDX values of type %02x; only unsigned bytes (08) are read", path,
+                        magic[2]);
     header->rank = magic[3];
     if (header->rank < 1 || header->rank > MAX_RANK)
-        return fig_fail(err, FIG_E_FORMAT, "%s: IDX with %d dimensions; 1 to %d are read", path, header->rank, MAX_RANK);
+        return fig_fail(err, FIG_E_FORMAT, "%s: IDX with %d dimensions; 1 to %d are read", path, header->rank,
+                        MAX_RANK);
     header->bytes = 1;
     for (int i = 0; i < header->rank; i++) {
         FIG_TRY(fig__stream_read(stream, size, 4, err));
@@ -49,8 +56,8 @@ static fig_status read_header(fig__stream *stream, const char *path, idx_header 
     if (!header->bytes)
         return fig_fail(err, FIG_E_FORMAT, "%s: IDX with no items", path);
     if (header->dim[0] > FIG__MAX_ITEMS)
-        return fig_fail(err, FIG_E_LIMIT, "%s: %llu items, at most %d are read", path, (unsigned long long)header->dim[0],
-                        FIG__MAX_ITEMS);
+        return fig_fail(err, FIG_E_LIMIT, "%s: %llu items, at most %d are read", path,
+                        (unsigned long long)header->dim[0], FIG__MAX_ITEMS);
     return fig__stream_expect(stream, header->bytes, err);
 }
 
@@ -83,7 +90,8 @@ static fig_status settle_layout(const char *path, const idx_header *header, idx_
     const uint64_t *dim = header->dim;
     uint64_t height = 0, width = 0, channels = 1;
     if (header->rank == 1)
-        return fig_fail(err, FIG_E_FORMAT, "%s: these are labels; give the images file or the folder that holds both", path);
+        return fig_fail(err, FIG_E_FORMAT, "%s: these are labels; give the images file or the folder that holds both",
+                        path);
     if (header->rank == 2) {
         uint64_t side = (uint64_t)(sqrt((double)dim[1]) + 0.5);
         height = side * side == dim[1] ? side : 1;
@@ -101,8 +109,10 @@ static fig_status settle_layout(const char *path, const idx_header *header, idx_
         channels = dim[1];
         file->planar = channels > 1;
     } else
-        return fig_fail(err, FIG_E_FORMAT, "%s: IDX of %llu x %llu x %llu x %llu; pictures need 1 or 3 channels as the last or second "
-                        "size", path, (unsigned long long)dim[0], (unsigned long long)dim[1], (unsigned long long)dim[2],
+        return fig_fail(err, FIG_E_FORMAT,
+                        "%s: IDX of %llu x %llu x %llu x %llu; pictures need 1 or 3 channels as the last or second "
+                        "size",
+                        path, (unsigned long long)dim[0], (unsigned long long)dim[1], (unsigned long long)dim[2],
                         (unsigned long long)dim[3]);
     if (fig__picture_limits(width, height, err) != FIG_OK)
         return fig_error_prefix(err, "%s", path);
@@ -113,14 +123,15 @@ static fig_status settle_layout(const char *path, const idx_header *header, idx_
     return FIG_OK;
 }
 
-/* -- names -------------------------------------------------------------------------------------------------------------------- */
+/* -- names --------------------------------------------------------------------------------------------------------- */
 
 static bool is_images_name(const char *name)
 {
     return strstr(name, "images") && (strstr(name, "idx") || strstr(name, "ubyte"));
 }
 
-/* The labels file beside an images file: "images" becomes "labels", "idx3" becomes "idx1", packed or not. NULL = none. */
+/* The labels file beside an images file: "images" becomes "labels", "idx3" becomes "idx1", packed or not. NULL =
+ * none. */
 static char *find_labels(fig__arena *arena, const char *path)
 {
     const char *base = fig__base_name(path), *word = strstr(base, "images");
@@ -164,9 +175,10 @@ static int idx_probe(const char *path, bool folder)
     return score;
 }
 
-/* -- opening ------------------------------------------------------------------------------------------------------------------ */
+/* -- opening ------------------------------------------------------------------------------------------------------- */
 
-static fig_status open_labels(fig__contents *contents, fig_split split, const char *images, const char *path, fig_error *err)
+static fig_status open_labels(fig__contents *contents, fig_split split, const char *images, const char *path,
+                              fig_error *err)
 {
     idx_header header;
     uint8_t *bytes;
@@ -176,8 +188,9 @@ static fig_status open_labels(fig__contents *contents, fig_split split, const ch
     if (header.rank != 1)
         status = fig_fail(err, FIG_E_FORMAT, "%s: labels with %d dimensions, expected 1", path, header.rank);
     else if ((int64_t)header.dim[0] != count)
-        status = fig_fail(err, FIG_E_FORMAT, "%s: %llu labels, but %s holds %lld pictures; the two files do not belong together",
-                          path, (unsigned long long)header.dim[0], images, (long long)count);
+        status = fig_fail(err, FIG_E_FORMAT,
+                          "%s: %llu labels, but %s holds %lld pictures; the two files do not belong together", path,
+                          (unsigned long long)header.dim[0], images, (long long)count);
     if (status == FIG_OK) {
         int32_t *labels = FIG_NEW_ARRAY(contents->arena, int32_t, count);
         for (int64_t i = 0; i < count; i++) {
@@ -197,8 +210,8 @@ static fig_status open_images(fig__contents *contents, fig_split split, const ch
     idx *self = contents->self;
     idx_file *file = &self->split[split];
     if (file->pixels)
-        return fig_fail(err, FIG_E_FORMAT, "%s: a second images file for the %s split; keep one of them in the folder", path,
-                        fig__split_names[split]);
+        return fig_fail(err, FIG_E_FORMAT, "%s: a second images file for the %s split; keep one of them in the folder",
+                        path, fig__split_names[split]);
     idx_header header;
     uint8_t *bytes;
     FIG_TRY(fig__check_cancelled(contents, err));
@@ -208,9 +221,10 @@ static fig_status open_images(fig__contents *contents, fig_split split, const ch
     file->bytes = header.bytes;
     FIG_TRY(settle_layout(path, &header, file, err));
     fig_data_info *info = &contents->info;
-    if (info->height && (info->height != file->height || info->width != file->width || info->channels != file->channels))
-        return fig_fail(err, FIG_E_FORMAT, "%s: pictures of %d x %d x %d, but the other split has %d x %d x %d", path, file->height,
-                        file->width, file->channels, info->height, info->width, info->channels);
+    if (info->height &&
+        (info->height != file->height || info->width != file->width || info->channels != file->channels))
+        return fig_fail(err, FIG_E_FORMAT, "%s: pictures of %d x %d x %d, but the other split has %d x %d x %d", path,
+                        file->height, file->width, file->channels, info->height, info->width, info->channels);
     info->height = file->height;
     info->width = file->width;
     info->channels = file->channels;
@@ -238,7 +252,8 @@ static fig_status open_folder(fig__contents *contents, const char *path, fig_err
         found++;
     }
     if (!found)
-        return fig_fail(err, FIG_E_NOT_FOUND, "%s: no IDX images file in this folder (such as train-images-idx3-ubyte.gz)", path);
+        return fig_fail(err, FIG_E_NOT_FOUND,
+                        "%s: no IDX images file in this folder (such as train-images-idx3-ubyte.gz)", path);
     return FIG_OK;
 }
 
@@ -247,8 +262,10 @@ static fig_status check_labels(const fig__contents *contents, const char *path, 
     for (int a = 0; a < FIG_SPLITS; a++)
         for (int b = 0; b < FIG_SPLITS; b++)
             if (contents->labels[a] && contents->info.items[b] && !contents->labels[b])
-                return fig_fail(err, FIG_E_NOT_FOUND, "%s: the %s pictures have labels, the %s pictures have none; add their labels "
-                                "file", path, fig__split_names[a], fig__split_names[b]);
+                return fig_fail(err, FIG_E_NOT_FOUND,
+                                "%s: the %s pictures have labels, the %s pictures have none; add their labels "
+                                "file",
+                                path, fig__split_names[a], fig__split_names[b]);
     return FIG_OK;
 }
 
@@ -272,10 +289,10 @@ static void idx_close(fig__contents *contents)
     free(self);
 }
 
-/* -- items -------------------------------------------------------------------------------------------------------------------- */
+/* -- items --------------------------------------------------------------------------------------------------------- */
 
-static fig_status idx_picture(const fig__contents *contents, fig_split split, int64_t index, const fig__decode_opts *opts,
-                              fig_picture *out, bool *borrowed, fig_error *err)
+static fig_status idx_picture(const fig__contents *contents, fig_split split, int64_t index,
+                              const fig__decode_opts *opts, fig_picture *out, bool *borrowed, fig_error *err)
 {
     (void)opts;
     const idx *self = contents->self;
@@ -301,6 +318,11 @@ static void idx_item_name(const fig__contents *contents, fig_split split, int64_
 }
 
 const fig_source fig_source_idx = {
-    .name = "idx", .summary = "IDX files as of MNIST, plain or gzip: an images file, or a folder of images and labels",
-    .probe = idx_probe, .open = idx_open, .close = idx_close, .picture = idx_picture, .item_name = idx_item_name,
+    .name = "idx",
+    .summary = "IDX files as of MNIST, plain or gzip: an images file, or a folder of images and labels",
+    .probe = idx_probe,
+    .open = idx_open,
+    .close = idx_close,
+    .picture = idx_picture,
+    .item_name = idx_item_name,
 };

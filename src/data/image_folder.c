@@ -4,9 +4,9 @@
  *     DIR/cat/1.jpg ..., DIR/dog/7.jpg ...       classes: cat, dog
  *     DIR/train/..., DIR/val/..., DIR/test/...   splits, each as above
  *
- * Opening walks the folder and checks every file's structure (sizes, checksums, end marker), which finds nearly every broken
- * copy without decoding it; those are skipped and named. Files beyond the first CHECK_BUDGET bytes are only looked at for
- * their first bytes, so that huge sets open in seconds. Decoding is left to the loader's threads. */
+ * Opening walks the folder and checks every file's structure (sizes, checksums, end marker), which finds nearly
+ * every broken copy without decoding it; those are skipped and named. Files beyond the first CHECK_BUDGET bytes are
+ * only looked at for their first bytes, so that huge sets open in seconds. Decoding is left to the loader's threads. */
 #include <data/source.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -37,7 +37,10 @@ typedef struct survey {
 } survey;
 
 static bool is_picture_name(const char *name) { return fig__has_ending(name, endings); }
-static bool is_any_picture_name(const char *name) { return fig__has_ending(name, endings) || fig__has_ending(name, other_endings); }
+static bool is_any_picture_name(const char *name)
+{
+    return fig__has_ending(name, endings) || fig__has_ending(name, other_endings);
+}
 
 static int image_folder_probe(const char *path, bool folder)
 {
@@ -50,7 +53,7 @@ static int image_folder_probe(const char *path, bool folder)
     return score;
 }
 
-/* -- names into splits and classes -------------------------------------------------------------------------------------------- */
+/* -- names into splits and classes --------------------------------------------------------------------------------- */
 
 static void sort_file(fig__arena *arena, const char *name, bool has_splits, found *out)
 {
@@ -69,7 +72,8 @@ static bool find_splits(const fig__files *files)
     for (size_t i = 0; i < files->count; i++) {
         fig_split split;
         const char *slash = strchr(files->names[i], '/');
-        if (slash && fig__split_from_name(files->names[i], (size_t)(slash - files->names[i]), &split) && split == FIG_TRAIN_SPLIT)
+        if (slash && fig__split_from_name(files->names[i], (size_t)(slash - files->names[i]), &split) &&
+            split == FIG_TRAIN_SPLIT)
             return true;
     }
     return false;
@@ -106,7 +110,7 @@ static int32_t class_number(const fig_data_info *info, const char *name)
     return (int32_t)(place - (const char **)(uintptr_t)info->class_names);
 }
 
-/* -- checking files ----------------------------------------------------------------------------------------------------------- */
+/* -- checking files ------------------------------------------------------------------------------------------------ */
 
 static fig_status check_start(const char *path, fig_error *err)
 {
@@ -121,7 +125,8 @@ static fig_status check_start(const char *path, fig_error *err)
 }
 
 /* Looks at one file and feeds the hash; `facts` has width 0 when only its start was looked at. */
-static fig_status check_file(fig__contents *contents, survey *s, const char *path, fig__picture_facts *facts, fig_error *err)
+static fig_status check_file(fig__contents *contents, survey *s, const char *path, fig__picture_facts *facts,
+                             fig_error *err)
 {
     uint64_t size;
     char *bytes;
@@ -240,10 +245,10 @@ static fig_status image_folder_open(fig__contents *contents, const char *path, f
 
 static void image_folder_close(fig__contents *contents) { free(contents->self); }
 
-/* -- items -------------------------------------------------------------------------------------------------------------------- */
+/* -- items --------------------------------------------------------------------------------------------------------- */
 
-static fig_status image_folder_picture(const fig__contents *contents, fig_split split, int64_t index, const fig__decode_opts *opts,
-                                       fig_picture *out, bool *borrowed, fig_error *err)
+static fig_status image_folder_picture(const fig__contents *contents, fig_split split, int64_t index,
+                                       const fig__decode_opts *opts, fig_picture *out, bool *borrowed, fig_error *err)
 {
     const image_folder *self = contents->self;
     char path[4096], *bytes;
@@ -258,14 +263,19 @@ static fig_status image_folder_picture(const fig__contents *contents, fig_split 
     return status;
 }
 
-static void image_folder_item_name(const fig__contents *contents, fig_split split, int64_t index, char *out, size_t size)
+static void image_folder_item_name(const fig__contents *contents, fig_split split, int64_t index, char *out,
+                                   size_t size)
 {
     const image_folder *self = contents->self;
     fig__printable(self->names[split][index], out, size);
 }
 
 const fig_source fig_source_images = {
-    .name = "images", .summary = "a folder of PNG and JPEG pictures; sub-folders are classes, train/ val/ test/ are splits",
-    .probe = image_folder_probe, .open = image_folder_open, .close = image_folder_close, .picture = image_folder_picture,
+    .name = "images",
+    .summary = "a folder of PNG and JPEG pictures; sub-folders are classes, train/ val/ test/ are splits",
+    .probe = image_folder_probe,
+    .open = image_folder_open,
+    .close = image_folder_close,
+    .picture = image_folder_picture,
     .item_name = image_folder_item_name,
 };

@@ -2,10 +2,10 @@
  *
  * Batch number b is a function of (data, options, b) alone: threads only decide when it is filled. Slots form a ring:
  *
- *     slot b % slots:  EMPTY -> FILLING (a thread claimed b) -> READY -> held by the caller until its next call -> EMPTY
+ *     slot b % slots:  EMPTY -> FILLING (a thread claimed b) -> READY -> held until the caller's next call -> EMPTY
  *
- * There are threads + 2 slots: one the caller holds, one ready beside it, and one for each thread. All memory is taken at
- * the start. A picture that turns out broken is replaced by the next readable one of its split. */
+ * There are threads + 2 slots: one the caller holds, one ready beside it, and one for each thread. All memory is
+ * taken at the start. A picture that turns out broken is replaced by the next readable one of its split. */
 #include <data/prepared.h>
 #include <math.h>
 #include <signal.h>
@@ -31,25 +31,25 @@ typedef struct batch_slot {
 struct fig_loader {
     fig_data *data;
     fig_loader_opts opts;
-    uint64_t stream;        /* hash of the key */
-    int64_t items;          /* of the split */
-    int64_t pass_batches;   /* batches in one pass over the items */
+    uint64_t stream;      /* hash of the key */
+    int64_t items;        /* of the split */
+    int64_t pass_batches; /* batches in one pass over the items */
     size_t slot_bytes;
-    float low, step;        /* value of a pixel = low + step * byte */
+    float low, step; /* value of a pixel = low + step * byte */
     batch_slot *slots;
     int slot_count;
     pthread_t *threads;
     int thread_count;
-    pthread_mutex_t lock;   /* guards all below and the slots' states */
+    pthread_mutex_t lock; /* guards all below and the slots' states */
     pthread_cond_t changed;
     uint64_t next_claim, next_out;
-    int held;               /* slot that the caller reads, or -1 */
+    int held; /* slot that the caller reads, or -1 */
     int filling;
     bool stop, paused;
     double waited;
 };
 
-/* -- which item ------------------------------------------------------------------------------------------------------------- */
+/* -- which item ---------------------------------------------------------------------------------------------------- */
 
 /* Place in the order of one batch: everything that its rows share is worked out once. */
 typedef struct batch_order {
@@ -61,7 +61,8 @@ typedef struct batch_order {
 static void begin_order(batch_order *order, const fig_loader *loader, uint64_t number)
 {
     uint64_t pass = number / (uint64_t)loader->pass_batches;
-    *order = (batch_order){ .loader = loader, .number = number,
+    *order = (batch_order){ .loader = loader,
+                            .number = number,
                             .first = number % (uint64_t)loader->pass_batches * (uint64_t)loader->opts.batch };
     if (loader->opts.order == FIG_ORDER_SHUFFLED)
         fig__permutation_init(&order->order, (uint64_t)loader->items, loader->opts.seed, loader->stream, pass);
@@ -89,7 +90,7 @@ static int64_t row_item(const batch_order *order, int row, bool *real)
     return (int64_t)(loader->opts.order == FIG_ORDER_SHUFFLED ? fig__permutation_at(&order->order, place) : place);
 }
 
-/* -- filling ------------------------------------------------------------------------------------------------------------------ */
+/* -- filling ------------------------------------------------------------------------------------------------------- */
 
 static void put_label(const fig_loader *loader, batch_slot *slot, int row, fig_split from, int64_t item)
 {
@@ -100,8 +101,8 @@ static void put_label(const fig_loader *loader, batch_slot *slot, int row, fig_s
     slot->label[row] = label >= 0 && data->class_map ? data->class_map[label] : label;
 }
 
-/* Sixteen at a time by interleaving with zeros (bytes to 16 and then 32 bits), because gcc converts vectors of bytes to float one
- * by one. A batch of MNIST takes some twenty microseconds. */
+/* Sixteen at a time by interleaving with zeros (bytes to 16 and then 32 bits), because gcc converts vectors of bytes
+ * to float one by one. A batch of MNIST takes some twenty microseconds. */
 static void to_values(const uint8_t *restrict pixels, size_t count, float low, float step, float *restrict out)
 {
     typedef uint8_t bytes __attribute__((vector_size(16)));
@@ -113,8 +114,10 @@ static void to_values(const uint8_t *restrict pixels, size_t count, float low, f
         bytes pixel, none = { 0 };
         halves zero = { 0 };
         memcpy(&pixel, pixels + i, sizeof pixel);
-        halves half[2] = { (halves)__builtin_shufflevector(pixel, none, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
-                           (halves)__builtin_shufflevector(pixel, none, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31) };
+        halves half[2] = {
+            (halves)__builtin_shufflevector(pixel, none, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
+            (halves)__builtin_shufflevector(pixel, none, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+        };
         for (int k = 0; k < 2; k++) {
             words word[2] = { (words)__builtin_shufflevector(half[k], zero, 0, 8, 1, 9, 2, 10, 3, 11),
                               (words)__builtin_shufflevector(half[k], zero, 4, 12, 5, 13, 6, 14, 7, 15) };
@@ -127,7 +130,8 @@ static void to_values(const uint8_t *restrict pixels, size_t count, float low, f
         out[i] = (float)pixels[i] * step + low;
 }
 
-static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *reader, batch_slot *slot, int row, int64_t place, fig_error *err)
+static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *reader, batch_slot *slot, int row,
+                               int64_t place, fig_error *err)
 {
     fig_data *data = loader->data;
     const fig_data_spec *spec = data->spec;
@@ -142,8 +146,8 @@ static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *re
             pixels = NULL;
     }
     if (!pixels)
-        return fig_fail(err, FIG_E_FORMAT, "%s: no picture of the %s split can be read; the last failed with: %s", data->contents.info.path,
-                        fig__split_names[loader->opts.split], inner.message);
+        return fig_fail(err, FIG_E_FORMAT, "%s: no picture of the %s split can be read; the last failed with: %s",
+                        data->contents.info.path, fig__split_names[loader->opts.split], inner.message);
     size_t count = (size_t)spec->height * (size_t)spec->width * (size_t)spec->channels;
     float *out = slot->image + (size_t)row * count;
     to_values(pixels, count, loader->low, loader->step, out);
@@ -157,7 +161,8 @@ static void fill_point(const fig_loader *loader, batch_slot *slot, int row, int6
     size_t dimensions = (size_t)data->spec->dimensions;
     fig_split from = data->from[loader->opts.split];
     int64_t item = fig__data_item(data, loader->opts.split, place);
-    memcpy(slot->point + (size_t)row * dimensions, data->points[from] + (size_t)item * dimensions, dimensions * sizeof(float));
+    memcpy(slot->point + (size_t)row * dimensions, data->points[from] + (size_t)item * dimensions,
+           dimensions * sizeof(float));
     put_label(loader, slot, row, from, item);
 }
 
@@ -199,12 +204,13 @@ static fig_status fill(const fig_loader *loader, fig__picture_reader *reader, ba
     return FIG_OK;
 }
 
-/* -- threads ------------------------------------------------------------------------------------------------------------------ */
+/* -- threads ------------------------------------------------------------------------------------------------------- */
 
 static void *work(void *user)
 {
     fig_loader *loader = user;
-    fig__picture_reader *reader = loader->data->spec->kind == FIG_DATA_IMAGES ? fig__picture_reader_new(loader->data) : NULL;
+    fig__picture_reader *reader =
+        loader->data->spec->kind == FIG_DATA_IMAGES ? fig__picture_reader_new(loader->data) : NULL;
     pthread_mutex_lock(&loader->lock);
     while (!loader->stop) {
         batch_slot *slot = &loader->slots[loader->next_claim % (uint64_t)loader->slot_count];
@@ -237,23 +243,28 @@ static fig_status start_threads(fig_loader *loader, fig_error *err)
     for (; loader->thread_count < wanted && !failed; loader->thread_count += !failed)
         failed = pthread_create(&loader->threads[loader->thread_count], NULL, work, loader);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return loader->thread_count ? FIG_OK : fig_fail(err, FIG_E_LIMIT, "no thread for reading data can be started (%s)", strerror(failed));
+    return loader->thread_count
+               ? FIG_OK
+               : fig_fail(err, FIG_E_LIMIT, "no thread for reading data can be started (%s)", strerror(failed));
 }
 
-/* -- making ------------------------------------------------------------------------------------------------------------------- */
+/* -- making -------------------------------------------------------------------------------------------------------- */
 
 static fig_status check_opts(const fig_data *data, const fig_loader_opts *opts, fig_error *err)
 {
     if (!data->spec)
         return fig_fail(err, FIG_E_USAGE, "loader: the data has not been prepared; call fig_data_prepare first");
-    if (opts->batch < 1 || opts->batch > MAX_BATCH || opts->threads < 0 || opts->epoch_batches < 0 || (unsigned)opts->split >= FIG_SPLITS)
+    if (opts->batch < 1 || opts->batch > MAX_BATCH || opts->threads < 0 || opts->epoch_batches < 0 ||
+        (unsigned)opts->split >= FIG_SPLITS)
         return fig_fail(err, FIG_E_USAGE, "loader: a batch of %d; 1 to %d is possible", opts->batch, MAX_BATCH);
     int64_t items = data->count[opts->split];
     if (!items)
-        return fig_fail(err, FIG_E_NOT_FOUND, "%s: it has no %s split%s", data->contents.info.path, fig__split_names[opts->split],
+        return fig_fail(err, FIG_E_NOT_FOUND, "%s: it has no %s split%s", data->contents.info.path,
+                        fig__split_names[opts->split],
                         opts->split == FIG_VALIDATION_SPLIT ? "; keep a part aside with --set validation=0.1" : "");
     if (opts->drop_last && opts->order != FIG_ORDER_REPLACEMENT && items < opts->batch)
-        return fig_fail(err, FIG_E_USAGE, "%s: the %s split has %lld items, fewer than a batch of %d; use a smaller batch",
+        return fig_fail(err, FIG_E_USAGE,
+                        "%s: the %s split has %lld items, fewer than a batch of %d; use a smaller batch",
                         data->contents.info.path, fig__split_names[opts->split], (long long)items, opts->batch);
     return FIG_OK;
 }
@@ -299,11 +310,21 @@ static fig_status make_slot(fig_loader *loader, batch_slot *slot, fig_error *err
         void *data = (char *)slot->memory + place[i];
         slot->batch.data[i] = data;
         switch (slot->batch.name[i][0]) {
-        case 'i': slot->image = data; break;
-        case 't': slot->tokens = data; break;
-        case 'p': slot->point = data; break;
-        case 'l': slot->label = data; break;
-        default: slot->weight = data; break;
+        case 'i':
+            slot->image = data;
+            break;
+        case 't':
+            slot->tokens = data;
+            break;
+        case 'p':
+            slot->point = data;
+            break;
+        case 'l':
+            slot->label = data;
+            break;
+        default:
+            slot->weight = data;
+            break;
         }
     }
     return FIG_OK;
@@ -331,7 +352,8 @@ fig_status fig_loader_new(fig_data *data, const fig_loader_opts *opts, fig_loade
     loader->opts = *opts;
     loader->opts.threads = opts->threads < 1 ? 1 : opts->threads > MAX_THREADS ? MAX_THREADS : opts->threads;
     loader->opts.key = NULL; /* the caller's; only its hash is needed */
-    loader->stream = fig__hash64(opts->key ? opts->key : "", opts->key ? strlen(opts->key) : 0, (uint64_t)opts->split + 1);
+    loader->stream =
+        fig__hash64(opts->key ? opts->key : "", opts->key ? strlen(opts->key) : 0, (uint64_t)opts->split + 1);
     loader->items = data->count[opts->split];
     loader->held = -1;
     plan_order(loader);
@@ -375,7 +397,7 @@ void fig_loader_free(fig_loader *loader)
     free(loader);
 }
 
-/* -- using -------------------------------------------------------------------------------------------------------------------- */
+/* -- using --------------------------------------------------------------------------------------------------------- */
 
 int64_t fig_loader_epoch_batches(const fig_loader *loader)
 {

@@ -1,7 +1,8 @@
 /* pictures.c - pictures as the model wants them: decoded, cropped, resized, as bytes
  *
- * Three ways to an item, cheapest first: the source's own memory when it has the wanted size already; the cache, which is
- * filled as items are first read and exists when the whole split fits in a part of the free memory; decoding each time.
+ * Three ways to an item, cheapest first: the source's own memory when it has the wanted size already; the cache,
+ * which is filled as items are first read and exists when the whole split fits in a part of the free memory;
+ * decoding each time.
  *
  * Any number of threads read at once. An item of the cache goes EMPTY -> FILLING (one thread won) -> READY or BROKEN; a
  * thread that finds it FILLING decodes a copy for itself instead of waiting. */
@@ -112,14 +113,16 @@ static fig_status broken(fig__picture_reader *reader, fig_split split, int64_t i
     return fig_fail(err, FIG_E_FORMAT, "%s: %s", name, reason);
 }
 
-fig_status fig__picture_reader_get(fig__picture_reader *reader, fig_split split, int64_t item, const uint8_t **out, fig_error *err)
+fig_status fig__picture_reader_get(fig__picture_reader *reader, fig_split split, int64_t item, const uint8_t **out,
+                                   fig_error *err)
 {
     fig_data *data = reader->data;
     fig__picture_cache *cache = &data->cache[split];
     if (!cache->state) {
         fig_picture picture;
         bool borrowed;
-        FIG_TRY(data->source->picture(&data->contents, split, item, &(fig__decode_opts){ 0 }, &picture, &borrowed, err));
+        FIG_TRY(
+            data->source->picture(&data->contents, split, item, &(fig__decode_opts){ 0 }, &picture, &borrowed, err));
         *out = picture.pixels;
         return FIG_OK;
     }

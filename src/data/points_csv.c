@@ -1,8 +1,9 @@
 /* points_csv.c - a table of numbers: one point a row, comma, semicolon, tab or blanks between
  *
- * The first row may name the columns. A column called label, class, target or species, or a last column of names, gives the
- * class: whole numbers from 0, or names, which are numbered in sorted order. Every other column is a coordinate; a cell that
- * is no finite number is an error that names row and column, because a silently dropped row would shift a split. */
+ * The first row may name the columns. A column called label, class, target or species, or a last column of names,
+ * gives the class: whole numbers from 0, or names, which are numbered in sorted order. Every other column is a
+ * coordinate; a cell that is no finite number is an error that names row and column, because a silently dropped row
+ * would shift a split. */
 #include <ctype.h>
 #include <data/source.h>
 #include <math.h>
@@ -25,9 +26,12 @@ typedef struct table {
     const char **names; /* label text by row while reading, when labels are names */
 } table;
 
-static int points_csv_probe(const char *path, bool folder) { return !folder && fig__has_ending(path, endings) ? 80 : 0; }
+static int points_csv_probe(const char *path, bool folder)
+{
+    return !folder && fig__has_ending(path, endings) ? 80 : 0;
+}
 
-/* -- cells ---------------------------------------------------------------------------------------------------------------------- */
+/* -- cells --------------------------------------------------------------------------------------------------------- */
 
 /* The separator that the first row uses most; blanks only when there is nothing else. */
 static char find_separator(const char *row)
@@ -97,7 +101,7 @@ static bool is_number(const char *cell)
     return fig__number_parse(cell, &value);
 }
 
-/* -- the first row ---------------------------------------------------------------------------------------------------------------- */
+/* -- the first row ------------------------------------------------------------------------------------------------- */
 
 static bool is_label_name(const char *name)
 {
@@ -147,7 +151,7 @@ static void look_at_second(table *t, const char *row)
     free(copy);
 }
 
-/* -- rows --------------------------------------------------------------------------------------------------------------------------- */
+/* -- rows ---------------------------------------------------------------------------------------------------------- */
 
 static fig_status read_row(table *t, const char *path, char *row, fig_error *err)
 {
@@ -168,8 +172,8 @@ static fig_status read_row(table *t, const char *path, char *row, fig_error *err
             continue;
         }
         if (!fig__number_parse(cell, &value) || !isfinite(value) || fabs(value) > 3e38)
-            return fig_fail(err, FIG_E_FORMAT, "%s: line %lld, column %d: \"%.40s\" is not a finite number", path, (long long)t->line,
-                            column + 1, cell);
+            return fig_fail(err, FIG_E_FORMAT, "%s: line %lld, column %d: \"%.40s\" is not a finite number", path,
+                            (long long)t->line, column + 1, cell);
         *out++ = (float)value;
     }
     if (cell || column != t->columns || at)
@@ -202,11 +206,12 @@ static fig_status read_rows(table *t, const char *path, fig_error *err)
     return t->rows ? FIG_OK : fig_fail(err, FIG_E_FORMAT, "%s: a header, and no rows after it", path);
 }
 
-/* -- classes ------------------------------------------------------------------------------------------------------------------------ */
+/* -- classes ------------------------------------------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-static fig_status number_labels(table *t, const char *path, int32_t *labels, int *classes, bool *numeric, fig_error *err)
+static fig_status number_labels(table *t, const char *path, int32_t *labels, int *classes, bool *numeric,
+                                fig_error *err)
 {
     *numeric = true;
     *classes = 0;
@@ -216,7 +221,8 @@ static fig_status number_labels(table *t, const char *path, int32_t *labels, int
         if (!*numeric)
             break;
         if (value != rint(value) || value < 0 || value >= MAX_CLASSES)
-            return fig_fail(err, FIG_E_FORMAT, "%s: row %lld: label %s; labels are whole numbers from 0 to %d, or names", path,
+            return fig_fail(err, FIG_E_FORMAT,
+                            "%s: row %lld: label %s; labels are whole numbers from 0 to %d, or names", path,
                             (long long)i + 1, t->names[i], MAX_CLASSES - 1);
         labels[i] = (int32_t)value;
         *classes = labels[i] >= *classes ? labels[i] + 1 : *classes;
@@ -291,6 +297,10 @@ static void points_csv_item_name(const fig__contents *contents, fig_split split,
 }
 
 const fig_source fig_source_csv = {
-    .name = "csv", .summary = "a table of numbers, one point a row; a column named label or class holds classes",
-    .probe = points_csv_probe, .open = points_csv_open, .close = points_csv_close, .item_name = points_csv_item_name,
+    .name = "csv",
+    .summary = "a table of numbers, one point a row; a column named label or class holds classes",
+    .probe = points_csv_probe,
+    .open = points_csv_open,
+    .close = points_csv_close,
+    .item_name = points_csv_item_name,
 };

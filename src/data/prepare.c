@@ -1,8 +1,8 @@
 /* prepare.c - settling what a model needs with what the data has
  *
- * A request (or the spec of a model that exists) and the contents become a spec, index tables and settled values. The part
- * kept aside for validation is a fixed random choice that depends on the number of items alone, so that every run on the
- * same data keeps the same items aside; of text it is the last part, as texts are not exchangeable. */
+ * A request (or the spec of a model that exists) and the contents become a spec, index tables and settled values.
+ * The part kept aside for validation is a fixed random choice that depends on the number of items alone, so that
+ * every run on the same data keeps the same items aside; of text it is the last part, as texts are not exchangeable. */
 #include <data/prepared.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,21 +29,23 @@ void fig__prepared_release(fig_data *data)
     data->spec = NULL;
 }
 
-/* -- splits ------------------------------------------------------------------------------------------------------------------- */
+/* -- splits -------------------------------------------------------------------------------------------------------- */
 
 static fig_status keep_aside(fig_data *data, double fraction, fig_error *err)
 {
     int64_t items = data->contents.info.items[FIG_TRAIN_SPLIT], aside = (int64_t)floor((double)items * fraction + 0.5);
     aside = aside < 1 ? 1 : aside;
     if (items < 2)
-        return fig_fail(err, FIG_E_USAGE, "%s: a single item cannot be split into train and validation; set validation to 0",
+        return fig_fail(err, FIG_E_USAGE,
+                        "%s: a single item cannot be split into train and validation; set validation to 0",
                         data->contents.info.path);
     uint8_t *chosen = fig__alloc((size_t)items);
     fig__permutation order;
     fig__permutation_init(&order, (uint64_t)items, 0, fig__hash64("validation", 10, 0), 0);
     for (int64_t i = 0; i < aside; i++)
         chosen[fig__permutation_at(&order, (uint64_t)i)] = 1;
-    int32_t *train = fig__alloc((size_t)(items - aside) * sizeof *train), *validation = fig__alloc((size_t)aside * sizeof *validation);
+    int32_t *train = fig__alloc((size_t)(items - aside) * sizeof *train),
+            *validation = fig__alloc((size_t)aside * sizeof *validation);
     int64_t used[2] = { 0, 0 };
     for (int64_t i = 0; i < items; i++)
         (chosen[i] ? validation : train)[used[chosen[i]]++] = (int32_t)i;
@@ -67,7 +69,7 @@ static fig_status settle_splits(fig_data *data, fig_error *err)
     return wanted ? keep_aside(data, data->spec->validation, err) : FIG_OK;
 }
 
-/* -- classes ------------------------------------------------------------------------------------------------------------------ */
+/* -- classes ------------------------------------------------------------------------------------------------------- */
 
 static void copy_classes(const fig_data_info *info, fig_data_spec *spec)
 {
@@ -87,21 +89,22 @@ static fig_status map_classes(fig_data *data, const fig_data_spec *like, fig_err
         return FIG_OK;
     if (!like->class_names || !info->class_names)
         return info->classes <= like->classes ? FIG_OK
-             : fig_fail(err, FIG_E_FORMAT, "%s: %d classes, the model knows %d", info->path, info->classes, like->classes);
+                                              : fig_fail(err, FIG_E_FORMAT, "%s: %d classes, the model knows %d",
+                                                         info->path, info->classes, like->classes);
     data->class_map = fig__alloc((size_t)info->classes * sizeof *data->class_map);
     for (int i = 0; i < info->classes; i++) {
         int found = 0;
         while (found < like->classes && strcmp(like->class_names[found], info->class_names[i]))
             found++;
         if (found == like->classes)
-            return fig_fail(err, FIG_E_FORMAT, "%s: class \"%s\" is none of the model's %d classes", info->path, info->class_names[i],
-                            like->classes);
+            return fig_fail(err, FIG_E_FORMAT, "%s: class \"%s\" is none of the model's %d classes", info->path,
+                            info->class_names[i], like->classes);
         data->class_map[i] = found;
     }
     return FIG_OK;
 }
 
-/* -- kinds -------------------------------------------------------------------------------------------------------------------- */
+/* -- kinds --------------------------------------------------------------------------------------------------------- */
 
 static fig_status settle_pictures(fig_data *data, const fig_data_request *request, fig_error *err)
 {
@@ -110,22 +113,26 @@ static fig_status settle_pictures(fig_data *data, const fig_data_request *reques
     spec->height = request->height ? request->height : request->width;
     spec->width = request->width ? request->width : request->height;
     if (!spec->height && info->mixed_sizes)
-        return fig_fail(err, FIG_E_USAGE, "%s: pictures of different sizes (the first is %d x %d); choose the size they are to be "
-                        "brought to, such as --set size=64", info->path, info->width, info->height);
+        return fig_fail(err, FIG_E_USAGE,
+                        "%s: pictures of different sizes (the first is %d x %d); choose the size they are to be "
+                        "brought to, such as --set size=64",
+                        info->path, info->width, info->height);
     if (!spec->height) {
         spec->height = info->height;
         spec->width = info->width;
     }
     spec->channels = request->channels ? request->channels : data->contents.any_colour ? 3 : 1;
     if (spec->channels != 1 && spec->channels != 3)
-        return fig_fail(err, FIG_E_USAGE, "pictures with %d channels; 1 (grey) or 3 (colour) can be made", spec->channels);
-    if (spec->height < 1 || spec->width < 1 || fig__picture_limits((uint64_t)spec->width, (uint64_t)spec->height, err) != FIG_OK)
+        return fig_fail(err, FIG_E_USAGE, "pictures with %d channels; 1 (grey) or 3 (colour) can be made",
+                        spec->channels);
+    if (spec->height < 1 || spec->width < 1 ||
+        fig__picture_limits((uint64_t)spec->width, (uint64_t)spec->height, err) != FIG_OK)
         return fig_fail(err, FIG_E_USAGE, "pictures of %d x %d pixels cannot be made", spec->width, spec->height);
     spec->low = request->low;
     spec->high = request->low == 0 && request->high == 0 ? 1 : request->high;
     if (!(spec->low < spec->high) || !isfinite(spec->low) || !isfinite(spec->high))
-        return fig_fail(err, FIG_E_USAGE, "pixel values from %g to %g; the first must be the smaller one", (double)spec->low,
-                        (double)spec->high);
+        return fig_fail(err, FIG_E_USAGE, "pixel values from %g to %g; the first must be the smaller one",
+                        (double)spec->low, (double)spec->high);
     FIG_TRY(settle_splits(data, err));
     return fig__pictures_prepare(data, err);
 }
@@ -152,14 +159,15 @@ static void measure_columns(const fig_data *data, double *offset, double *scale)
     }
 }
 
-static fig_status settle_points(fig_data *data, const fig_data_request *request, const fig_data_spec *like, fig_error *err)
+static fig_status settle_points(fig_data *data, const fig_data_request *request, const fig_data_spec *like,
+                                fig_error *err)
 {
     const fig_data_info *info = &data->contents.info;
     fig_data_spec *spec = data->spec;
     spec->dimensions = info->dimensions;
     if (like && like->dimensions != info->dimensions)
-        return fig_fail(err, FIG_E_FORMAT, "%s: points of %d numbers, the model was made for %d", info->path, info->dimensions,
-                        like->dimensions);
+        return fig_fail(err, FIG_E_FORMAT, "%s: points of %d numbers, the model was made for %d", info->path,
+                        info->dimensions, like->dimensions);
     FIG_TRY(settle_splits(data, err));
     if (like ? like->offset != NULL : request->standardise) {
         size_t bytes = (size_t)spec->dimensions * sizeof(double);
@@ -183,7 +191,7 @@ static fig_status settle_points(fig_data *data, const fig_data_request *request,
     return FIG_OK;
 }
 
-/* -- text --------------------------------------------------------------------------------------------------------------------- */
+/* -- text ---------------------------------------------------------------------------------------------------------- */
 
 static fig_status build_tokenizer(fig_data *data, const char *kind, fig_error *err)
 {
@@ -200,8 +208,8 @@ static fig_status build_tokenizer(fig_data *data, const char *kind, fig_error *e
         length[pieces] = contents->info.items[split];
         int64_t invalid = strcmp(kind, "byte") ? fig__find_invalid_utf8(text[pieces], length[pieces]) : -1;
         if (invalid >= 0 && !bytes)
-            fig__warn(contents, "%s: byte %lld is not UTF-8, so the text is read as bytes and not as characters", contents->info.path,
-                      (long long)invalid);
+            fig__warn(contents, "%s: byte %lld is not UTF-8, so the text is read as bytes and not as characters",
+                      contents->info.path, (long long)invalid);
         bytes = bytes || invalid >= 0;
         pieces++;
     }
@@ -219,12 +227,12 @@ static fig_status encode_splits(fig_data *data, fig_error *err)
         int64_t length = contents->info.items[split], unknown = 0;
         if (!length)
             continue;
-        FIG_TRY(fig__tokenizer_encode_all(data->spec->tokenizer, contents->text[split], length, &tokens->owner, &tokens->width,
-                                          &tokens->count, &unknown, err));
+        FIG_TRY(fig__tokenizer_encode_all(data->spec->tokenizer, contents->text[split], length, &tokens->owner,
+                                          &tokens->width, &tokens->count, &unknown, err));
         tokens->ids = tokens->owner;
         if (unknown)
-            fig__warn(contents, "%s: %lld characters of the %s text are not in the vocabulary and are left out", contents->info.path,
-                      (long long)unknown, fig__split_names[split]);
+            fig__warn(contents, "%s: %lld characters of the %s text are not in the vocabulary and are left out",
+                      contents->info.path, (long long)unknown, fig__split_names[split]);
     }
     return FIG_OK;
 }
@@ -235,11 +243,13 @@ static void split_text(fig_data *data)
     if (!(data->spec->validation > 0) || validation->count || !train->count)
         return;
     int64_t first = (int64_t)((double)train->count * (1 - data->spec->validation));
-    *validation = (fig__tokens){ (const char *)train->ids + first * train->width, train->width, train->count - first, NULL };
+    *validation =
+        (fig__tokens){ (const char *)train->ids + first * train->width, train->width, train->count - first, NULL };
     train->count = first;
 }
 
-static fig_status settle_text(fig_data *data, const fig_data_request *request, const fig_data_spec *like, fig_error *err)
+static fig_status settle_text(fig_data *data, const fig_data_request *request, const fig_data_spec *like,
+                              fig_error *err)
 {
     const fig_data_info *info = &data->contents.info;
     fig_data_spec *spec = data->spec;
@@ -261,19 +271,25 @@ static fig_status settle_text(fig_data *data, const fig_data_request *request, c
             continue;
         bool needed = split == FIG_TRAIN_SPLIT || (split == FIG_VALIDATION_SPLIT && !own_validation);
         if (needed)
-            return fig_fail(err, FIG_E_USAGE, "%s: the %s text has %lld tokens, fewer than a context of %d and one more; use a shorter "
-                            "context or more text", info->path, fig__split_names[split], (long long)tokens, spec->context);
-        fig__warn(&data->contents, "%s: the %s text has %lld tokens, fewer than a context of %d and one more, and is left out",
+            return fig_fail(err, FIG_E_USAGE,
+                            "%s: the %s text has %lld tokens, fewer than a context of %d and one more; use a shorter "
+                            "context or more text",
+                            info->path, fig__split_names[split], (long long)tokens, spec->context);
+        fig__warn(&data->contents,
+                  "%s: the %s text has %lld tokens, fewer than a context of %d and one more, and is left out",
                   info->path, fig__split_names[split], (long long)tokens, spec->context);
     }
     return FIG_OK;
 }
 
-/* -- all together --------------------------------------------------------------------------------------------------------------- */
+/* -- all together -------------------------------------------------------------------------------------------------- */
 
 static const char *kind_name(unsigned kind)
 {
-    return kind == FIG_DATA_IMAGES ? "pictures" : kind == FIG_DATA_TEXT ? "text" : kind == FIG_DATA_POINTS ? "points" : "nothing";
+    return kind == FIG_DATA_IMAGES   ? "pictures"
+           : kind == FIG_DATA_TEXT   ? "text"
+           : kind == FIG_DATA_POINTS ? "points"
+                                     : "nothing";
 }
 
 static fig_status refuse_kind(const fig_data *data, unsigned accepted, fig_error *err)
@@ -300,9 +316,11 @@ static fig_status check_skipped(const fig_data *data, fig_error *err)
     fig__text_init(&names, 700);
     for (int i = 0; i < info->skipped_named && i < 20; i++)
         fig__text_print(&names, "%s%s", i ? ", " : "", info->skipped_names[i]);
-    fig_status status = fig_fail(err, FIG_E_FORMAT, "%s: %lld of %lld items cannot be read, more than one in a hundred; remove or "
-                                 "replace them (%s ...)", info->path, (long long)info->skipped, (long long)(good + info->skipped),
-                                 names.data ? names.data : "");
+    fig_status status =
+        fig_fail(err, FIG_E_FORMAT,
+                 "%s: %lld of %lld items cannot be read, more than one in a hundred; remove or "
+                 "replace them (%s ...)",
+                 info->path, (long long)info->skipped, (long long)(good + info->skipped), names.data ? names.data : "");
     fig__text_free(&names);
     return status;
 }
@@ -322,11 +340,12 @@ static fig_status settle(fig_data *data, const fig_data_request *request, const 
     fig__spec_set_name(spec, info->name);
     if (like) {
         FIG_TRY(map_classes(data, like, err));
-        copy_classes(&(fig_data_info){ .classes = like->classes, .class_names = (const char *const *)like->class_names }, spec);
+        copy_classes(
+            &(fig_data_info){ .classes = like->classes, .class_names = (const char *const *)like->class_names }, spec);
     } else
         copy_classes(info, spec);
     return spec->kind == FIG_DATA_IMAGES ? settle_pictures(data, request, err)
-         : spec->kind == FIG_DATA_TEXT   ? settle_text(data, request, like, err)
+           : spec->kind == FIG_DATA_TEXT ? settle_text(data, request, like, err)
                                          : settle_points(data, request, like, err);
 }
 
@@ -342,8 +361,14 @@ fig_status fig_data_prepare(fig_data *data, const fig_data_request *request, fig
 fig_status fig_data_prepare_like(fig_data *data, const fig_data_spec *spec, fig_error *err)
 {
     fig_data_request request = {
-        .kinds = (unsigned)spec->kind, .height = spec->height, .width = spec->width, .channels = spec->channels, .low = spec->low,
-        .high = spec->high, .context = spec->context, .validation = spec->validation,
+        .kinds = (unsigned)spec->kind,
+        .height = spec->height,
+        .width = spec->width,
+        .channels = spec->channels,
+        .low = spec->low,
+        .high = spec->high,
+        .context = spec->context,
+        .validation = spec->validation,
     };
     fig_data_spec *like = fig_data_spec_copy(spec); /* it may be this data's own */
     fig__prepared_release(data);

@@ -19,7 +19,7 @@ typedef struct fig__tokens {
 
 /* Decoded and resized pictures of one source split, filled as they are first read. NULL pixels = no cache. */
 typedef struct fig__picture_cache {
-    uint8_t *pixels;       /* (items, H, W, C) */
+    uint8_t *pixels;        /* (items, H, W, C) */
     _Atomic uint8_t *state; /* per item, FIG__EMPTY ... */
     uint64_t bytes;
 } fig__picture_cache;
@@ -51,13 +51,18 @@ void fig__pictures_release(fig_data *data);
 fig__picture_reader *fig__picture_reader_new(fig_data *data);
 void fig__picture_reader_free(fig__picture_reader *reader);
 /* Source item of a source split. The bytes stay until the reader's next call. A broken item is counted once. */
-fig_status fig__picture_reader_get(fig__picture_reader *reader, fig_split split, int64_t item, const uint8_t **out, fig_error *err);
+fig_status fig__picture_reader_get(fig__picture_reader *reader, fig_split split, int64_t item, const uint8_t **out,
+                                   fig_error *err);
 
 /* -- shuffle.c */
-/* A random permutation of 0..count-1 as a function of the key: place -> item. Nothing is stored, so any place of any epoch
- * is found at once. */
-typedef struct fig__permutation { uint64_t count, key; int half; } fig__permutation;
-void fig__permutation_init(fig__permutation *permutation, uint64_t count, uint64_t seed, uint64_t stream, uint64_t epoch);
+/* A random permutation of 0..count-1 as a function of the key: place -> item. Nothing is stored, so any place of any
+ * epoch is found at once. */
+typedef struct fig__permutation {
+    uint64_t count, key;
+    int half;
+} fig__permutation;
+void fig__permutation_init(fig__permutation *permutation, uint64_t count, uint64_t seed, uint64_t stream,
+                           uint64_t epoch);
 uint64_t fig__permutation_at(const fig__permutation *permutation, uint64_t place);
 
 /* -- prepare.c: back to the state before fig_data_prepare */

@@ -1,8 +1,8 @@
 /* report.c - what a data set is like, as JSON: counts, classes, points; pictures and text have files of their own
  *
- * Without `check` the report is quick and looks at a sample; with it everything is read, and what looks wrong is listed as
- * findings: broken and repeated items, the same item in two splits or under two labels, classes with few items, blank
- * pictures, constant columns. */
+ * Without `check` the report is quick and looks at a sample; with it everything is read, and what looks wrong is
+ * listed as findings: broken and repeated items, the same item in two splits or under two labels, classes with few
+ * items, blank pictures, constant columns. */
 #include <data/report.h>
 #include <math.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ void fig__report_text(fig__report *report, const char *key, const char *value)
         fig__text_print(report->out, "null");
 }
 
-/* -- findings ------------------------------------------------------------------------------------------------------------------ */
+/* -- findings ------------------------------------------------------------------------------------------------------ */
 
 static void put_formatted(fig__text *out, const char *format, va_list args)
 {
@@ -39,7 +39,8 @@ void fig__finding_begin(fig__report *report, const char *severity, const char *f
 {
     va_list args;
     va_start(args, format);
-    fig__text_print(&report->findings, "%s{\"severity\":\"%s\",\"what\":", report->findings.length ? "," : "", severity);
+    fig__text_print(&report->findings, "%s{\"severity\":\"%s\",\"what\":", report->findings.length ? "," : "",
+                    severity);
     put_formatted(&report->findings, format, args);
     fig__text_print(&report->findings, ",\"items\":[");
     va_end(args);
@@ -57,7 +58,7 @@ void fig__finding_item(fig__report *report, const char *format, ...)
 
 void fig__finding_end(fig__report *report) { fig__text_print(&report->findings, "]}"); }
 
-/* -- classes ------------------------------------------------------------------------------------------------------------------- */
+/* -- classes ------------------------------------------------------------------------------------------------------- */
 
 static void find_rare_classes(fig__report *report, const int64_t *counts)
 {
@@ -69,7 +70,8 @@ static void find_rare_classes(fig__report *report, const int64_t *counts)
     }
     if (!most || least * 10 >= most)
         return;
-    fig__finding_begin(report, "warning", "classes of very different size: %lld train items in the largest, %lld in the smallest",
+    fig__finding_begin(report, "warning",
+                       "classes of very different size: %lld train items in the largest, %lld in the smallest",
                        (long long)most, (long long)least);
     for (int i = 0, named = 0; i < info->classes && named < NAMED; i++)
         if (counts[i] * 10 < most) {
@@ -119,7 +121,7 @@ void fig__report_classes(fig__report *report)
     free(counts);
 }
 
-/* -- points -------------------------------------------------------------------------------------------------------------------- */
+/* -- points -------------------------------------------------------------------------------------------------------- */
 
 static void report_column(fig__report *report, int column)
 {
@@ -160,9 +162,13 @@ fig_status fig__report_points(fig__report *report, fig_error *err)
     return FIG_OK;
 }
 
-/* -- all ------------------------------------------------------------------------------------------------------------------------- */
+/* -- all ----------------------------------------------------------------------------------------------------------- */
 
-static const struct { fig_data_kind kind; const char *name; fig_status (*report)(fig__report *report, fig_error *err); } kinds[] = {
+static const struct {
+    fig_data_kind kind;
+    const char *name;
+    fig_status (*report)(fig__report *report, fig_error *err);
+} kinds[] = {
     { FIG_DATA_IMAGES, "images", fig__report_pictures },
     { FIG_DATA_TEXT, "text", fig__report_words },
     { FIG_DATA_POINTS, "points", fig__report_points },
@@ -174,7 +180,8 @@ static void put_skipped(fig__report *report)
     fig__report_number(report, "skipped", (double)contents->info.skipped);
     if (!contents->info.skipped)
         return;
-    fig__finding_begin(report, "error", "%lld items cannot be read and are left out", (long long)contents->info.skipped);
+    fig__finding_begin(report, "error", "%lld items cannot be read and are left out",
+                       (long long)contents->info.skipped);
     for (int i = 0; i < contents->info.skipped_named; i++)
         fig__finding_item(report, "%s: %s", contents->skipped[i].name, contents->skipped[i].reason);
     fig__finding_end(report);
@@ -192,10 +199,13 @@ static void put_head(fig__report *report, const char *kind)
     fig__report_text(report, "data_hash", data->hash);
     fig__text_print(report->out, ",\"items\":{");
     for (int split = 0; split < FIG_SPLITS; split++)
-        fig__text_print(report->out, "%s\"%s\":%lld", split ? "," : "", fig__split_names[split], (long long)info->items[split]);
+        fig__text_print(report->out, "%s\"%s\":%lld", split ? "," : "", fig__split_names[split],
+                        (long long)info->items[split]);
     fig__text_print(report->out, "},\"checked\":%s", report->check ? "true" : "false");
-    if (report->check && info->items[FIG_TRAIN_SPLIT] && info->items[FIG_TRAIN_SPLIT] < 50 && info->kind != FIG_DATA_TEXT) {
-        fig__finding_begin(report, "note", "only %lld train items; a model will learn them by heart", (long long)info->items[FIG_TRAIN_SPLIT]);
+    if (report->check && info->items[FIG_TRAIN_SPLIT] && info->items[FIG_TRAIN_SPLIT] < 50 &&
+        info->kind != FIG_DATA_TEXT) {
+        fig__finding_begin(report, "note", "only %lld train items; a model will learn them by heart",
+                           (long long)info->items[FIG_TRAIN_SPLIT]);
         fig__finding_end(report);
     }
 }
@@ -219,7 +229,8 @@ fig_status fig_data_report(fig_data *data, bool check, char **json, fig_error *e
     fig__text_print(&out, "]}");
     fig__text_free(&report.findings);
     if (status == FIG_OK && out.overflow)
-        status = fig_fail(err, FIG_E_LIMIT, "%s: its report is longer than %d MB", data->contents.info.path, MAX_REPORT >> 20);
+        status = fig_fail(err, FIG_E_LIMIT, "%s: its report is longer than %d MB", data->contents.info.path,
+                          MAX_REPORT >> 20);
     if (status == FIG_OK)
         *json = out.data;
     else

@@ -6,8 +6,8 @@
 
 typedef struct fig__report {
     fig_data *data;
-    bool check;        /* look at everything, not at a sample */
-    fig__text *out;    /* members of the object, each with a comma before */
+    bool check;         /* look at everything, not at a sample */
+    fig__text *out;     /* members of the object, each with a comma before */
     fig__text findings; /* elements of the list */
 } fig__report;
 

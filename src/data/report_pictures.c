@@ -1,7 +1,8 @@
-/* report_pictures.c - pictures in a data report: sizes, pixel statistics; with check, repeats, blanks and contradictions
+/* report_pictures.c - pictures in a data report: sizes, pixel statistics; with check, repeats, blanks and
+ * contradictions
  *
- * Repeats are found by a 128-bit hash of size and pixels as decoded, so that a copy in another file format with the same
- * pixels counts too. Near-repeats are not looked for. */
+ * Repeats are found by a 128-bit hash of size and pixels as decoded, so that a copy in another file format with the
+ * same pixels counts too. Near-repeats are not looked for. */
 #include <data/report.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +17,10 @@ typedef struct print {
     uint8_t split;
 } print;
 
-typedef struct size_count { int height, width; int64_t count; } size_count;
+typedef struct size_count {
+    int height, width;
+    int64_t count;
+} size_count;
 
 typedef struct survey {
     fig__report *report;
@@ -42,7 +46,8 @@ static void count_size(survey *s, const fig_picture *picture)
     s->sizes[i].count++;
 }
 
-/* Whole numbers per picture, so that the totals do not depend on the order of rounding. Returns true when all are equal. */
+/* Whole numbers per picture, so that the totals do not depend on the order of rounding. Returns true when all are
+ * equal. */
 static bool count_pixels(survey *s, const fig_picture *picture)
 {
     size_t area = (size_t)picture->width * (size_t)picture->height, channels = (size_t)picture->channels;
@@ -70,7 +75,9 @@ static bool count_pixels(survey *s, const fig_picture *picture)
 static void look_at(survey *s, fig_split split, int64_t index, const fig_picture *picture)
 {
     const fig__contents *contents = &s->report->data->contents;
-    print mark = { .index = index, .split = (uint8_t)split, .label = contents->labels[split] ? contents->labels[split][index] : -1 };
+    print mark = { .index = index,
+                   .split = (uint8_t)split,
+                   .label = contents->labels[split] ? contents->labels[split][index] : -1 };
     count_size(s, picture);
     if (count_pixels(s, picture) && s->blank_count++ < NAMED)
         s->blanks[s->blank_count - 1] = mark;
@@ -95,7 +102,8 @@ static fig_status read_split(survey *s, fig_split split, int64_t step, fig_error
             FIG_TRY(fig__check_cancelled(&data->contents, err));
             fig__progress(&data->contents, "reading pictures", (double)i / (double)items);
         }
-        fig_status status = data->source->picture(&data->contents, split, i, &(fig__decode_opts){ 0 }, &picture, &borrowed, &inner);
+        fig_status status =
+            data->source->picture(&data->contents, split, i, &(fig__decode_opts){ 0 }, &picture, &borrowed, &inner);
         if (status == FIG_OK)
             look_at(s, split, i, &picture);
         else if (s->report->check) {
@@ -109,7 +117,7 @@ static fig_status read_split(survey *s, fig_split split, int64_t step, fig_error
     return FIG_OK;
 }
 
-/* -- findings -------------------------------------------------------------------------------------------------------------------- */
+/* -- findings ------------------------------------------------------------------------------------------------------ */
 
 static int by_hash(const void *a, const void *b)
 {
@@ -128,7 +136,9 @@ typedef enum repeat { WITHIN, BETWEEN, CONTRADICTING, REPEATS } repeat;
 
 static bool is_repeat(const print *a, const print *b, repeat kind)
 {
-    return is_same(a, b) && (kind == WITHIN ? a->split == b->split : kind == BETWEEN ? a->split != b->split : a->label != b->label);
+    return is_same(a, b) && (kind == WITHIN    ? a->split == b->split
+                             : kind == BETWEEN ? a->split != b->split
+                                               : a->label != b->label);
 }
 
 static void name_item(const fig__report *report, const print *mark, char out[512])
@@ -139,7 +149,9 @@ static void name_item(const fig__report *report, const print *mark, char out[512
 /* Neighbours in the sorted list that are the same picture: n copies give n - 1 repeats. */
 static int64_t find_repeats(survey *s, repeat kind)
 {
-    static const struct { const char *severity, *what; } says[REPEATS] = {
+    static const struct {
+        const char *severity, *what;
+    } says[REPEATS] = {
         { "warning", "pictures occur more than once in a split" },
         { "error", "pictures occur in two splits, so scores on the second are too good" },
         { "error", "pictures occur under two different labels" },
@@ -176,12 +188,14 @@ static void find_blanks(survey *s)
     fig__finding_end(s->report);
 }
 
-/* -- writing ---------------------------------------------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------------------------------- */
 
 static int by_count(const void *a, const void *b)
 {
     const size_count *x = a, *y = b;
-    return x->count != y->count ? (x->count > y->count ? -1 : 1) : x->height != y->height ? x->height - y->height : x->width - y->width;
+    return x->count != y->count     ? (x->count > y->count ? -1 : 1)
+           : x->height != y->height ? x->height - y->height
+                                    : x->width - y->width;
 }
 
 static void put_channels(survey *s, const char *key, bool deviation)
@@ -202,8 +216,8 @@ static void put_survey(survey *s)
     qsort(s->sizes, (size_t)s->size_count, sizeof *s->sizes, by_count);
     fig__text_print(out, ",\"sizes\":[");
     for (int i = 0; i < s->size_count && i < NAMED; i++)
-        fig__text_print(out, "%s{\"height\":%d,\"width\":%d,\"items\":%lld}", i ? "," : "", s->sizes[i].height, s->sizes[i].width,
-                        (long long)s->sizes[i].count);
+        fig__text_print(out, "%s{\"height\":%d,\"width\":%d,\"items\":%lld}", i ? "," : "", s->sizes[i].height,
+                        s->sizes[i].width, (long long)s->sizes[i].count);
     fig__text_print(out, "]");
     if (!s->pixels[0])
         return;

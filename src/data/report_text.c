@@ -5,7 +5,10 @@
 
 enum { CODE_POINTS = 0x110000, COMMON = 20 };
 
-typedef struct count { uint32_t point; int64_t times; } count;
+typedef struct count {
+    uint32_t point;
+    int64_t times;
+} count;
 
 typedef struct survey {
     int64_t characters, lines, longest, invalid, first_invalid, zeros, returns;
@@ -66,8 +69,10 @@ static void put_common(fig__report *report, const survey *s)
     for (int i = 0; i < distinct; i++)
         rare += list[i].times < 3;
     if (report->check && rare * 4 > distinct && distinct > 100) {
-        fig__finding_begin(report, "note", "%lld of %d characters occur once or twice; they make the vocabulary larger and are not learned",
-                           (long long)rare, distinct);
+        fig__finding_begin(
+            report, "note",
+            "%lld of %d characters occur once or twice; they make the vocabulary larger and are not learned",
+            (long long)rare, distinct);
         fig__finding_end(report);
     }
     free(list);
@@ -76,8 +81,10 @@ static void put_common(fig__report *report, const survey *s)
 static void find_faults(fig__report *report, const survey *s)
 {
     if (s->invalid) {
-        fig__finding_begin(report, "warning", "%lld bytes are not UTF-8, the first is byte %lld; the text is read as bytes, unless they are mended",
-                           (long long)s->invalid, (long long)s->first_invalid);
+        fig__finding_begin(
+            report, "warning",
+            "%lld bytes are not UTF-8, the first is byte %lld; the text is read as bytes, unless they are mended",
+            (long long)s->invalid, (long long)s->first_invalid);
         fig__finding_end(report);
     }
     if (s->zeros) {
@@ -85,12 +92,14 @@ static void find_faults(fig__report *report, const survey *s)
         fig__finding_end(report);
     }
     if (s->returns) {
-        fig__finding_begin(report, "note", "%lld carriage returns (lines end as on Windows); they are learned as characters",
+        fig__finding_begin(report, "note",
+                           "%lld carriage returns (lines end as on Windows); they are learned as characters",
                            (long long)s->returns);
         fig__finding_end(report);
     }
     if (s->characters && s->characters < 10000) {
-        fig__finding_begin(report, "note", "only %lld characters; a model will learn them by heart", (long long)s->characters);
+        fig__finding_begin(report, "note", "only %lld characters; a model will learn them by heart",
+                           (long long)s->characters);
         fig__finding_end(report);
     }
 }

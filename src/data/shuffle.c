@@ -1,9 +1,9 @@
 /* shuffle.c - a random order that is computed, not stored
  *
- * A Feistel network over 2 * half bits is a permutation of 0..4^half - 1 whatever its round function; walking it until the
- * value falls below count makes it a permutation of 0..count-1 (Black and Rogaway 2002). At most three quarters of the
- * range lie outside, so a walk takes less than four steps on average. Six rounds of a 64-bit mix give an order in which no
- * statistics that a batch could notice remain. */
+ * A Feistel network over 2 * half bits is a permutation of 0..4^half - 1 whatever its round function; walking it
+ * until the value falls below count makes it a permutation of 0..count-1 (Black and Rogaway 2002). At most three
+ * quarters of the range lie outside, so a walk takes less than four steps on average. Six rounds of a 64-bit mix
+ * give an order in which no statistics that a batch could notice remain. */
 #include <data/prepared.h>
 
 enum { ROUNDS = 6 };
@@ -15,7 +15,8 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-void fig__permutation_init(fig__permutation *permutation, uint64_t count, uint64_t seed, uint64_t stream, uint64_t epoch)
+void fig__permutation_init(fig__permutation *permutation, uint64_t count, uint64_t seed, uint64_t stream,
+                           uint64_t epoch)
 {
     uint32_t random[4];
     fig__philox(seed, stream, epoch, 0, random);

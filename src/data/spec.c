@@ -1,7 +1,7 @@
 /* spec.c - what a model must know of its data, as JSON inside the model file and back
  *
- * A model file may be hostile, so every number is checked against the range that the rest of the program relies on. Numbers
- * are written in the shortest form that reads back to the same bits. */
+ * A model file may be hostile, so every number is checked against the range that the rest of the program relies on.
+ * Numbers are written in the shortest form that reads back to the same bits. */
 #include <data/prepared.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,8 +9,13 @@
 
 enum { MAX_CLASSES = 100000, MAX_CONTEXT = 1 << 24, MAX_DIMENSIONS = 65536, MAX_JSON = 64 << 20 };
 
-static const struct { fig_data_kind kind; const char *name; } kind_names[] = {
-    { FIG_DATA_IMAGES, "images" }, { FIG_DATA_TEXT, "text" }, { FIG_DATA_POINTS, "points" },
+static const struct {
+    fig_data_kind kind;
+    const char *name;
+} kind_names[] = {
+    { FIG_DATA_IMAGES, "images" },
+    { FIG_DATA_TEXT, "text" },
+    { FIG_DATA_POINTS, "points" },
 };
 
 fig_data_spec *fig__spec_new(void) { return fig__alloc(sizeof(fig_data_spec)); }
@@ -65,7 +70,7 @@ fig_data_spec *fig_data_spec_copy(const fig_data_spec *spec)
     return copy;
 }
 
-/* -- writing ---------------------------------------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------------------------------- */
 
 static void put_number(fig__text *out, const char *key, double value)
 {
@@ -131,14 +136,16 @@ char *fig_data_spec_to_json(const fig_data_spec *spec)
     return out.data;
 }
 
-/* -- reading ---------------------------------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------------------------------- */
 
-static fig_status get_int(const fig__json *json, const char *key, int64_t min, int64_t max, int64_t fallback, int *out, fig_error *err)
+static fig_status get_int(const fig__json *json, const char *key, int64_t min, int64_t max, int64_t fallback, int *out,
+                          fig_error *err)
 {
     const fig__json *value = fig__json_get(json, key);
     int64_t number = value ? fig__json_int(value, INT64_MIN) : fallback;
     if (number < min || number > max)
-        return fig_fail(err, FIG_E_FORMAT, "data: \"%s\" must be a whole number from %lld to %lld", key, (long long)min, (long long)max);
+        return fig_fail(err, FIG_E_FORMAT, "data: \"%s\" must be a whole number from %lld to %lld", key, (long long)min,
+                        (long long)max);
     *out = (int)number;
     return FIG_OK;
 }
@@ -229,7 +236,7 @@ static fig_status get_spec(const fig__json *json, fig_data_spec *spec, fig_error
         return fig_fail(err, FIG_E_FORMAT, "data: \"validation\" must be 0 to 0.5");
     FIG_TRY(get_classes(json, spec, err));
     return spec->kind == FIG_DATA_IMAGES ? get_images(json, spec, err)
-         : spec->kind == FIG_DATA_TEXT   ? get_text(json, spec, err)
+           : spec->kind == FIG_DATA_TEXT ? get_text(json, spec, err)
                                          : get_points(json, spec, err);
 }
 

@@ -1,7 +1,7 @@
 /* stream.c - reading a file forward, unpacking it when it is gzip (RFC 1952) through zlib
  *
- * Only regular files are opened: a pipe or device in a data folder would hang the reader. zlib checks gzip's own checksum
- * and reports a cut file. */
+ * Only regular files are opened: a pipe or device in a data folder would hang the reader. zlib checks gzip's own
+ * checksum and reports a cut file. */
 #include <data/source.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ fig_status fig__stream_open(const char *path, fig__stream **out, fig_error *err)
     errno = 0;
     gzFile file = gzopen(path, "rb");
     if (!file)
-        return fig_fail(err, errno == ENOENT ? FIG_E_NOT_FOUND : FIG_E_IO, "%s: cannot be opened (%s)", path, strerror(errno));
+        return fig_fail(err, errno == ENOENT ? FIG_E_NOT_FOUND : FIG_E_IO, "%s: cannot be opened (%s)", path,
+                        strerror(errno));
     gzbuffer(file, 256 << 10);
     fig__stream *stream = fig__alloc(sizeof *stream);
     *stream = (fig__stream){ file, size, fig__strdup(path) };
@@ -49,7 +50,8 @@ static fig_status explain(fig__stream *stream, fig_error *err)
     if (code == Z_ERRNO)
         return fig_fail(err, FIG_E_IO, "%s: cannot be read (%s)", stream->path, strerror(errno));
     if (code == Z_BUF_ERROR)
-        return fig_fail(err, FIG_E_FORMAT, "%s: the gzip data is cut short; fetch or copy the file again", stream->path);
+        return fig_fail(err, FIG_E_FORMAT, "%s: the gzip data is cut short; fetch or copy the file again",
+                        stream->path);
     if (fig__starts_with(text, stream->path)) /* zlib puts the path before its message */
         text += strlen(stream->path) + (fig__starts_with(text + strlen(stream->path), ": ") ? 2 : 0);
     return fig_fail(err, FIG_E_FORMAT, "%s: corrupt gzip data (%s); fetch or copy the file again", stream->path, text);
@@ -78,8 +80,8 @@ fig_status fig__stream_read(fig__stream *stream, void *out, uint64_t count, fig_
     uint64_t got;
     FIG_TRY(fig__stream_read_some(stream, out, count, &got, err));
     if (got < count)
-        return fig_fail(err, FIG_E_FORMAT, "%s: cut short: %llu bytes are missing; fetch or copy the file again", stream->path,
-                        (unsigned long long)(count - got));
+        return fig_fail(err, FIG_E_FORMAT, "%s: cut short: %llu bytes are missing; fetch or copy the file again",
+                        stream->path, (unsigned long long)(count - got));
     return FIG_OK;
 }
 
@@ -89,8 +91,9 @@ fig_status fig__stream_expect(const fig__stream *stream, uint64_t count, fig_err
     if (!gzdirect(stream->file))
         most *= MAX_RATIO; /* a file's size is below 2^53 */
     if (count > most)
-        return fig_fail(err, FIG_E_FORMAT, "%s: the header promises %llu bytes, the file of %llu bytes cannot hold them",
-                        stream->path, (unsigned long long)count, (unsigned long long)stream->packed);
+        return fig_fail(err, FIG_E_FORMAT,
+                        "%s: the header promises %llu bytes, the file of %llu bytes cannot hold them", stream->path,
+                        (unsigned long long)count, (unsigned long long)stream->packed);
     return FIG_OK;
 }
 
@@ -99,15 +102,16 @@ fig_status fig__stream_expect_end(fig__stream *stream, fig_error *err)
     char byte;
     uint64_t got;
     FIG_TRY(fig__stream_read_some(stream, &byte, 1, &got, err));
-    return got ? fig_fail(err, FIG_E_FORMAT, "%s: bytes follow after the end that the header gives", stream->path) : FIG_OK;
+    return got ? fig_fail(err, FIG_E_FORMAT, "%s: bytes follow after the end that the header gives", stream->path)
+               : FIG_OK;
 }
 
 fig_status fig__check_memory(const char *path, uint64_t bytes, fig_error *err)
 {
     uint64_t limit = fig__memory_available() / 2;
     if (bytes > limit)
-        return fig_fail(err, FIG_E_LIMIT, "%s: needs %llu MB of memory, more than half of the %llu MB that are free", path,
-                        (unsigned long long)(bytes >> 20), (unsigned long long)(limit >> 19));
+        return fig_fail(err, FIG_E_LIMIT, "%s: needs %llu MB of memory, more than half of the %llu MB that are free",
+                        path, (unsigned long long)(bytes >> 20), (unsigned long long)(limit >> 19));
     return FIG_OK;
 }
 

@@ -1,14 +1,15 @@
-/* synthetic.c - data that is computed: points in the plane and small pictures, for lessons and for measuring mode coverage
+/* synthetic.c - data that is computed: points in the plane and small pictures, for lessons and for measuring mode
+ * coverage
  *
  *     synthetic:ring8        8 Gaussians on the unit circle, deviation 0.01 (Lin et al. 2018, PacGAN); ring<K>
- *     synthetic:grid25       25 Gaussians at -4, -2 ... 4 in both directions, deviation 0.05; grid<K>, K a square (grid5 = grid25)
- *     synthetic:moons        two half circles, deviation 0.05
+ *     synthetic:grid25       25 Gaussians at -4, -2 ... 4 in both directions, deviation 0.05; grid<K>, K a square
+ *     (grid5 = grid25) synthetic:moons        two half circles, deviation 0.05
  *     synthetic:swissroll    a spiral, radius 0.3 to 1, deviation 0.01
  *     synthetic:shapes       grey pictures of 28 x 28: disc, square, triangle, cross, ring, bar
  *     synthetic:NAME:COUNT   so many train items instead of 10,000
  *
- * The label is the mode, moon or shape. Item i of a split is a function of its number alone, so that a larger set begins with
- * the smaller one. A test split, a fifth as large, is drawn from another stream. */
+ * The label is the mode, moon or shape. Item i of a split is a function of its number alone, so that a larger set
+ * begins with the smaller one. A test split, a fifth as large, is drawn from another stream. */
 #include <data/source.h>
 #include <math.h>
 #include <stdlib.h>
@@ -25,7 +26,9 @@ typedef struct synthetic {
 } synthetic;
 
 /* What one item draws from: four uniform numbers in (0, 1) and two normal ones. */
-typedef struct draws { double uniform[4], normal[2]; } draws;
+typedef struct draws {
+    double uniform[4], normal[2];
+} draws;
 
 static draws draw(fig_split split, int64_t item)
 {
@@ -41,7 +44,7 @@ static draws draw(fig_split split, int64_t item)
     return d;
 }
 
-/* -- points in the plane ------------------------------------------------------------------------------------------------------ */
+/* -- points in the plane ------------------------------------------------------------------------------------------- */
 
 typedef int32_t (*point_rule)(const synthetic *self, const draws *d, double *x, double *y);
 
@@ -103,7 +106,7 @@ static void make_points(fig__contents *contents, point_rule rule)
     }
 }
 
-/* -- pictures ------------------------------------------------------------------------------------------------------------------- */
+/* -- pictures ------------------------------------------------------------------------------------------------------ */
 
 static const char *const shape_names[SHAPES] = { "disc", "square", "triangle", "cross", "ring", "bar" };
 
@@ -112,19 +115,25 @@ static bool inside(int shape, double x, double y)
 {
     double radius = x * x + y * y;
     switch (shape) {
-    case 0: return radius < 1;
-    case 1: return fabs(x) < 0.85 && fabs(y) < 0.85;
-    case 2: return y < 0.8 && y > 1.9 * fabs(x) - 1;
-    case 3: return (fabs(x) < 0.3 && fabs(y) < 1) || (fabs(y) < 0.3 && fabs(x) < 1);
-    case 4: return radius < 1 && radius > 0.36;
-    default: return fabs(x) < 1 && fabs(y) < 0.3;
+    case 0:
+        return radius < 1;
+    case 1:
+        return fabs(x) < 0.85 && fabs(y) < 0.85;
+    case 2:
+        return y < 0.8 && y > 1.9 * fabs(x) - 1;
+    case 3:
+        return (fabs(x) < 0.3 && fabs(y) < 1) || (fabs(y) < 0.3 && fabs(x) < 1);
+    case 4:
+        return radius < 1 && radius > 0.36;
+    default:
+        return fabs(x) < 1 && fabs(y) < 0.3;
     }
 }
 
 static int32_t shape_of(fig_split split, int64_t index) { return (int32_t)(draw(split, index).uniform[0] * SHAPES); }
 
-static fig_status synthetic_picture(const fig__contents *contents, fig_split split, int64_t index, const fig__decode_opts *opts,
-                                    fig_picture *out, bool *borrowed, fig_error *err)
+static fig_status synthetic_picture(const fig__contents *contents, fig_split split, int64_t index,
+                                    const fig__decode_opts *opts, fig_picture *out, bool *borrowed, fig_error *err)
 {
     (void)contents, (void)opts;
     draws d = draw(split, index);
@@ -163,7 +172,7 @@ static void make_shapes(fig__contents *contents)
     }
 }
 
-/* -- names ---------------------------------------------------------------------------------------------------------------------- */
+/* -- names --------------------------------------------------------------------------------------------------------- */
 
 /* "ring8" with "ring": 8; the name alone: `fallback`; anything else: -1. */
 static int number_after(const char *name, size_t length, const char *word, int fallback)
@@ -182,7 +191,10 @@ static int number_after(const char *name, size_t length, const char *word, int f
     return number;
 }
 
-static bool is_name(const char *name, size_t length, const char *word) { return strlen(word) == length && !memcmp(name, word, length); }
+static bool is_name(const char *name, size_t length, const char *word)
+{
+    return strlen(word) == length && !memcmp(name, word, length);
+}
 
 static fig_status make(fig__contents *contents, const char *name, size_t length, fig_error *err)
 {
@@ -205,8 +217,10 @@ static fig_status make(fig__contents *contents, const char *name, size_t length,
     else if (is_name(name, length, "shapes"))
         make_shapes(contents);
     else
-        return fig_fail(err, FIG_E_NOT_FOUND, "synthetic:%.60s: unknown; there are ring8 (ring<K>), grid25 (grid<K>), moons, swissroll "
-                        "and shapes", name);
+        return fig_fail(err, FIG_E_NOT_FOUND,
+                        "synthetic:%.60s: unknown; there are ring8 (ring<K>), grid25 (grid<K>), moons, swissroll "
+                        "and shapes",
+                        name);
     return FIG_OK;
 }
 
@@ -242,6 +256,10 @@ static void synthetic_item_name(const fig__contents *contents, fig_split split, 
 }
 
 const fig_source fig_source_synthetic = {
-    .name = "synthetic", .summary = "computed data: ring8, ring<K>, grid<K>, moons, swissroll, shapes",
-    .open = synthetic_open, .close = synthetic_close, .picture = synthetic_picture, .item_name = synthetic_item_name,
+    .name = "synthetic",
+    .summary = "computed data: ring8, ring<K>, grid<K>, moons, swissroll, shapes",
+    .open = synthetic_open,
+    .close = synthetic_close,
+    .picture = synthetic_picture,
+    .item_name = synthetic_item_name,
 };

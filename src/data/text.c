@@ -1,7 +1,8 @@
 /* text.c - text: one file, or a folder of text files, plain or gzip
  *
- * Files of a folder follow one another in the order of their names, each on lines of its own. Files called train, val or
- * test, or lying in folders so called, are splits; else all is train. A byte-order mark is dropped, nothing else changed. */
+ * Files of a folder follow one another in the order of their names, each on lines of its own. Files called train,
+ * val or test, or lying in folders so called, are splits; else all is train. A byte-order mark is dropped, nothing
+ * else changed. */
 #include <data/source.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,10 @@ enum { SNIFF = 4096 };
 static const char *const endings[] = { ".txt", ".text", ".md", ".txt.gz", ".text.gz", ".md.gz", NULL };
 
 typedef struct text {
-    struct { char *bytes; uint64_t length; } split[FIG_SPLITS];
+    struct {
+        char *bytes;
+        uint64_t length;
+    } split[FIG_SPLITS];
 } text;
 
 static bool is_text_name(const char *name) { return fig__has_ending(name, endings); }
@@ -74,7 +78,8 @@ static fig_status add_file(fig__contents *contents, fig_split split, const char 
     char *grown = used + length + 2 > limit ? NULL : realloc(all, used + length + 2);
     if (!grown) {
         free(bytes);
-        return fig_fail(err, FIG_E_LIMIT, "%s: no memory for more text than %llu MB", path, (unsigned long long)(used >> 20));
+        return fig_fail(err, FIG_E_LIMIT, "%s: no memory for more text than %llu MB", path,
+                        (unsigned long long)(used >> 20));
     }
     if (newline)
         grown[used++] = '\n';
@@ -108,7 +113,8 @@ static fig_status text_open(fig__contents *contents, const char *path, fig_error
 {
     text *self = contents->self = fig__alloc(sizeof *self);
     contents->info.kind = FIG_DATA_TEXT;
-    FIG_TRY(fig__path_is_folder(path) ? add_folder(contents, path, err) : add_file(contents, FIG_TRAIN_SPLIT, path, err));
+    FIG_TRY(fig__path_is_folder(path) ? add_folder(contents, path, err)
+                                      : add_file(contents, FIG_TRAIN_SPLIT, path, err));
     for (int split = 0; split < FIG_SPLITS; split++) {
         contents->text[split] = self->split[split].bytes;
         contents->info.items[split] = (int64_t)self->split[split].length;
@@ -129,6 +135,9 @@ static void text_close(fig__contents *contents)
 }
 
 const fig_source fig_source_text = {
-    .name = "text", .summary = "a text file, or a folder of them (train.txt, val.txt and test.txt are splits); plain or gzip",
-    .probe = text_probe, .open = text_open, .close = text_close,
+    .name = "text",
+    .summary = "a text file, or a folder of them (train.txt, val.txt and test.txt are splits); plain or gzip",
+    .probe = text_probe,
+    .open = text_open,
+    .close = text_close,
 };

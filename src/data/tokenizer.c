@@ -40,8 +40,8 @@ static fig_status keep_if(fig_status status, fig_tokenizer **tokenizer)
     return status;
 }
 
-fig_status fig__tokenizer_build(const char *kind, const char *const *text, const int64_t *length, int pieces, fig_tokenizer **out,
-                                fig_error *err)
+fig_status fig__tokenizer_build(const char *kind, const char *const *text, const int64_t *length, int pieces,
+                                fig_tokenizer **out, fig_error *err)
 {
     FIG_TRY(new_of_kind(kind, out, err));
     return keep_if((*out)->kind->build(*out, text, length, pieces, err), out);
@@ -73,7 +73,8 @@ fig_tokenizer *fig__tokenizer_copy(const fig_tokenizer *tokenizer)
     fig__json *json = NULL;
     fig_tokenizer *copy = NULL;
     fig_error err = { 0 };
-    if (fig__json_parse(text.data, text.length, "tokenizer", &json, &err) != FIG_OK || fig__tokenizer_load(json, &copy, &err) != FIG_OK)
+    if (fig__json_parse(text.data, text.length, "tokenizer", &json, &err) != FIG_OK ||
+        fig__tokenizer_load(json, &copy, &err) != FIG_OK)
         FIG_BUG("a tokenizer does not read back: %s", err.message);
     fig__json_free(json);
     fig__text_free(&text);
@@ -99,8 +100,8 @@ const char *fig_tokenizer_piece(const fig_tokenizer *tokenizer, int32_t id, int 
     return tokenizer->kind->piece(tokenizer, id, length);
 }
 
-int64_t fig_tokenizer_encode(const fig_tokenizer *tokenizer, const char *text, int64_t length, int32_t *ids, int64_t max,
-                             fig_error *err)
+int64_t fig_tokenizer_encode(const fig_tokenizer *tokenizer, const char *text, int64_t length, int32_t *ids,
+                             int64_t max, fig_error *err)
 {
     int64_t count = 0;
     for (int64_t at = 0; at < length && count < max;) {
@@ -112,8 +113,8 @@ int64_t fig_tokenizer_encode(const fig_tokenizer *tokenizer, const char *text, i
         uint32_t point;
         int size = fig__utf8_decode(text + at, length - at, &point);
         if (size)
-            fig_fail(err, FIG_E_USAGE, "\"%.*s\" (U+%04X) is not in the model's vocabulary of %d characters", size, text + at, point,
-                     tokenizer->size);
+            fig_fail(err, FIG_E_USAGE, "\"%.*s\" (U+%04X) is not in the model's vocabulary of %d characters", size,
+                     text + at, point, tokenizer->size);
         else
             fig_fail(err, FIG_E_USAGE, "byte %lld of the text is not UTF-8", (long long)at);
         return -1;
@@ -121,8 +122,8 @@ int64_t fig_tokenizer_encode(const fig_tokenizer *tokenizer, const char *text, i
     return count;
 }
 
-fig_status fig__tokenizer_encode_all(const fig_tokenizer *tokenizer, const char *text, int64_t length, void **ids, int *width,
-                                     int64_t *count, int64_t *unknown, fig_error *err)
+fig_status fig__tokenizer_encode_all(const fig_tokenizer *tokenizer, const char *text, int64_t length, void **ids,
+                                     int *width, int64_t *count, int64_t *unknown, fig_error *err)
 {
     *width = tokenizer->size <= 256 ? 1 : 2;
     *count = *unknown = 0;
@@ -147,7 +148,7 @@ fig_status fig__tokenizer_encode_all(const fig_tokenizer *tokenizer, const char 
     return FIG_OK;
 }
 
-/* -- UTF-8 (RFC 3629) ---------------------------------------------------------------------------------------------------------- */
+/* -- UTF-8 (RFC 3629) ---------------------------------------------------------------------------------------------- */
 
 int fig__utf8_decode(const char *text, int64_t length, uint32_t *point)
 {

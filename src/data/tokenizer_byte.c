@@ -1,7 +1,9 @@
 /* tokenizer_byte.c - every byte is its own token: 256 of them, and nothing that it cannot say */
 #include <data/tokenizer.h>
 
-typedef struct bytes { char piece[256]; } bytes;
+typedef struct bytes {
+    char piece[256];
+} bytes;
 
 static void make(fig_tokenizer *tokenizer)
 {
@@ -11,7 +13,8 @@ static void make(fig_tokenizer *tokenizer)
         self->piece[i] = (char)i;
 }
 
-static fig_status byte_build(fig_tokenizer *tokenizer, const char *const *text, const int64_t *length, int pieces, fig_error *err)
+static fig_status byte_build(fig_tokenizer *tokenizer, const char *const *text, const int64_t *length, int pieces,
+                             fig_error *err)
 {
     (void)text, (void)length, (void)pieces, (void)err;
     make(tokenizer);
@@ -39,5 +42,9 @@ static const char *byte_piece(const fig_tokenizer *tokenizer, int32_t id, int *l
 }
 
 const fig_tokenizer_kind fig_tokenizer_byte = {
-    .name = "byte", .build = byte_build, .load = byte_load, .next = byte_next, .piece = byte_piece,
+    .name = "byte",
+    .build = byte_build,
+    .load = byte_load,
+    .next = byte_next,
+    .piece = byte_piece,
 };

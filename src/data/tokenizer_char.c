@@ -1,7 +1,7 @@
 /* tokenizer_char.c - a token per character: the code points of the training text, sorted
  *
- * Sorted order makes the numbers a function of the set of characters alone. Invalid UTF-8 is refused: prepare.c then falls
- * back to bytes. ASCII is looked up in a table, the rest by bisection. */
+ * Sorted order makes the numbers a function of the set of characters alone. Invalid UTF-8 is refused: prepare.c then
+ * falls back to bytes. ASCII is looked up in a table, the rest by bisection. */
 #include <data/tokenizer.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,10 @@
 /* Numbers are stored in 16 bits; no text of a living script comes near. */
 enum { MAX_CHARACTERS = 65536, CODE_POINTS = 0x110000 };
 
-typedef struct piece { char bytes[4]; uint8_t length; } piece;
+typedef struct piece {
+    char bytes[4];
+    uint8_t length;
+} piece;
 
 typedef struct characters {
     uint32_t *point; /* sorted */
@@ -32,7 +35,8 @@ static void make(fig_tokenizer *tokenizer, const uint32_t *points, int count)
     }
 }
 
-static fig_status char_build(fig_tokenizer *tokenizer, const char *const *text, const int64_t *length, int pieces, fig_error *err)
+static fig_status char_build(fig_tokenizer *tokenizer, const char *const *text, const int64_t *length, int pieces,
+                             fig_error *err)
 {
     uint64_t *seen = fig__alloc(CODE_POINTS / 8); /* a bit per code point */
     uint32_t *points = NULL;
@@ -52,7 +56,8 @@ static fig_status char_build(fig_tokenizer *tokenizer, const char *const *text, 
             at += size;
         }
     if (status == FIG_OK && (count == 0 || count > MAX_CHARACTERS))
-        status = fig_fail(err, FIG_E_FORMAT, "the text has %d different characters, expected 1 to %d", count, MAX_CHARACTERS);
+        status = fig_fail(err, FIG_E_FORMAT, "the text has %d different characters, expected 1 to %d", count,
+                          MAX_CHARACTERS);
     if (status == FIG_OK) {
         points = fig__alloc((size_t)count * sizeof *points);
         for (uint32_t point = 0, next = 0; point < CODE_POINTS; point++)
@@ -72,7 +77,8 @@ static fig_status char_load(fig_tokenizer *tokenizer, const fig__json *json, fig
     const fig__json *list = fig__json_get(json, "points");
     size_t count = fig__json_count(list);
     if (!fig__json_is_array(list) || count < 1 || count > MAX_CHARACTERS)
-        return fig_fail(err, FIG_E_FORMAT, "tokenizer: \"points\" must be a list of 1 to %d code points", MAX_CHARACTERS);
+        return fig_fail(err, FIG_E_FORMAT, "tokenizer: \"points\" must be a list of 1 to %d code points",
+                        MAX_CHARACTERS);
     uint32_t *points = fig__alloc(count * sizeof *points);
     fig_status status = FIG_OK;
     for (size_t i = 0; i < count && status == FIG_OK; i++) {
@@ -132,5 +138,10 @@ static const char *char_piece(const fig_tokenizer *tokenizer, int32_t id, int *l
 }
 
 const fig_tokenizer_kind fig_tokenizer_char = {
-    .name = "char", .build = char_build, .load = char_load, .save = char_save, .next = char_next, .piece = char_piece,
+    .name = "char",
+    .build = char_build,
+    .load = char_load,
+    .save = char_save,
+    .next = char_next,
+    .piece = char_piece,
 };

@@ -1,7 +1,8 @@
 /* safetensors.c - writing and reading safetensors files
  *
- * Reading trusts nothing: the header's length is held against the file before anything is allocated, every size product is
- * checked, and the tensors must tile the data from its first byte to its last. Once a file is open its entries are true. */
+ * Reading trusts nothing: the header's length is held against the file before anything is allocated, every size
+ * product is checked, and the tensors must tile the data from its first byte to its last. Once a file is open its
+ * entries are true. */
 #include <inttypes.h>
 #include <interop/safetensors.h>
 #include <stdlib.h>
@@ -11,9 +12,13 @@
 enum { MAX_NAME = 4096, MAX_ENTRIES = 10000000 };
 
 /* In the reference's order, rising alignment; files hold them in the reverse order. */
-static const struct { const char *name; int bytes; } dtypes[] = {
-    { "BOOL", 1 }, { "U8", 1 },  { "I8", 1 },   { "F8_E5M2", 1 }, { "F8_E4M3", 1 }, { "I16", 2 }, { "U16", 2 },
-    { "F16", 2 },  { "BF16", 2 }, { "I32", 4 }, { "U32", 4 },     { "F32", 4 },     { "F64", 8 }, { "I64", 8 }, { "U64", 8 },
+static const struct {
+    const char *name;
+    int bytes;
+} dtypes[] = {
+    { "BOOL", 1 }, { "U8", 1 },  { "I8", 1 },  { "F8_E5M2", 1 }, { "F8_E4M3", 1 },
+    { "I16", 2 },  { "U16", 2 }, { "F16", 2 }, { "BF16", 2 },    { "I32", 4 },
+    { "U32", 4 },  { "F32", 4 }, { "F64", 8 }, { "I64", 8 },     { "U64", 8 },
 };
 static const char *const own_dtypes[] = { [FIG_F32] = "F32", [FIG_I32] = "I32", [FIG_BF16] = "BF16" };
 
@@ -34,7 +39,7 @@ static bool count_bytes(const fig_type *type, int dtype, uint64_t *out)
     return fig__mul(*out, (uint64_t)dtypes[dtype].bytes, out);
 }
 
-/* -- writing ---------------------------------------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------------------------------- */
 
 static const char *entry_dtype(const fig__safetensors_entry *entry)
 {
@@ -43,7 +48,8 @@ static const char *entry_dtype(const fig__safetensors_entry *entry)
 
 static int compare_entries(const void *a, const void *b)
 {
-    const fig__safetensors_entry *first = *(const fig__safetensors_entry *const *)a, *second = *(const fig__safetensors_entry *const *)b;
+    const fig__safetensors_entry *first = *(const fig__safetensors_entry *const *)a,
+                                 *second = *(const fig__safetensors_entry *const *)b;
     int order = dtype_index(entry_dtype(second)) - dtype_index(entry_dtype(first));
     return order ? order : strcmp(first->name, second->name);
 }
@@ -108,7 +114,8 @@ static fig_status check_entries(const fig__safetensors_entry **list, size_t coun
         uint64_t bytes;
         int dtype = dtype_index(entry_dtype(list[i]));
         FIG_BUG_IF(dtype < 0 || !count_bytes(&list[i]->type, dtype, &bytes) || bytes != list[i]->bytes,
-                   "safetensors: tensor \"%s\" has a type that does not fit its %" PRIu64 " bytes", list[i]->name, list[i]->bytes);
+                   "safetensors: tensor \"%s\" has a type that does not fit its %" PRIu64 " bytes", list[i]->name,
+                   list[i]->bytes);
         if ((i && !strcmp(list[i]->name, list[i - 1]->name)) || !strcmp(list[i]->name, "__metadata__"))
             return fig_fail(err, FIG_E_USAGE, "safetensors: two tensors are called \"%s\"", list[i]->name);
     }
@@ -159,7 +166,7 @@ fig_status fig__safetensors_write(const char *path, const fig__safetensors_entry
     return status;
 }
 
-/* -- reading ---------------------------------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------------------------------- */
 
 struct fig__safetensors {
     fig__arena *arena;
@@ -176,7 +183,11 @@ struct fig__safetensors {
 /* Files that people take for safetensors, told by their first bytes. */
 static const char *other_format(const uint8_t *bytes, uint64_t length)
 {
-    static const struct { const char *start; size_t length; const char *what; } known[] = {
+    static const struct {
+        const char *start;
+        size_t length;
+        const char *what;
+    } known[] = {
         { "PK\3\4", 4, "a ZIP archive, as PyTorch writes; save it as safetensors there" },
         { "\x80\2", 2, "a Python pickle, which can run code; save it as safetensors there" },
         { "\x80\4", 2, "a Python pickle, which can run code; save it as safetensors there" },
@@ -191,7 +202,8 @@ static const char *other_format(const uint8_t *bytes, uint64_t length)
 }
 
 /* Finds the JSON object and checks what surrounds it. */
-static fig_status find_header(const uint8_t *bytes, uint64_t length, const char *where, uint64_t *size, uint64_t *text, fig_error *err)
+static fig_status find_header(const uint8_t *bytes, uint64_t length, const char *where, uint64_t *size, uint64_t *text,
+                              fig_error *err)
 {
     fig__reader reader;
     fig__reader_init(&reader, bytes, length);
@@ -202,17 +214,20 @@ static fig_status find_header(const uint8_t *bytes, uint64_t length, const char 
     if ((*size > MAX_HEADER || *size > length - 8) && other)
         return fig_fail(err, FIG_E_FORMAT, "%s: not safetensors but %s", where, other);
     if (*size > MAX_HEADER)
-        return fig_fail(err, FIG_E_FORMAT, "%s: not safetensors: a header of %" PRIu64 " bytes, at most %u are allowed", where, *size,
-                        MAX_HEADER);
+        return fig_fail(err, FIG_E_FORMAT, "%s: not safetensors: a header of %" PRIu64 " bytes, at most %u are allowed",
+                        where, *size, MAX_HEADER);
     if (*size > length - 8)
-        return fig_fail(err, FIG_E_FORMAT, "%s: cut short: the header has %" PRIu64 " bytes, the file %" PRIu64 " after its first 8", where,
-                        *size, length - 8);
+        return fig_fail(err, FIG_E_FORMAT,
+                        "%s: cut short: the header has %" PRIu64 " bytes, the file %" PRIu64 " after its first 8",
+                        where, *size, length - 8);
     if (*size < 2 || bytes[8] != '{')
         return fig_fail(err, FIG_E_FORMAT, "%s: byte 8: the header does not begin with {", where);
     for (*text = *size; *text > 0 && bytes[8 + *text - 1] == ' ';)
         --*text;
     if (!*text || bytes[8 + *text - 1] != '}')
-        return fig_fail(err, FIG_E_FORMAT, "%s: byte %" PRIu64 ": something other than spaces after the header's object", where, 8 + *text);
+        return fig_fail(err, FIG_E_FORMAT,
+                        "%s: byte %" PRIu64 ": something other than spaces after the header's object", where,
+                        8 + *text);
     return FIG_OK;
 }
 
@@ -223,34 +238,36 @@ static fig_status check_name(const fig__safetensors *file, const char *name, fig
     for (size_t i = 0; i < length && !control; i++)
         control = (unsigned char)name[i] < 0x20 || name[i] == 0x7f;
     if (!length || length > MAX_NAME || control)
-        return fig_fail(err, FIG_E_FORMAT, "%s: a tensor's name is empty, has control characters or more than %d bytes", file->where,
-                        MAX_NAME);
+        return fig_fail(err, FIG_E_FORMAT, "%s: a tensor's name is empty, has control characters or more than %d bytes",
+                        file->where, MAX_NAME);
     return FIG_OK;
 }
 
-static fig_status read_shape(const fig__safetensors *file, const fig__json *json, fig__safetensors_entry *entry, fig_error *err)
+static fig_status read_shape(const fig__safetensors *file, const fig__json *json, fig__safetensors_entry *entry,
+                             fig_error *err)
 {
     const fig__json *shape = fig__json_get(json, "shape");
     size_t rank = fig__json_count(shape);
     if (!fig__json_is_array(shape))
         return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" has no \"shape\"", file->where, entry->name);
     if (rank > FIG_MAX_RANK)
-        return fig_fail(err, FIG_E_LIMIT, "%s: tensor \"%.100s\" has %zu dimensions, at most %d are supported", file->where, entry->name,
-                        rank, FIG_MAX_RANK);
+        return fig_fail(err, FIG_E_LIMIT, "%s: tensor \"%.100s\" has %zu dimensions, at most %d are supported",
+                        file->where, entry->name, rank, FIG_MAX_RANK);
     entry->type.rank = (int)rank;
     for (size_t i = 0; i < rank; i++) {
         const fig__json *size = fig__json_at(shape, i);
         entry->type.dim[i] = fig__json_is_integer(size) ? fig__json_int(size, -1) : -1;
         if (entry->type.dim[i] < 0)
-            return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\": size %zu is not a whole number of 0 or more", file->where,
-                            entry->name, i);
+            return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\": size %zu is not a whole number of 0 or more",
+                            file->where, entry->name, i);
     }
     return FIG_OK;
 }
 
 /* One tensor's record; the place of its data is checked against the others later. */
-static fig_status read_entry(const fig__safetensors *file, const char *name, const fig__json *json, const uint8_t *buffer,
-                             uint64_t buffer_length, fig__safetensors_entry *entry, fig_error *err)
+static fig_status read_entry(const fig__safetensors *file, const char *name, const fig__json *json,
+                             const uint8_t *buffer, uint64_t buffer_length, fig__safetensors_entry *entry,
+                             fig_error *err)
 {
     FIG_TRY(check_name(file, name, err));
     entry->name = name;
@@ -259,7 +276,8 @@ static fig_status read_entry(const fig__safetensors *file, const char *name, con
         return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" has no \"dtype\"", file->where, name);
     int index = dtype_index(dtype);
     if (index < 0)
-        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" has the unknown dtype \"%.40s\"", file->where, name, dtype);
+        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" has the unknown dtype \"%.40s\"", file->where, name,
+                        dtype);
     entry->dtype = dtypes[index].name;
     for (int i = 0; i < (int)(sizeof own_dtypes / sizeof *own_dtypes); i++)
         if (!strcmp(own_dtypes[i], dtype)) {
@@ -270,17 +288,20 @@ static fig_status read_entry(const fig__safetensors *file, const char *name, con
     const fig__json *offsets = fig__json_get(json, "data_offsets");
     const fig__json *first = fig__json_at(offsets, 0), *last = fig__json_at(offsets, 1);
     if (fig__json_count(offsets) != 2 || !fig__json_is_integer(first) || !fig__json_is_integer(last))
-        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\": \"data_offsets\" is not a pair of whole numbers", file->where, name);
+        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\": \"data_offsets\" is not a pair of whole numbers",
+                        file->where, name);
     int64_t begin = fig__json_int(first, -1), end = fig__json_int(last, -1);
     if (begin < 0 || end < begin || (uint64_t)end > buffer_length)
-        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" lies at %" PRId64 " to %" PRId64 ", outside the %" PRIu64
-                        " bytes of data%s", file->where, name, begin, end, buffer_length,
-                        end > begin && begin >= 0 ? "; the file is cut short" : "");
+        return fig_fail(
+            err, FIG_E_FORMAT,
+            "%s: tensor \"%.100s\" lies at %" PRId64 " to %" PRId64 ", outside the %" PRIu64 " bytes of data%s",
+            file->where, name, begin, end, buffer_length, end > begin && begin >= 0 ? "; the file is cut short" : "");
     entry->bytes = (uint64_t)(end - begin);
     entry->data = buffer + begin;
     uint64_t needed;
     if (!count_bytes(&entry->type, index, &needed) || needed != entry->bytes)
-        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\": its shape and dtype %s do not fit its %" PRIu64 " bytes", file->where,
+        return fig_fail(err, FIG_E_FORMAT,
+                        "%s: tensor \"%.100s\": its shape and dtype %s do not fit its %" PRIu64 " bytes", file->where,
                         name, dtype, entry->bytes);
     return FIG_OK;
 }
@@ -294,19 +315,22 @@ static int compare_places(const void *a, const void *b)
     return first->bytes != second->bytes ? (first->bytes < second->bytes ? -1 : 1) : strcmp(first->name, second->name);
 }
 
-static fig_status check_tiling(const fig__safetensors *file, const uint8_t *buffer, uint64_t buffer_length, fig_error *err)
+static fig_status check_tiling(const fig__safetensors *file, const uint8_t *buffer, uint64_t buffer_length,
+                               fig_error *err)
 {
     uint64_t end = 0;
     for (size_t i = 0; i < file->count; i++) {
         const fig__safetensors_entry *entry = &file->entries[i];
         uint64_t begin = (uint64_t)((const uint8_t *)entry->data - buffer);
         if (begin != end)
-            return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" begins at byte %" PRIu64 " of the data, expected %" PRIu64 " (%s)",
+            return fig_fail(err, FIG_E_FORMAT,
+                            "%s: tensor \"%.100s\" begins at byte %" PRIu64 " of the data, expected %" PRIu64 " (%s)",
                             file->where, entry->name, begin, end, begin > end ? "a gap" : "it overlaps another");
         end = begin + entry->bytes;
     }
     if (end != buffer_length)
-        return fig_fail(err, FIG_E_FORMAT, "%s: %" PRIu64 " bytes follow after the last tensor", file->where, buffer_length - end);
+        return fig_fail(err, FIG_E_FORMAT, "%s: %" PRIu64 " bytes follow after the last tensor", file->where,
+                        buffer_length - end);
     return FIG_OK;
 }
 
@@ -317,7 +341,8 @@ static fig_status read_metadata(fig__safetensors *file, const fig__json *json, f
         return fig_fail(err, FIG_E_FORMAT, "%s: \"__metadata__\" is not an object", file->where);
     for (size_t i = 0; i < fig__json_count(json); i++)
         if (!fig__json_text(fig__json_value(json, i), NULL))
-            return fig_fail(err, FIG_E_FORMAT, "%s: metadata \"%.100s\" is not text", file->where, fig__json_key(json, i));
+            return fig_fail(err, FIG_E_FORMAT, "%s: metadata \"%.100s\" is not text", file->where,
+                            fig__json_key(json, i));
     return FIG_OK;
 }
 
@@ -364,7 +389,8 @@ static fig_status parse(fig__safetensors *file, const uint8_t *bytes, uint64_t l
     return FIG_OK;
 }
 
-fig_status fig__safetensors_parse(const void *data, uint64_t length, const char *where, fig__safetensors **out, fig_error *err)
+fig_status fig__safetensors_parse(const void *data, uint64_t length, const char *where, fig__safetensors **out,
+                                  fig_error *err)
 {
     fig__arena *arena = fig__arena_new();
     fig__safetensors *file = FIG_NEW(arena, fig__safetensors);
@@ -403,7 +429,7 @@ void fig__safetensors_close(fig__safetensors *file)
     fig__arena_free(file->arena);
 }
 
-/* -- looking things up -------------------------------------------------------------------------------------------------------- */
+/* -- looking things up --------------------------------------------------------------------------------------------- */
 
 size_t fig__safetensors_count(const fig__safetensors *file) { return file->count; }
 
@@ -430,7 +456,8 @@ static void type_text(const char *dtype, const fig_type *type, char *out, size_t
         snprintf(out + used, size - used, ")");
 }
 
-fig_status fig__safetensors_get(const fig__safetensors *file, const char *name, const fig_type *type, void *out, fig_error *err)
+fig_status fig__safetensors_get(const fig__safetensors *file, const char *name, const fig_type *type, void *out,
+                                fig_error *err)
 {
     const fig__safetensors_entry *entry = fig__safetensors_find(file, name);
     if (!entry)
@@ -442,7 +469,8 @@ fig_status fig__safetensors_get(const fig__safetensors *file, const char *name, 
         char found[200], wanted[200];
         type_text(entry->dtype, &entry->type, found, sizeof found);
         type_text(own_dtypes[type->dtype], type, wanted, sizeof wanted);
-        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" is %s, expected %s", file->where, name, found, wanted);
+        return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%.100s\" is %s, expected %s", file->where, name, found,
+                        wanted);
     }
     memcpy(out, entry->data, entry->bytes);
     return FIG_OK;
@@ -452,7 +480,8 @@ size_t fig__safetensors_pairs(const fig__safetensors *file) { return fig__json_c
 
 fig__safetensors_pair fig__safetensors_pair_at(const fig__safetensors *file, size_t index)
 {
-    return (fig__safetensors_pair){ fig__json_key(file->metadata, index), fig__json_text(fig__json_value(file->metadata, index), NULL) };
+    return (fig__safetensors_pair){ fig__json_key(file->metadata, index),
+                                    fig__json_text(fig__json_value(file->metadata, index), NULL) };
 }
 
 const char *fig__safetensors_metadata(const fig__safetensors *file, const char *key)

@@ -1,14 +1,17 @@
 /* exif.c - which way up a photograph was taken
  *
- * Cameras store the sensor's picture and note in EXIF tag 0x0112 how it must be turned. An EXIF block is "Exif\0\0" and a
- * small TIFF file: byte order, 42, offset of the first directory; a directory is a count and entries of 12 bytes. Only the
- * first directory is read and no offset is followed from it, so that a damaged block cannot lead in circles; anything
- * unexpected means "as stored". */
+ * Cameras store the sensor's picture and note in EXIF tag 0x0112 how it must be turned. An EXIF block is "Exif\0\0"
+ * and a small TIFF file: byte order, 42, offset of the first directory; a directory is a count and entries of 12
+ * bytes. Only the first directory is read and no offset is followed from it, so that a damaged block cannot lead in
+ * circles; anything unexpected means "as stored". */
 #include <media/media.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct tiff { fig__reader reader; bool big; } tiff;
+typedef struct tiff {
+    fig__reader reader;
+    bool big;
+} tiff;
 
 static uint32_t read_u16(tiff *t)
 {
@@ -40,8 +43,8 @@ int fig__exif_orientation(const uint8_t *block, uint64_t length)
     return 1;
 }
 
-/* Orientations: 1 as is, 2 mirrored left-right, 3 turned by 180, 4 mirrored top-bottom, 5 transposed, 6 needs a quarter turn
- * clockwise, 7 transposed along the other diagonal, 8 needs a quarter turn counter-clockwise. */
+/* Orientations: 1 as is, 2 mirrored left-right, 3 turned by 180, 4 mirrored top-bottom, 5 transposed, 6 needs a
+ * quarter turn clockwise, 7 transposed along the other diagonal, 8 needs a quarter turn counter-clockwise. */
 fig_status fig__picture_orient(fig_picture *picture, int orientation, fig_error *err)
 {
     if (orientation < 2 || orientation > 8)
@@ -58,7 +61,8 @@ fig_status fig__picture_orient(fig_picture *picture, int orientation, fig_error 
             if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
                 from_y = height - 1 - from_y;
             memcpy(out.pixels + ((size_t)y * (size_t)out.width + (size_t)x) * (size_t)channels,
-                   picture->pixels + ((size_t)from_y * (size_t)width + (size_t)from_x) * (size_t)channels, (size_t)channels);
+                   picture->pixels + ((size_t)from_y * (size_t)width + (size_t)from_x) * (size_t)channels,
+                   (size_t)channels);
         }
     fig_picture_free(picture);
     *picture = out;

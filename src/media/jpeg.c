@@ -1,8 +1,9 @@
 /* jpeg.c - JPEG through libjpeg-turbo: grey, YCbCr, RGB, CMYK and YCCK come out as 8-bit grey or RGB, turned upright
  *
  * libjpeg reports errors by calling error_exit, which must not return: it jumps back here, with the job in the caller's
- * frame (see png.c). Cut data is a warning to libjpeg, which then invents the missing part; here it is an error. The number
- * of scans is limited, because a progressive file of a few kilobytes can ask for thousands of passes over a huge picture. */
+ * frame (see png.c). Cut data is a warning to libjpeg, which then invents the missing part; here it is an error. The
+ * number of scans is limited, because a progressive file of a few kilobytes can ask for thousands of passes over a
+ * huge picture. */
 #include <media/media.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static bool jpeg_is(const uint8_t *bytes, uint64_t length)
     return length >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff;
 }
 
-/* -- structure ------------------------------------------------------------------------------------------------------------ */
+/* -- structure ----------------------------------------------------------------------------------------------------- */
 
 static bool is_frame(int marker)
 {
@@ -75,7 +76,8 @@ static fig_status jpeg_check(const uint8_t *bytes, uint64_t length, fig__picture
         uint32_t size = read_u16(&reader);
         const uint8_t *body = size >= 2 ? fig__read_bytes(&reader, size - 2) : NULL;
         if (reader.failed || !body || marker == 0xd9)
-            return fig_fail(err, FIG_E_FORMAT, "truncated or corrupt JPEG: no picture in its %llu bytes", (unsigned long long)length);
+            return fig_fail(err, FIG_E_FORMAT, "truncated or corrupt JPEG: no picture in its %llu bytes",
+                            (unsigned long long)length);
         if (is_frame(marker))
             FIG_TRY(read_frame(body, size - 2, facts, err));
         if (marker == 0xe1 && orientation == 1)
@@ -92,7 +94,7 @@ static fig_status jpeg_check(const uint8_t *bytes, uint64_t length, fig__picture
     return FIG_OK;
 }
 
-/* -- decoding --------------------------------------------------------------------------------------------------------------- */
+/* -- decoding ------------------------------------------------------------------------------------------------------ */
 
 typedef struct jpeg_job {
     struct jpeg_error_mgr errors; /* first: libjpeg hands back a pointer to it */

@@ -1,16 +1,17 @@
 /* media/media.h - pictures: decoding, resizing, writing PNG
  *
- * Pictures are 8-bit interleaved (fig_picture). Every byte of a file is hostile: a codec checks sizes before it allocates,
- * never returns pixels that were not written, and reports corruption as FIG_E_FORMAT. Values are taken as sRGB; gamma and
- * colour profiles are ignored. Transparency is composited on white in that space unless the caller keeps it. */
+ * Pictures are 8-bit interleaved (fig_picture). Every byte of a file is hostile: a codec checks sizes before it
+ * allocates, never returns pixels that were not written, and reports corruption as FIG_E_FORMAT. Values are taken as
+ * sRGB; gamma and colour profiles are ignored. Transparency is composited on white in that space unless the caller
+ * keeps it. */
 #ifndef FIG_MEDIA_H
 #define FIG_MEDIA_H
 
 #include <core/core.h>
 #include <figment/data.h>
 
-/* Limits before allocation: a side, and the pixels of one picture. Larger photographs are no training data, and 64 M pixels
- * decode to at most 256 MB. */
+/* Limits before allocation: a side, and the pixels of one picture. Larger photographs are no training data, and 64 M
+ * pixels decode to at most 256 MB. */
 #define FIG__MAX_SIDE 16384
 #define FIG__MAX_PIXELS (64u << 20)
 #define FIG__MAX_PICTURE_FILE (1ull << 30)
@@ -23,7 +24,7 @@ typedef struct fig__picture_facts {
 
 typedef struct fig__decode_opts {
     bool keep_alpha; /* transparent pictures come out with 4 channels */
-    int short_side;  /* a hint: the picture will be shrunk to this short side, so a coarser decode of at least twice it does */
+    int short_side; /* a hint: shrunk to this short side later, so a coarser decode of at least twice it does */
 } fig__decode_opts;
 
 typedef struct fig_codec {
@@ -32,7 +33,8 @@ typedef struct fig_codec {
     /* Walks the structure (sizes, checksums, end marker) without decoding. */
     fig_status (*check)(const uint8_t *bytes, uint64_t length, fig__picture_facts *facts, fig_error *err);
     /* `out` is zeroed on failure; its pixels are fig_picture_free's. */
-    fig_status (*decode)(const uint8_t *bytes, uint64_t length, const fig__decode_opts *opts, fig_picture *out, fig_error *err);
+    fig_status (*decode)(const uint8_t *bytes, uint64_t length, const fig__decode_opts *opts, fig_picture *out,
+                         fig_error *err);
 } fig_codec;
 
 /* -- picture.c */
@@ -45,8 +47,8 @@ fig_status fig__picture_limits(uint64_t width, uint64_t height, fig_error *err);
 fig_status fig__picture_new(int width, int height, int channels, fig_picture *out, fig_error *err); /* zeroed pixels */
 
 /* -- png.c */
-fig_status fig__png_write(const fig_picture *picture, void (*write)(void *user, const void *data, size_t length), void *user,
-                          fig_error *err);
+fig_status fig__png_write(const fig_picture *picture, void (*write)(void *user, const void *data, size_t length),
+                          void *user, fig_error *err);
 
 /* -- exif.c: the orientation 1-8 that an EXIF block asks for; 1 when there is none or it is damaged. */
 int fig__exif_orientation(const uint8_t *block, uint64_t length);

@@ -61,7 +61,8 @@ fig_status fig__picture_limits(uint64_t width, uint64_t height, fig_error *err)
                         (unsigned long long)height);
     if (width > FIG__MAX_SIDE || height > FIG__MAX_SIDE || width * height > FIG__MAX_PIXELS)
         return fig_fail(err, FIG_E_LIMIT, "%llu x %llu pixels, more than the limit of %d a side and %d M in all",
-                        (unsigned long long)width, (unsigned long long)height, FIG__MAX_SIDE, (int)(FIG__MAX_PIXELS >> 20));
+                        (unsigned long long)width, (unsigned long long)height, FIG__MAX_SIDE,
+                        (int)(FIG__MAX_PIXELS >> 20));
     return FIG_OK;
 }
 

@@ -1,8 +1,8 @@
 /* png.c - PNG through libpng: every colour type, depth and interlacing comes out as 8-bit grey or RGB (or RGBA)
  *
- * libpng reports errors by longjmp. The job lives in the caller's frame and the setjmp in a function of its own, so that no
- * local of that function changes between the two. Ancillary chunks that carry text or profiles are never unpacked: they
- * are where small files inflate to gigabytes. */
+ * libpng reports errors by longjmp. The job lives in the caller's frame and the setjmp in a function of its own, so
+ * that no local of that function changes between the two. Ancillary chunks that carry text or profiles are never
+ * unpacked: they are where small files inflate to gigabytes. */
 #include <media/media.h>
 #include <png.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@ static const uint8_t signature[8] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n
 
 static bool png_is(const uint8_t *bytes, uint64_t length) { return length >= 8 && !memcmp(bytes, signature, 8); }
 
-/* -- structure ------------------------------------------------------------------------------------------------------------ */
+/* -- structure ----------------------------------------------------------------------------------------------------- */
 
 /* CRC-32 of the PNG specification (annex D), bit by bit through a 16-entry table. */
 static uint32_t chunk_crc(const uint8_t *bytes, uint64_t length)
@@ -39,8 +39,9 @@ static fig_status read_ihdr(const uint8_t *header, fig__picture_facts *facts, in
     *colour_type = fig__read_u8(&reader);
     FIG_TRY(fig__picture_limits(width, height, err));
     bool known = *colour_type == 0 ? depth == 1 || depth == 2 || depth == 4 || depth == 8 || depth == 16
-               : *colour_type == 3 ? depth == 1 || depth == 2 || depth == 4 || depth == 8
-                                   : (*colour_type == 2 || *colour_type == 4 || *colour_type == 6) && (depth == 8 || depth == 16);
+                 : *colour_type == 3
+                     ? depth == 1 || depth == 2 || depth == 4 || depth == 8
+                     : (*colour_type == 2 || *colour_type == 4 || *colour_type == 6) && (depth == 8 || depth == 16);
     if (!known)
         return fig_fail(err, FIG_E_FORMAT, "PNG of colour type %d with %d bits, which no PNG has", *colour_type, depth);
     *facts = (fig__picture_facts){ (int)width, (int)height, *colour_type & 2 ? 3 : 1, *colour_type & 4 };
@@ -60,10 +61,12 @@ static fig_status png_check(const uint8_t *bytes, uint64_t length, fig__picture_
         const uint8_t *chunk = fig__read_bytes(&reader, 4 + (uint64_t)size); /* name and data */
         uint32_t crc = fig__read_u32_be(&reader);
         if (reader.failed)
-            return fig_fail(err, FIG_E_FORMAT, "truncated PNG: %llu bytes, and no end chunk", (unsigned long long)length);
+            return fig_fail(err, FIG_E_FORMAT, "truncated PNG: %llu bytes, and no end chunk",
+                            (unsigned long long)length);
         bool critical = !(chunk[0] & 0x20);
         if (critical && chunk_crc(chunk, 4 + (uint64_t)size) != crc)
-            return fig_fail(err, FIG_E_FORMAT, "corrupt PNG: wrong checksum of the chunk at byte %llu", (unsigned long long)place);
+            return fig_fail(err, FIG_E_FORMAT, "corrupt PNG: wrong checksum of the chunk at byte %llu",
+                            (unsigned long long)place);
         if (!header) {
             if (memcmp(chunk, "IHDR", 4) || size != 13)
                 return fig_fail(err, FIG_E_FORMAT, "corrupt PNG: it does not begin with a header chunk");
@@ -85,7 +88,7 @@ static fig_status png_check(const uint8_t *bytes, uint64_t length, fig__picture_
     return FIG_OK;
 }
 
-/* -- decoding --------------------------------------------------------------------------------------------------------------- */
+/* -- decoding ------------------------------------------------------------------------------------------------------ */
 
 typedef struct png_job {
     fig__reader input;
@@ -155,7 +158,8 @@ static bool expand_palette(png_job *job, fig_error *err)
         uint8_t *to = out.pixels + i * (size_t)channels;
         if (index >= colours) {
             fig_picture_free(&out);
-            fig_fail(err, FIG_E_FORMAT, "corrupt PNG: a pixel names colour %d, outside the palette of %d", index, colours);
+            fig_fail(err, FIG_E_FORMAT, "corrupt PNG: a pixel names colour %d, outside the palette of %d", index,
+                     colours);
             return false;
         }
         memcpy(to, (uint8_t[]){ palette[index].red, palette[index].green, palette[index].blue }, 3);
@@ -219,7 +223,8 @@ static fig_status settle_alpha(fig_picture *picture, bool keep, fig_error *err)
     return FIG_OK;
 }
 
-static fig_status png_decode(const uint8_t *bytes, uint64_t length, const fig__decode_opts *opts, fig_picture *out, fig_error *err)
+static fig_status png_decode(const uint8_t *bytes, uint64_t length, const fig__decode_opts *opts, fig_picture *out,
+                             fig_error *err)
 {
     png_job job = { 0 };
     fig_error inner = { 0 };
@@ -240,7 +245,7 @@ static fig_status png_decode(const uint8_t *bytes, uint64_t length, const fig__d
     return fig_fail(err, FIG_E_FORMAT, "corrupt PNG: %s", job.message[0] ? job.message : "it cannot be read");
 }
 
-/* -- writing ------------------------------------------------------------------------------------------------------------------ */
+/* -- writing ------------------------------------------------------------------------------------------------------- */
 
 typedef struct png_output {
     void (*write)(void *user, const void *data, size_t length);
@@ -267,7 +272,9 @@ static bool run_encode(png_structp png, png_infop info, const fig_picture *pictu
 {
     if (setjmp(png_jmpbuf(png)))
         return false;
-    int colour = picture->channels == 1 ? PNG_COLOR_TYPE_GRAY : picture->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_RGB_ALPHA;
+    int colour = picture->channels == 1   ? PNG_COLOR_TYPE_GRAY
+                 : picture->channels == 3 ? PNG_COLOR_TYPE_RGB
+                                          : PNG_COLOR_TYPE_RGB_ALPHA;
     png_set_IHDR(png, info, (png_uint_32)picture->width, (png_uint_32)picture->height, 8, colour, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
@@ -277,12 +284,13 @@ static bool run_encode(png_structp png, png_infop info, const fig_picture *pictu
     return true;
 }
 
-fig_status fig__png_write(const fig_picture *picture, void (*write)(void *user, const void *data, size_t length), void *user,
-                          fig_error *err)
+fig_status fig__png_write(const fig_picture *picture, void (*write)(void *user, const void *data, size_t length),
+                          void *user, fig_error *err)
 {
     if (picture->width < 1 || picture->height < 1 || !picture->pixels ||
         (picture->channels != 1 && picture->channels != 3 && picture->channels != 4))
-        return fig_fail(err, FIG_E_USAGE, "a picture of %d x %d pixels and %d channels cannot be written (channels are 1, 3 or 4)",
+        return fig_fail(err, FIG_E_USAGE,
+                        "a picture of %d x %d pixels and %d channels cannot be written (channels are 1, 3 or 4)",
                         picture->width, picture->height, picture->channels);
     png_output output = { write, user, "" };
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &output, on_write_error, on_write_warning);

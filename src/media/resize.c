@@ -1,9 +1,9 @@
 /* resize.c - scaling 8-bit pictures with an antialiased triangle filter, centre crop, grey <-> RGB
  *
- * The filter is a triangle whose half width is one target pixel when shrinking and one source pixel when growing: shrinking
- * averages every source pixel (no moire), growing is bilinear. It is separable: rows first, then columns, in float, rounded
- * once at the end. Scaling to cover the target and cutting the centre is one step: the target's pixel centres are laid over
- * the centre of the source. */
+ * The filter is a triangle whose half width is one target pixel when shrinking and one source pixel when growing:
+ * shrinking averages every source pixel (no moire), growing is bilinear. It is separable: rows first, then columns,
+ * in float, rounded once at the end. Scaling to cover the target and cutting the centre is one step: the target's
+ * pixel centres are laid over the centre of the source. */
 #include <math.h>
 #include <media/media.h>
 #include <stdlib.h>

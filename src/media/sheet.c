@@ -23,8 +23,8 @@ static int choose_zoom(int columns, int width, int gap)
 }
 
 /* One picture into the sheet with its upper left corner at (x0, y0). */
-static void draw(fig_picture *sheet, const float *picture, int height, int width, int channels, float low, float high, int zoom,
-                 int x0, int y0)
+static void draw(fig_picture *sheet, const float *picture, int height, int width, int channels, float low, float high,
+                 int zoom, int x0, int y0)
 {
     size_t stride = (size_t)sheet->width * (size_t)channels;
     for (int y = 0; y < height; y++) {
@@ -43,13 +43,16 @@ static void draw(fig_picture *sheet, const float *picture, int height, int width
     }
 }
 
-fig_status fig_picture_sheet(const float *pictures, int n, int height, int width, int channels, float low, float high, int columns,
-                             int gap, int zoom, fig_picture *out, fig_error *err)
+fig_status fig_picture_sheet(const float *pictures, int n, int height, int width, int channels, float low, float high,
+                             int columns, int gap, int zoom, fig_picture *out, fig_error *err)
 {
     *out = (fig_picture){ 0 };
-    if (n < 1 || height < 1 || width < 1 || (channels != 1 && channels != 3) || !(high > low) || gap < 0 || zoom < 0 || columns < 0)
-        return fig_fail(err, FIG_E_USAGE, "contact sheet: %d pictures of %d x %d x %d with values %g to %g; needs at least one, "
-                        "of 1 or 3 channels, and a range", n, height, width, channels, (double)low, (double)high);
+    if (n < 1 || height < 1 || width < 1 || (channels != 1 && channels != 3) || !(high > low) || gap < 0 || zoom < 0 ||
+        columns < 0)
+        return fig_fail(err, FIG_E_USAGE,
+                        "contact sheet: %d pictures of %d x %d x %d with values %g to %g; needs at least one, "
+                        "of 1 or 3 channels, and a range",
+                        n, height, width, channels, (double)low, (double)high);
     if (!columns)
         columns = (int)ceil(sqrt(n));
     if (columns > n)
@@ -64,7 +67,7 @@ fig_status fig_picture_sheet(const float *pictures, int n, int height, int width
     FIG_TRY(fig__picture_new((int)sheet_width, (int)sheet_height, channels, out, err));
     memset(out->pixels, GROUND, (size_t)(sheet_width * sheet_height) * (size_t)channels);
     for (int i = 0; i < n; i++)
-        draw(out, pictures + (size_t)i * (size_t)height * (size_t)width * (size_t)channels, height, width, channels, low, high, zoom,
-             gap + i % columns * (width * zoom + gap), gap + i / columns * (height * zoom + gap));
+        draw(out, pictures + (size_t)i * (size_t)height * (size_t)width * (size_t)channels, height, width, channels,
+             low, high, zoom, gap + i % columns * (width * zoom + gap), gap + i / columns * (height * zoom + gap));
     return FIG_OK;
 }

@@ -53,7 +53,8 @@ static inline void sample_bytes(const char *path, const void *data, size_t lengt
 }
 static inline void sample_text(const char *path, const char *text) { sample_bytes(path, text, strlen(text)); }
 
-/* IDX of unsigned bytes: value of byte i is (i * 7 + 3) % 251, or of labels i % classes. Packed when the name ends in .gz. */
+/* IDX of unsigned bytes: value of byte i is (i * 7 + 3) % 251, or of labels i % classes. Packed when the name ends
+ * in .gz. */
 static inline void sample_idx(const char *path, int rank, const uint32_t *dim, int classes)
 {
     size_t count = 1;
@@ -85,7 +86,8 @@ static inline fig_picture sample_picture(int width, int height, int channels, in
         for (int x = 0; x < width; x++)
             for (int c = 0; c < channels; c++)
                 picture.pixels[(y * width + x) * channels + c] =
-                    (uint8_t)(c == 3 ? 255 : (x * 255 / width * (c == 0) + y * 255 / height * (c == 1) + seed * 37) & 255);
+                    (uint8_t)(c == 3 ? 255
+                                     : (x * 255 / width * (c == 0) + y * 255 / height * (c == 1) + seed * 37) & 255);
     return picture;
 }
 static inline void sample_png(const char *path, int width, int height, int channels, int seed)
@@ -101,8 +103,8 @@ static inline void sample_png(const char *path, int width, int height, int chann
 }
 
 /* JPEG of 1, 3 or 4 (CMYK, stored inverted as Adobe does) components; `exif` (may be NULL) goes into APP1. */
-static inline uint8_t *sample_jpeg_bytes(const fig_picture *picture, const uint8_t *exif, unsigned exif_length, bool progressive,
-                                         unsigned long *length)
+static inline uint8_t *sample_jpeg_bytes(const fig_picture *picture, const uint8_t *exif, unsigned exif_length,
+                                         bool progressive, unsigned long *length)
 {
     struct jpeg_compress_struct encoder;
     struct jpeg_error_mgr errors;
@@ -123,7 +125,8 @@ static inline uint8_t *sample_jpeg_bytes(const fig_picture *picture, const uint8
     if (exif)
         jpeg_write_marker(&encoder, JPEG_APP0 + 1, exif, exif_length);
     while (encoder.next_scanline < encoder.image_height) {
-        JSAMPROW row = picture->pixels + (size_t)encoder.next_scanline * (size_t)picture->width * (size_t)picture->channels;
+        JSAMPROW row =
+            picture->pixels + (size_t)encoder.next_scanline * (size_t)picture->width * (size_t)picture->channels;
         jpeg_write_scanlines(&encoder, &row, 1);
     }
     jpeg_finish_compress(&encoder);

@@ -1,4 +1,5 @@
-/* test_data_catalogue.c - the catalogue, and fetching with stand-ins for apt-get, npm, dpkg-deb and curl: nothing leaves this machine */
+/* test_data_catalogue.c - the catalogue, and fetching with stand-ins for apt-get, npm, dpkg-deb and curl: nothing
+ * leaves this machine */
 #include "sample_data.h"
 #include "test.h"
 #include <data/catalogue.h>
@@ -49,7 +50,8 @@ static fig_status get(const char *place, const fig_data_open_opts *opts, fig_err
     snprintf(text, sizeof text,
              "datasets:\n  tiny:\n    title: t\n    items: i\n    source: text\n    licence: l\n    files:\n"
              "      - name: a.txt\n        bytes: 6\n        sha256: %s\n"
-             "      - name: b.txt\n        bytes: 6\n        sha256: %s\n    places:\n%s", sums[0], sums[1], place);
+             "      - name: b.txt\n        bytes: 6\n        sha256: %s\n    places:\n%s",
+             sums[0], sums[1], place);
     fig__catalogue catalogue;
     CHECK_OK(fig__catalogue_read(text, strlen(text), &catalogue, err), *err);
     char *path = NULL;
@@ -71,10 +73,12 @@ static fig_status get(const char *place, const fig_data_open_opts *opts, fig_err
 
 static const char npm_place[] = "      - kind: npm\n        what: tiny@1\n        from: package/data\n";
 static const char url_place[] = "      - kind: url\n        what: https://example.org/\n        suffix: .gz\n";
-static const char good_npm[] = "mkdir -p package/data && echo hello >package/data/a.txt && echo world >package/data/b.txt && "
-                               "tar -czf tiny-1.tgz package && rm -r package";
+static const char good_npm[] =
+    "mkdir -p package/data && echo hello >package/data/a.txt && echo world >package/data/b.txt && "
+    "tar -czf tiny-1.tgz package && rm -r package";
 /* curl --output NAME is the 10th word, the address the 11th; goes on at the end of what is there, as curl does */
-static const char good_curl[] = "shift 9; name=$1; case $name in a*) w=hello;; *) w=world;; esac; echo $w | gzip -n >$name";
+static const char good_curl[] =
+    "shift 9; name=$1; case $name in a*) w=hello;; *) w=world;; esac; echo $w | gzip -n >$name";
 
 FIG_TEST(the_built_in_catalogue)
 {
@@ -108,7 +112,8 @@ FIG_TEST(the_built_in_catalogue)
     char *path;
     CHECK_FAILS(fig_data_open("mnits", NULL, &data, &err), err, FIG_E_NOT_FOUND, "did you mean mnist?");
     CHECK_FAILS(fig_data_get("qqqqqqqqq", NULL, &path, &err), err, FIG_E_NOT_FOUND, "no data set of this name");
-    CHECK_FAILS(fig_data_open("mnist", &(fig_data_open_opts){ .offline = true }, &data, &err), err, FIG_E_NOT_FOUND, "not in the cache");
+    CHECK_FAILS(fig_data_open("mnist", &(fig_data_open_opts){ .offline = true }, &data, &err), err, FIG_E_NOT_FOUND,
+                "not in the cache");
     sample_folder_end(home);
 }
 
@@ -126,8 +131,11 @@ FIG_TEST(packages)
 
     begin();
     program("apt-get", "[ \"$1 $2\" = 'download tiny-data' ] && echo x >tiny_1.deb");
-    program("dpkg-deb", "mkdir -p usr/share/tiny && echo hello | gzip >usr/share/tiny/a.txt.gz && echo world | gzip >usr/share/tiny/b.txt.gz");
-    CHECK_OK(get("      - kind: debian\n        what: tiny-data\n        from: usr/share/tiny\n        suffix: .gz\n", NULL, &err), err);
+    program("dpkg-deb", "mkdir -p usr/share/tiny && echo hello | gzip >usr/share/tiny/a.txt.gz && echo world | gzip "
+                        ">usr/share/tiny/b.txt.gz");
+    CHECK_OK(get("      - kind: debian\n        what: tiny-data\n        from: usr/share/tiny\n        suffix: .gz\n",
+                 NULL, &err),
+             err);
     sample_folder_end(home);
 }
 
@@ -154,7 +162,8 @@ FIG_TEST(wrong_content_is_refused)
 {
     begin();
     fig_error err = { 0 };
-    program("npm", "mkdir -p package/data && echo hellO >package/data/a.txt && echo world >package/data/b.txt && tar -czf t.tgz package");
+    program("npm", "mkdir -p package/data && echo hellO >package/data/a.txt && echo world >package/data/b.txt && tar "
+                   "-czf t.tgz package");
     CHECK_FAILS(get(npm_place, NULL, &err), err, FIG_E_IO, "a.txt is not what the catalogue knows");
     CHECK(!fig__path_exists(sample_path(cache, "tiny")));
     program("npm", good_npm);
@@ -170,7 +179,8 @@ FIG_TEST(goes_on_where_it_stopped)
     CHECK_INT(get(url_place, NULL, &err), FIG_E_IO);
     fig_error_clear(&err);
     CHECK(fig__path_exists(sample_path(cache, "tiny.partial/a.txt")));
-    program("curl", "shift 9; case $1 in a*) exit 1;; esac; echo world | gzip -n >$1"); /* must not be asked for a again */
+    program("curl",
+            "shift 9; case $1 in a*) exit 1;; esac; echo world | gzip -n >$1"); /* must not be asked for a again */
     CHECK_OK(get(url_place, NULL, &err), err);
     sample_folder_end(home);
 }
@@ -206,9 +216,13 @@ FIG_TEST(what_is_missing_is_said)
 FIG_TEST(bad_catalogues)
 {
     static const char *const bad[] = {
-        "x: 1\n", "datasets:\n  a:\n    colour: red\n", "datasets:\n  a:\n    title: t\n",
-        "datasets:\n  a:\n    title: t\n    items: i\n    licence: l\n    source: text\n    files:\n      - name: ../x\n        bytes: 1\n"
-        "        sha256: 0000000000000000000000000000000000000000000000000000000000000000\n    places:\n      - kind: url\n        what: w\n",
+        "x: 1\n",
+        "datasets:\n  a:\n    colour: red\n",
+        "datasets:\n  a:\n    title: t\n",
+        "datasets:\n  a:\n    title: t\n    items: i\n    licence: l\n    source: text\n    files:\n      - name: "
+        "../x\n        bytes: 1\n"
+        "        sha256: 0000000000000000000000000000000000000000000000000000000000000000\n    places:\n      - kind: "
+        "url\n        what: w\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fig__catalogue catalogue;

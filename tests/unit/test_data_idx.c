@@ -39,8 +39,10 @@ FIG_TEST(folder_with_train_and_test)
 
     fig_error err = { 0 };
     fig_loader *loader = NULL;
-    CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .split = FIG_TEST_SPLIT, .order = FIG_ORDER_SEQUENTIAL, .batch = 3 }, &loader,
-                            &err), err);
+    CHECK_OK(fig_loader_new(data,
+                            &(fig_loader_opts){ .split = FIG_TEST_SPLIT, .order = FIG_ORDER_SEQUENTIAL, .batch = 3 },
+                            &loader, &err),
+             err);
     REQUIRE(loader);
     CHECK_INT(fig_loader_epoch_batches(loader), 3);
     for (int b = 0; b < 3; b++) {
@@ -58,7 +60,8 @@ FIG_TEST(folder_with_train_and_test)
             int item = b * 3 + row;
             CHECK_INT(((const int32_t *)batch->data[1])[row], item % 3);
             for (int i = 0; i < 20; i++)
-                CHECK_NEAR(((const float *)batch->data[0])[row * 20 + i], ((item * 20 + i) * 7 + 3) % 251 / 255.0, 1e-7);
+                CHECK_NEAR(((const float *)batch->data[0])[row * 20 + i], ((item * 20 + i) * 7 + 3) % 251 / 255.0,
+                           1e-7);
         }
         CHECK_NEAR(((const float *)batch->data[2])[2], b < 2, 0);
     }
@@ -87,7 +90,8 @@ FIG_TEST(other_ranks)
 {
     const char *folder = sample_folder();
     sample_idx(sample_path(folder, "x-images-idx4-ubyte"), 4, (uint32_t[]){ 4, 3, 6, 5 }, 0); /* planes */
-    fig_data *data = open_prepared(sample_path(folder, "x-images-idx4-ubyte"), &(fig_data_request){ .kinds = FIG_DATA_IMAGES });
+    fig_data *data =
+        open_prepared(sample_path(folder, "x-images-idx4-ubyte"), &(fig_data_request){ .kinds = FIG_DATA_IMAGES });
     REQUIRE(data);
     const fig_data_spec *spec = fig_data_get_spec(data);
     CHECK_INT(spec->height, 6);
@@ -111,7 +115,8 @@ FIG_TEST(other_ranks)
     fig_data_free(data);
 
     sample_idx(sample_path(folder, "z-images-idx4-ubyte"), 4, (uint32_t[]){ 4, 20, 8, 8 }, 0);
-    CHECK_FAILS(fig_data_open(sample_path(folder, "z-images-idx4-ubyte"), NULL, &data, &err), err, FIG_E_FORMAT, "channels");
+    CHECK_FAILS(fig_data_open(sample_path(folder, "z-images-idx4-ubyte"), NULL, &data, &err), err, FIG_E_FORMAT,
+                "channels");
     sample_folder_end(folder);
 }
 

@@ -11,7 +11,8 @@ static fig_data *fifty(const char *folder, double validation)
     fig_error err = { 0 };
     fig_data *data;
     CHECK_OK(fig_data_open(folder, NULL, &data, &err), err);
-    CHECK_OK(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES, .validation = validation }, &err), err);
+    CHECK_OK(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES, .validation = validation }, &err),
+             err);
     return data;
 }
 
@@ -105,7 +106,8 @@ FIG_TEST(threads_and_seeking_do_not_change_the_order)
     int32_t expected[BATCHES][8];
     for (int threads = 1; threads <= 4; threads++) {
         fig_loader *loader;
-        CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = 8, .seed = 9, .threads = threads }, &loader, &err), err);
+        CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = 8, .seed = 9, .threads = threads }, &loader, &err),
+                 err);
         for (int b = 0; b < BATCHES; b++) {
             const fig_batch *batch;
             CHECK_OK(fig_loader_next(loader, &batch, &err), err);
@@ -136,7 +138,9 @@ FIG_TEST(keys_and_seeds_give_other_orders)
     fig_error err = { 0 };
     int32_t row[4][50];
     for (int i = 0; i < 4; i++) {
-        fig_loader_opts opts = { .batch = 50, .seed = i == 1, .key = i == 2 ? "b" : NULL,
+        fig_loader_opts opts = { .batch = 50,
+                                 .seed = i == 1,
+                                 .key = i == 2 ? "b" : NULL,
                                  .order = i == 3 ? FIG_ORDER_REPLACEMENT : FIG_ORDER_SHUFFLED };
         fig_loader *loader;
         const fig_batch *batch;
@@ -163,8 +167,11 @@ FIG_TEST(validation_is_kept_aside)
         fig_loader *loader;
         const fig_batch *batch;
         int count = split ? 10 : 40;
-        CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .split = (fig_split)split, .order = FIG_ORDER_SEQUENTIAL, .batch = count },
-                                &loader, &err), err);
+        CHECK_OK(fig_loader_new(
+                     data,
+                     &(fig_loader_opts){ .split = (fig_split)split, .order = FIG_ORDER_SEQUENTIAL, .batch = count },
+                     &loader, &err),
+                 err);
         CHECK_OK(fig_loader_next(loader, &batch, &err), err);
         for (int row = 0; row < count; row++) {
             seen[label(batch, row)]++;
@@ -191,7 +198,9 @@ FIG_TEST(sizes_and_ranges)
     const char *folder = sample_folder();
     fig_data *data = fifty(folder, 0);
     fig_error err = { 0 };
-    fig_data_request request = { .kinds = FIG_DATA_IMAGES, .height = 4, .width = 8, .channels = 3, .low = -1, .high = 1 };
+    fig_data_request request = {
+        .kinds = FIG_DATA_IMAGES, .height = 4, .width = 8, .channels = 3, .low = -1, .high = 1
+    };
     CHECK_OK(fig_data_prepare(data, &request, &err), err);
     fig_loader *loader;
     const fig_batch *batch;
@@ -203,11 +212,12 @@ FIG_TEST(sizes_and_ranges)
         CHECK_INT(batch->type[0].dim[1], 4);
         CHECK_INT(batch->type[0].dim[2], 8);
         CHECK_INT(batch->type[0].dim[3], 3);
-        CHECK_NEAR(image[0], 3 / 127.5 - 1, 1e-6);       /* first pixel of item 0 is 3 */
+        CHECK_NEAR(image[0], 3 / 127.5 - 1, 1e-6);          /* first pixel of item 0 is 3 */
         CHECK_NEAR(image[7 * 3 + 2], 10 / 127.5 - 1, 1e-6); /* last of the row is pixel 1: 10 */
     }
     fig_loader_free(loader);
-    CHECK_FAILS(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_TEXT }, &err), err, FIG_E_USAGE, "holds pictures");
+    CHECK_FAILS(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_TEXT }, &err), err, FIG_E_USAGE,
+                "holds pictures");
     request.low = 2;
     CHECK_FAILS(fig_data_prepare(data, &request, &err), err, FIG_E_USAGE, "smaller");
     request.low = 0;
@@ -216,8 +226,10 @@ FIG_TEST(sizes_and_ranges)
     CHECK_FAILS(fig_loader_new(data, &(fig_loader_opts){ .batch = 1 }, &loader, &err), err, FIG_E_USAGE, "prepare");
     request.validation = 0;
     CHECK_OK(fig_data_prepare(data, &request, &err), err);
-    CHECK_FAILS(fig_loader_new(data, &(fig_loader_opts){ .batch = 51, .drop_last = true }, &loader, &err), err, FIG_E_USAGE, "smaller batch");
-    CHECK_FAILS(fig_loader_new(data, &(fig_loader_opts){ .batch = 1, .split = FIG_TEST_SPLIT }, &loader, &err), err, FIG_E_NOT_FOUND, "test");
+    CHECK_FAILS(fig_loader_new(data, &(fig_loader_opts){ .batch = 51, .drop_last = true }, &loader, &err), err,
+                FIG_E_USAGE, "smaller batch");
+    CHECK_FAILS(fig_loader_new(data, &(fig_loader_opts){ .batch = 1, .split = FIG_TEST_SPLIT }, &loader, &err), err,
+                FIG_E_NOT_FOUND, "test");
     /* more rows than items: filled up with repeats of weight 0 */
     CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = 120 }, &loader, &err), err);
     CHECK_OK(fig_loader_next(loader, &batch, &err), err);

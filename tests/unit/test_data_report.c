@@ -43,9 +43,9 @@ FIG_TEST(pictures_with_planted_faults)
         sample_png(sample_path(folder, name), 8, 6, 3, i);
     }
     sample_png(sample_path(folder, "train/dog/only.png"), 9, 6, 3, 50);
-    sample_png(sample_path(folder, "train/cat/zz-copy.png"), 8, 6, 3, 3);  /* = 03.png */
-    sample_png(sample_path(folder, "test/cat/leak.png"), 8, 6, 3, 7);      /* = 07.png of train */
-    sample_png(sample_path(folder, "train/dog/wrong.png"), 8, 6, 3, 5);    /* = 05.png, another label */
+    sample_png(sample_path(folder, "train/cat/zz-copy.png"), 8, 6, 3, 3); /* = 03.png */
+    sample_png(sample_path(folder, "test/cat/leak.png"), 8, 6, 3, 7);     /* = 07.png of train */
+    sample_png(sample_path(folder, "train/dog/wrong.png"), 8, 6, 3, 5);   /* = 05.png, another label */
     fig_picture blank = { 4, 4, 1, (uint8_t[16]){ 0 } };
     fig_error err = { 0 };
     CHECK_OK(fig_picture_save(&blank, sample_path(folder, "test/cat/blank.png"), &err), err);
@@ -90,7 +90,8 @@ FIG_TEST(pixel_statistics)
     CHECK_INT(number(pixels, "min"), 0);
     CHECK_INT(number(pixels, "max"), 200);
     CHECK_NEAR(fig__json_number(fig__json_at(fig__json_get(pixels, "mean"), 0), 0), 75, 1e-12);
-    CHECK_NEAR(fig__json_number(fig__json_at(fig__json_get(pixels, "deviation"), 0), 0), sqrt(100000.0 / 8 - 75 * 75), 1e-9);
+    CHECK_NEAR(fig__json_number(fig__json_at(fig__json_get(pixels, "deviation"), 0), 0), sqrt(100000.0 / 8 - 75 * 75),
+               1e-9);
     CHECK_TEXT(finding(root, "one colour"), "train picture 0");
     fig__json_free(root);
     sample_folder_end(folder);
@@ -99,7 +100,10 @@ FIG_TEST(pixel_statistics)
 FIG_TEST(text_and_points)
 {
     const char *folder = sample_folder();
-    sample_bytes(sample_path(folder, "t.txt"), "b\xc3\xa9" "bb\r\n\xff\nlonger line", 20);
+    sample_bytes(sample_path(folder, "t.txt"),
+                 "b\xc3\xa9"
+                 "bb\r\n\xff\nlonger line",
+                 20);
     fig__json *root = report_of(sample_path(folder, "t.txt"), true);
     CHECK_INT(number(root, "bytes"), 20);
     CHECK_INT(number(root, "characters"), 18);

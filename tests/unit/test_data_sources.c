@@ -58,7 +58,9 @@ FIG_TEST(classes_from_folders)
     CHECK_INT(data->contents.labels[FIG_TRAIN_SPLIT][5], 1);
 
     fig_error err = { 0 };
-    CHECK_OK(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES, .height = 4, .low = -1, .high = 1 }, &err), err);
+    CHECK_OK(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES, .height = 4, .low = -1, .high = 1 },
+                              &err),
+             err);
     CHECK_INT(fig_data_get_spec(data)->channels, 3);
     CHECK_TEXT(fig_data_get_spec(data)->class_names[1], "dog");
     char *json = fig_data_spec_to_json(fig_data_get_spec(data));
@@ -128,7 +130,8 @@ FIG_TEST(no_classes)
     CHECK_INT(fig_data_get_info(data)->classes, 0);
     CHECK(fig_data_get_info(data)->mixed_sizes);
     fig_error err = { 0 };
-    CHECK_FAILS(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES }, &err), err, FIG_E_USAGE, "different sizes");
+    CHECK_FAILS(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES }, &err), err, FIG_E_USAGE,
+                "different sizes");
     CHECK_OK(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES, .height = 4 }, &err), err);
     CHECK_INT(fig_data_get_spec(data)->channels, 3);
     fig_data_free(data);
@@ -163,7 +166,8 @@ FIG_TEST(one_broken_in_a_hundred)
     CHECK_INT(fig_data_get_info(data)->skipped, 16);
     CHECK_INT(warning_count, 11);
     CHECK_HAS(warnings, "skipped 16 items in all");
-    CHECK_FAILS(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES }, &err), err, FIG_E_FORMAT, "16 of 115 items");
+    CHECK_FAILS(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES }, &err), err, FIG_E_FORMAT,
+                "16 of 115 items");
     fig_data_free(data);
     sample_folder_end(folder);
 }
@@ -176,11 +180,13 @@ FIG_TEST(nothing_readable)
     CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT, "no kind of data");
     CHECK_FAILS(fig_data_open("images:/nowhere", NULL, &data, &err), err, FIG_E_USAGE, "folder");
     sample_text(sample_path(folder, "a.png"), "x");
-    CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT, "none of its 1 items can be read; the first is a.png");
+    CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT,
+                "none of its 1 items can be read; the first is a.png");
     sample_folder_end(folder);
 }
 
-/* A file whose structure is sound but whose pixels are not comes out while training: counted, and replaced by the next one. */
+/* A file whose structure is sound but whose pixels are not comes out while training: counted, and replaced by the
+ * next one. */
 FIG_TEST(broken_inside)
 {
     const char *folder = sample_folder();
@@ -192,7 +198,9 @@ FIG_TEST(broken_inside)
     for (int again = 0; again < 2; again++) {
         fig_loader *loader;
         const fig_batch *batch;
-        CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = 4, .order = FIG_ORDER_SEQUENTIAL, .threads = 2 }, &loader, &err), err);
+        CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = 4, .order = FIG_ORDER_SEQUENTIAL, .threads = 2 },
+                                &loader, &err),
+                 err);
         for (int b = 0; b < 3; b++) {
             CHECK_OK(fig_loader_next(loader, &batch, &err), err);
             const float *image = batch->data[0];
@@ -216,7 +224,7 @@ FIG_TEST(broken_inside)
     sample_folder_end(folder);
 }
 
-/* -- tables --------------------------------------------------------------------------------------------------------------------- */
+/* -- tables -------------------------------------------------------------------------------------------------------- */
 
 FIG_TEST(tables)
 {
@@ -276,7 +284,9 @@ FIG_TEST(tables)
 
 FIG_TEST(bad_tables)
 {
-    static const struct { const char *text, *part; } bad[] = {
+    static const struct {
+        const char *text, *part;
+    } bad[] = {
         { "", "no rows" },
         { "\n\n# only this\n", "no rows" },
         { "a,b\n", "no rows after it" },
@@ -307,12 +317,19 @@ FIG_TEST(bad_tables)
     sample_folder_end(folder);
 }
 
-/* -- computed data ---------------------------------------------------------------------------------------------------------------- */
+/* -- computed data ------------------------------------------------------------------------------------------------- */
 
 FIG_TEST(rings_and_grids)
 {
-    static const struct { const char *name; int modes; double spread; } sets[] = {
-        { "synthetic:ring8", 8, 0.06 }, { "synthetic:ring3", 3, 0.06 }, { "synthetic:grid25", 25, 0.3 }, { "synthetic:grid5", 25, 0.3 },
+    static const struct {
+        const char *name;
+        int modes;
+        double spread;
+    } sets[] = {
+        { "synthetic:ring8", 8, 0.06 },
+        { "synthetic:ring3", 3, 0.06 },
+        { "synthetic:grid25", 25, 0.3 },
+        { "synthetic:grid5", 25, 0.3 },
     };
     for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
         fig_data *data = opened(sets[k].name);
@@ -374,7 +391,8 @@ FIG_TEST(other_computed_sets)
     for (int i = 0; i < 300; i++) {
         fig_picture picture;
         bool borrowed;
-        CHECK_OK(shapes->source->picture(&shapes->contents, FIG_TRAIN_SPLIT, i, &(fig__decode_opts){ 0 }, &picture, &borrowed, NULL),
+        CHECK_OK(shapes->source->picture(&shapes->contents, FIG_TRAIN_SPLIT, i, &(fig__decode_opts){ 0 }, &picture,
+                                         &borrowed, NULL),
                  (fig_error){ 0 });
         int lit = 0;
         for (int p = 0; p < 28 * 28; p++)

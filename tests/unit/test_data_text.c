@@ -25,7 +25,10 @@ static fig_data *prepared(const char *path, const fig_data_request *request)
 FIG_TEST(characters_are_sorted_code_points)
 {
     const char *folder = sample_folder(), *path = sample_path(folder, "poem.txt");
-    sample_text(path, "\xef\xbb\xbf" "b\xe5\xba\x8a" "a\n\xc3\xa9" "ab\xf0\x9f\x90\xb1");
+    sample_text(path, "\xef\xbb\xbf"
+                      "b\xe5\xba\x8a"
+                      "a\n\xc3\xa9"
+                      "ab\xf0\x9f\x90\xb1");
     fig_data *data = prepared(path, &(fig_data_request){ .kinds = FIG_DATA_TEXT, .context = 2 });
     REQUIRE(data);
     const fig_data_spec *spec = fig_data_get_spec(data);
@@ -94,7 +97,8 @@ FIG_TEST(windows)
         text[i] = (char)(33 + i % 90);
     text[100] = 0;
     sample_text(path, text);
-    fig_data *data = prepared(path, &(fig_data_request){ .kinds = FIG_DATA_TEXT, .context = 7, .tokenizer = "byte", .validation = 0.25 });
+    fig_data *data = prepared(
+        path, &(fig_data_request){ .kinds = FIG_DATA_TEXT, .context = 7, .tokenizer = "byte", .validation = 0.25 });
     REQUIRE(data);
     CHECK_INT(fig_data_items(data, FIG_TRAIN_SPLIT), 10); /* 75 tokens: 74 predictions, 10 windows of 7 */
     CHECK_INT(fig_data_items(data, FIG_VALIDATION_SPLIT), 3);
@@ -185,7 +189,8 @@ FIG_TEST(by_the_spec_of_a_model)
     const char *folder = sample_folder();
     sample_text(sample_path(folder, "a.txt"), "abcabcabcabc");
     sample_text(sample_path(folder, "b.txt"), "cbaXcbaYcba");
-    fig_data *data = prepared(sample_path(folder, "a.txt"), &(fig_data_request){ .kinds = FIG_DATA_TEXT, .context = 2 });
+    fig_data *data =
+        prepared(sample_path(folder, "a.txt"), &(fig_data_request){ .kinds = FIG_DATA_TEXT, .context = 2 });
     REQUIRE(data);
     fig_data_spec *spec = fig_data_spec_copy(fig_data_get_spec(data));
     fig_data_free(data);
@@ -202,9 +207,13 @@ FIG_TEST(by_the_spec_of_a_model)
 
 FIG_TEST(utf8)
 {
-    static const struct { const char *bytes; int length; } bad[] = {
-        { "\x80", 1 }, { "\xc0\x80", 2 }, { "\xc1\xbf", 2 }, { "\xe0\x9f\xbf", 3 }, { "\xed\xa0\x80", 3 }, { "\xf0\x8f\xbf\xbf", 4 },
-        { "\xf4\x90\x80\x80", 4 }, { "\xf5\x80\x80\x80", 4 }, { "\xc3", 1 }, { "\xe2\x82", 2 }, { "\xc3\x28", 2 }, { "\xff", 1 },
+    static const struct {
+        const char *bytes;
+        int length;
+    } bad[] = {
+        { "\x80", 1 },         { "\xc0\x80", 2 },         { "\xc1\xbf", 2 },         { "\xe0\x9f\xbf", 3 },
+        { "\xed\xa0\x80", 3 }, { "\xf0\x8f\xbf\xbf", 4 }, { "\xf4\x90\x80\x80", 4 }, { "\xf5\x80\x80\x80", 4 },
+        { "\xc3", 1 },         { "\xe2\x82", 2 },         { "\xc3\x28", 2 },         { "\xff", 1 },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_INT(fig__find_invalid_utf8(bad[i].bytes, bad[i].length), 0);

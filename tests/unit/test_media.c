@@ -3,9 +3,12 @@
 #include "test.h"
 #include <png.h>
 
-/* -- making PNGs of every colour type through libpng itself ------------------------------------------------------------------ */
+/* -- making PNGs of every colour type through libpng itself -------------------------------------------------------- */
 
-typedef struct buffer { uint8_t bytes[1 << 16]; size_t length; } buffer;
+typedef struct buffer {
+    uint8_t bytes[1 << 16];
+    size_t length;
+} buffer;
 
 static void to_buffer(png_structp png, png_bytep data, size_t length)
 {
@@ -18,15 +21,17 @@ static void to_buffer(png_structp png, png_bytep data, size_t length)
 static void no_flush(png_structp png) { (void)png; }
 
 /* rows: height rows as PNG stores them at this depth. */
-static void make_png(buffer *out, int width, int height, int depth, int colour, bool interlaced, const png_color *palette, int colours,
-                     const png_byte *alpha, int alphas, uint8_t *rows, size_t stride)
+static void make_png(buffer *out, int width, int height, int depth, int colour, bool interlaced,
+                     const png_color *palette, int colours, const png_byte *alpha, int alphas, uint8_t *rows,
+                     size_t stride)
 {
     out->length = 0;
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(png);
     png_set_write_fn(png, out, to_buffer, no_flush);
-    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, colour, interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, colour,
+                 interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
     png_set_check_for_invalid_index(png, 0);
     if (palette)
         png_set_PLTE(png, info, palette, colours);
@@ -118,7 +123,8 @@ FIG_TEST(png_palette_and_transparency)
     rows[1][3] = 9; /* outside the palette */
     make_png(&out, 4, 2, 8, PNG_COLOR_TYPE_PALETTE, false, palette, 3, NULL, 0, rows[0], 4);
     fig_error err = { 0 };
-    CHECK_FAILS(fig__picture_decode(out.bytes, out.length, NULL, &picture, &err), err, FIG_E_FORMAT, "outside the palette");
+    CHECK_FAILS(fig__picture_decode(out.bytes, out.length, NULL, &picture, &err), err, FIG_E_FORMAT,
+                "outside the palette");
     CHECK(picture.pixels == NULL);
 }
 
@@ -154,7 +160,8 @@ FIG_TEST(save_and_load)
     CHECK(!fig__path_exists(sample_path(folder, "odd.png")));
     CHECK_FAILS(fig_picture_load(sample_path(folder, "none.png"), &none, &err), err, FIG_E_NOT_FOUND, "none.png");
     sample_text(sample_path(folder, "html.png"), "<html>");
-    CHECK_FAILS(fig_picture_load(sample_path(folder, "html.png"), &none, &err), err, FIG_E_FORMAT, "neither PNG nor JPEG (first bytes 3c 68 74 6d)");
+    CHECK_FAILS(fig_picture_load(sample_path(folder, "html.png"), &none, &err), err, FIG_E_FORMAT,
+                "neither PNG nor JPEG (first bytes 3c 68 74 6d)");
     sample_text(sample_path(folder, "empty.png"), "");
     CHECK_FAILS(fig_picture_load(sample_path(folder, "empty.png"), &none, &err), err, FIG_E_FORMAT, "empty");
     CHECK_FAILS(fig_picture_load(folder, &none, &err), err, FIG_E_IO, "regular");
@@ -232,7 +239,9 @@ FIG_TEST(sizes_are_refused_before_memory_is_taken)
     static buffer out;
     uint8_t rows[1][1] = { { 0 } };
     make_png(&out, 1, 1, 8, PNG_COLOR_TYPE_GRAY, false, NULL, 0, NULL, 0, rows[0], 1);
-    static const uint32_t sizes[][2] = { { 0x7fffffff, 0x7fffffff }, { 65535, 65535 }, { 16385, 1 }, { 1, 16385 }, { 16384, 4097 }, { 0, 1 } };
+    static const uint32_t sizes[][2] = {
+        { 0x7fffffff, 0x7fffffff }, { 65535, 65535 }, { 16385, 1 }, { 1, 16385 }, { 16384, 4097 }, { 0, 1 }
+    };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (int k = 0; k < 4; k++) {
             out.bytes[16 + k] = (uint8_t)(sizes[i][0] >> (24 - 8 * k));
@@ -263,7 +272,10 @@ FIG_TEST(exif_orientation)
 
     /* 1 2 3      stored; each orientation's upright form as rows
      * 4 5 6 */
-    static const struct { int width; const char *rows; } upright[9] = {
+    static const struct {
+        int width;
+        const char *rows;
+    } upright[9] = {
         { 0, "" },       { 3, "123456" }, { 3, "321654" }, { 3, "654321" }, { 3, "456123" },
         { 2, "142536" }, { 2, "415263" }, { 2, "635241" }, { 2, "362514" },
     };
@@ -350,8 +362,8 @@ FIG_TEST(sheets)
     CHECK_INT(sheet.pixels[1 * 15 + 4], 255);
     CHECK_INT(sheet.pixels[4 * 15 + 1], 128);
     CHECK_INT(sheet.pixels[4 * 15 + 4], 255);
-    CHECK_INT(sheet.pixels[1 * 15 + 11], 0);   /* NaN */
-    CHECK_INT(sheet.pixels[8 * 15 + 8], 128);  /* no fourth picture */
+    CHECK_INT(sheet.pixels[1 * 15 + 11], 0);  /* NaN */
+    CHECK_INT(sheet.pixels[8 * 15 + 8], 128); /* no fourth picture */
     fig_picture_free(&sheet);
 
     float *many = calloc(64 * 28 * 28, sizeof *many);

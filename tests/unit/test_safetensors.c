@@ -5,7 +5,8 @@
 
 static const char *folder;
 
-static char *written(const fig__safetensors_entry *entries, size_t count, const fig__safetensors_pair *pairs, size_t n, uint64_t *length)
+static char *written(const fig__safetensors_entry *entries, size_t count, const fig__safetensors_pair *pairs, size_t n,
+                     uint64_t *length)
 {
     fig_error err = { 0 };
     char *bytes = NULL;
@@ -79,14 +80,16 @@ FIG_TEST(order_and_escapes)
     float found = 0;
     CHECK_OK(fig__safetensors_get(file, "z", &FIG_SHAPE(1), &found, &err), err);
     CHECK_NEAR(found, 1, 0);
-    CHECK_FAILS(fig__safetensors_get(file, "z", &FIG_SHAPE(2), &found, &err), err, FIG_E_FORMAT, "is F32 (1), expected F32 (2)");
+    CHECK_FAILS(fig__safetensors_get(file, "z", &FIG_SHAPE(2), &found, &err), err, FIG_E_FORMAT,
+                "is F32 (1), expected F32 (2)");
     CHECK_FAILS(fig__safetensors_get(file, "y", &FIG_SHAPE(2), &found, &err), err, FIG_E_NOT_FOUND, "no tensor");
     CHECK(fig__safetensors_find(file, "b16")->usable);
     fig__safetensors_close(file);
     free(bytes);
 
     entries[1].name = "i";
-    CHECK_FAILS(fig__safetensors_write(sample_path(folder, "d"), entries, 4, NULL, 0, &err), err, FIG_E_USAGE, "two tensors");
+    CHECK_FAILS(fig__safetensors_write(sample_path(folder, "d"), entries, 4, NULL, 0, &err), err, FIG_E_USAGE,
+                "two tensors");
     CHECK(!fig__path_exists(sample_path(folder, "d")));
     sample_folder_end(folder);
 }
@@ -107,14 +110,23 @@ static fig_status parse_text(const char *header, size_t length, uint64_t claimed
 
 FIG_TEST(accepts)
 {
-    static const struct { const char *header; size_t data; } good[] = {
+    static const struct {
+        const char *header;
+        size_t data;
+    } good[] = {
         { "{}", 0 },
         { "{}      ", 0 },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}", 4 },
         { "{\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4 },
-        { "{\"b\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[4,5]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5 },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4 },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[4,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4 },
+        { "{\"b\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[4,5]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
+          "\"data_offsets\":[0,4]}}",
+          5 },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+          "\"data_offsets\":[0,4]}}",
+          4 },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[4,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+          "\"data_offsets\":[0,4]}}",
+          4 },
         { "{ \"a\" : {\"shape\":[1], \"dtype\":\"U8\",\"data_offsets\":[0, 1]} }  ", 1 },
         { "{\"__metadata__\":{}}", 0 },
     };
@@ -126,8 +138,13 @@ FIG_TEST(accepts)
 
 FIG_TEST(refuses)
 {
-#define T(dtype, shape, begin, end) "{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" #begin "," #end "]}"
-    static const struct { const char *header; size_t data; const char *part; } bad[] = {
+#define T(dtype, shape, begin, end) \
+    "{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" #begin "," #end "]}"
+    static const struct {
+        const char *header;
+        size_t data;
+        const char *part;
+    } bad[] = {
         { "", 0, "begin with {" },
         { "[]", 0, "begin with {" },
         { " {}", 0, "begin with {" },
@@ -174,7 +191,8 @@ FIG_TEST(refuses)
         size_t length = strlen(bad[i].header);
         fig_status status = parse_text(bad[i].header, length, length, bad[i].data, &err);
         if ((status != FIG_E_FORMAT && status != FIG_E_LIMIT) || !strstr(err.message, bad[i].part))
-            TEST_FAIL("%s with %zu bytes: status %d, \"%s\" lacks \"%s\"", bad[i].header, bad[i].data, (int)status, err.message, bad[i].part);
+            TEST_FAIL("%s with %zu bytes: status %d, \"%s\" lacks \"%s\"", bad[i].header, bad[i].data, (int)status,
+                      err.message, bad[i].part);
     }
 }
 
@@ -200,7 +218,7 @@ FIG_TEST(many_tensors)
     folder = sample_folder();
     enum { COUNT = 20000 };
     fig__safetensors_entry *entries = calloc(COUNT, sizeof *entries);
-    char (*names)[16] = calloc(COUNT, sizeof *names);
+    char(*names)[16] = calloc(COUNT, sizeof *names);
     float *values = calloc(COUNT, sizeof *values);
     for (int i = 0; i < COUNT; i++) {
         snprintf(names[i], sizeof names[i], "t%d", i);
