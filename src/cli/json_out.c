@@ -1,0 +1,142 @@
+/* cli/json_out.c - writing the few JSON documents that the command makes itself
+ *
+ * Every document is one line and begins with its schema. Numbers are printed so that they read back to the same bits. */
+#include "cli/command.h"
+#include <math.h>
+#include <string.h>
+
+static void put_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if (*c == '\n')
+            fputs("\\n", out);
+        else if (*c < 0x20 || *c == 0x7f)
+            fprintf(out, "\\u%04x", *c);
+        else
+            fputc(*c, out);
+    }
+    fputc('"', out);
+}
+
+static void put_key(fig__json_writer *writer, const char *key)
+{
+    if (writer->more[writer->depth])
+        fputc(',', writer->out);
+    writer->more[writer->depth] = true;
+    if (key) {
+        put_string(writer->out, key);
+        fputc(':', writer->out);
+    }
+}
+
+fig__json_writer fig__json_begin(FILE *out, const char *schema)
+{
+    fig__json_writer writer = { .out = out };
+    fputc('{', out);
+    char name[64];
+    snprintf(name, sizeof name, "figment.%s/1", schema);
+    fig__json_put_text(&writer, "schema", name);
+    return writer;
+}
+
+void fig__json_end(fig__json_writer *writer)
+{
+    fputs("}\n", writer->out);
+}
+
+void fig__json_open(fig__json_writer *writer, const char *key, char bracket)
+{
+    put_key(writer, key);
+    fputc(bracket, writer->out);
+    if (writer->depth < 15)
+        writer->depth++;
+    writer->more[writer->depth] = false;
+}
+
+void fig__json_close(fig__json_writer *writer, char bracket)
+{
+    fputc(bracket, writer->out);
+    if (writer->depth > 0)
+        writer->depth--;
+}
+
+void fig__json_put_text(fig__json_writer *writer, const char *key, const char *text)
+{
+    put_key(writer, key);
+    if (text)
+        put_string(writer->out, text);
+    else
+        fputs("null", writer->out);
+}
+
+void fig__json_put_number(fig__json_writer *writer, const char *key, double value)
+{
+    put_key(writer, key);
+    if (!isfinite(value)) {
+        fputs("null", writer->out);
+        return;
+    }
+    char digits[32];
+    for (int precision = 6; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        double back = 0;
+        if (sscanf(digits, "%lf", &back) == 1 && !(back < value) && !(back > value))
+            break;
+    }
+    fputs(digits, writer->out);
+}
+
+void fig__json_put_int(fig__json_writer *writer, const char *key, int64_t value)
+{
+    put_key(writer, key);
+    fprintf(writer->out, "%lld", (long long)value);
+}
+
+void fig__json_put_bool(fig__json_writer *writer, const char *key, bool value)
+{
+    put_key(writer, key);
+    fputs(value ? "true" : "false", writer->out);
+}
+
+/* A default as JSON: tables hold numbers for numbers, flags and choices, and text for text. */
+static void put_default(fig__json_writer *writer, const fig_option *row)
+{
+    if (row->type == FIG_BOOL) {
+        fig__json_put_bool(writer, "default", row->fallback != 0);
+    } else if (row->type == FIG_TEXT) {
+        fig__json_put_text(writer, "default", row->fallback_text);
+    } else if (row->type == FIG_CHOICE) {
+        char word[64];
+        const char *at = row->choices;
+        for (int i = 0; i < (int)row->fallback && at; i++)
+            at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL;
+        snprintf(word, sizeof word, "%.*s", at ? (int)strcspn(at, " ") : 0, at ? at : "");
+        fig__json_put_text(writer, "default", word);
+    } else {
+        fig__json_put_number(writer, "default", row->fallback);
+    }
+}
+
+void fig__json_put_options(fig__json_writer *writer, const char *key, const fig_option *table)
+{
+    static const char *const types[] = { "", "integer", "number", "boolean", "text", "choice" };
+    fig__json_open(writer, key, '[');
+    for (size_t i = 0, n = table ? fig_options_count(table) : 0; i < n; i++) {
+        fig__json_open(writer, NULL, '{');
+        fig__json_put_text(writer, "name", table[i].name);
+        fig__json_put_text(writer, "type", types[table[i].type]);
+        put_default(writer, &table[i]);
+        if (table[i].type == FIG_INT || table[i].type == FIG_FLOAT) {
+            fig__json_put_number(writer, "min", table[i].min);
+            fig__json_put_number(writer, "max", table[i].max);
+        }
+        if (table[i].choices)
+            fig__json_put_text(writer, "choices", table[i].choices);
+        fig__json_put_text(writer, "help", table[i].help);
+        fig__json_close(writer, '}');
+    }
+    fig__json_close(writer, ']');
+}
