@@ -110,21 +110,23 @@ void fig__progress_clear(fig_cli *cli);
 
 /* -- json_out.c: documents of the command's own; library documents are printed as they come ----------------------------------- */
 
-typedef struct fig__json_writer { FILE *out; int depth; bool more[16]; } fig__json_writer;
-fig__json_writer fig__json_begin(FILE *out, const char *schema); /* {"schema":"figment.NAME/1" */
-void fig__json_end(fig__json_writer *writer);                    /* closes everything and ends the line */
+typedef struct fig__doc { FILE *out; int depth; bool more[16]; } fig__doc;
+fig__doc fig__doc_begin(FILE *out, const char *schema); /* {"schema":"figment.NAME/1" */
+void fig__doc_end(fig__doc *writer);                    /* closes everything and ends the line */
 /* key is NULL inside arrays. */
-void fig__json_open(fig__json_writer *writer, const char *key, char bracket); /* '{' or '[' */
-void fig__json_close(fig__json_writer *writer, char bracket);                 /* '}' or ']' */
-void fig__json_put_text(fig__json_writer *writer, const char *key, const char *text);   /* NULL gives null */
-void fig__json_put_number(fig__json_writer *writer, const char *key, double value);     /* not finite gives null */
-void fig__json_put_int(fig__json_writer *writer, const char *key, int64_t value);
-void fig__json_put_bool(fig__json_writer *writer, const char *key, bool value);
-void fig__json_put_options(fig__json_writer *writer, const char *key, const fig_option *table);
+void fig__doc_open(fig__doc *writer, const char *key, char bracket); /* '{' or '[' */
+void fig__doc_close(fig__doc *writer, char bracket);                 /* '}' or ']' */
+void fig__doc_text(fig__doc *writer, const char *key, const char *text);   /* NULL gives null */
+void fig__doc_number(fig__doc *writer, const char *key, double value);     /* not finite gives null */
+void fig__doc_int(fig__doc *writer, const char *key, int64_t value);
+void fig__doc_bool(fig__doc *writer, const char *key, bool value);
+void fig__doc_options(fig__doc *writer, const char *key, const fig_option *table);
 
 /* -- outline.c: any JSON document as text for people: keys aligned, arrays of objects as tables ---------------------------------- */
 
 fig_status fig__outline_print(fig_cli *cli, FILE *out, const char *json, const char *where, fig_error *err);
+/* The first value under this key, wherever in the document it stands; NULL = none. */
+const fig_json *fig__find_key(const fig_json *value, const char *key);
 /* Prints the document as it is (json), or as an outline; frees it. */
 fig_status fig__print_document(fig_cli *cli, char *document, bool json, const char *where, fig_error *err);
 

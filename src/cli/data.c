@@ -42,10 +42,10 @@ static fig_status list_run(fig_cli *cli, const fig_arguments *given, fig_error *
 static fig_status get_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
 {
     const data_options *o = given->values;
-    fig__json_writer json = { 0 };
+    fig__doc json = { 0 };
     if (o->json) {
-        json = fig__json_begin(stdout, "fetched");
-        fig__json_open(&json, "data", '[');
+        json = fig__doc_begin(stdout, "fetched");
+        fig__doc_open(&json, "data", '[');
     }
     fig_status status = FIG_OK;
     for (int i = 0; i < given->words && status == FIG_OK; i++) {
@@ -54,18 +54,18 @@ static fig_status get_run(fig_cli *cli, const fig_arguments *given, fig_error *e
         status = fig_data_get(given->word[i], &opts, &path, err);
         fig__progress_clear(cli);
         if (status == FIG_OK && o->json) {
-            fig__json_open(&json, NULL, '{');
-            fig__json_put_text(&json, "name", given->word[i]);
-            fig__json_put_text(&json, "path", path);
-            fig__json_close(&json, '}');
+            fig__doc_open(&json, NULL, '{');
+            fig__doc_text(&json, "name", given->word[i]);
+            fig__doc_text(&json, "path", path);
+            fig__doc_close(&json, '}');
         } else if (status == FIG_OK) {
             puts(path);
         }
         free(path);
     }
     if (o->json) {
-        fig__json_close(&json, ']');
-        fig__json_end(&json);
+        fig__doc_close(&json, ']');
+        fig__doc_end(&json);
     }
     return status;
 }

@@ -51,8 +51,12 @@ static void range_text(const fig_option *row, bool setting, char *out, size_t si
         number_text(row->min, low);
         number_text(row->max, high);
         number_text(row->fallback, fallback);
-        bool given = setting || (row->fallback >= row->min && row->fallback <= row->max && row->fallback != 0);
-        snprintf(out, size, "%s%s%s%s to %s", given ? "default " : "", given ? fallback : "", given ? ", " : "", low, high);
+        bool given = setting || row->fallback != 0, ranged = row->min != 0 || row->max != 0;
+        snprintf(out, size, "%s%s%s", given ? "default " : "", given ? fallback : "", given && ranged ? ", " : "");
+        if (ranged && row->max >= 1e9)
+            snprintf(out + strlen(out), size - strlen(out), "from %s", low);
+        else if (ranged)
+            snprintf(out + strlen(out), size - strlen(out), "%s to %s", low, high);
     } else if (row->type == FIG_CHOICE) {
         const char *at = row->choices;
         for (int i = 0; i < (int)row->fallback && at; i++)
@@ -75,28 +79,25 @@ static void option_label(const fig_option *row, bool setting, char *out, size_t 
         return;
     }
     dashed(row->name, name, sizeof name);
+    bool only_letter = row->short_name && !name[1];
     if (row->short_name)
-        snprintf(letter, sizeof letter, "-%c, ", row->short_name);
-    snprintf(out, size, "%s--%s%s%s", letter, name, row->type == FIG_BOOL ? "" : " ", row->type == FIG_BOOL ? "" : metavar(row));
+        snprintf(letter, sizeof letter, "-%c%s", row->short_name, only_letter ? "" : ", ");
+    snprintf(out, size, "%s%s%s%s%s", letter, only_letter ? "" : "--", only_letter ? "" : name, row->type == FIG_BOOL ? "" : " ", row->type == FIG_BOOL ? "" : metavar(row));
 }
 
-/* Text from `column` on, broken at blanks before column 110. */
+/* Text from `column` on, broken at blanks before column 100; a line's end in the text is a blank. */
 static void print_wrapped(FILE *out, const char *text, int column, int at)
 {
     while (*text) {
         size_t word = strcspn(text, " \n");
-        if (at > column && at + (int)word > 110) {
+        if (at > column && at + (int)word > 100) {
             fprintf(out, "\n%*s", column, "");
             at = column;
         }
         fwrite(text, 1, word, out);
         at += (int)word;
         text += word;
-        if (*text == '\n') {
-            fprintf(out, "\n%*s", column, "");
-            at = column;
-            text++;
-        } else if (*text == ' ') {
+        if (*text) {
             fputc(' ', out);
             at++;
             text++;

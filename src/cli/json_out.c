@@ -21,7 +21,7 @@ static void put_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
-static void put_key(fig__json_writer *writer, const char *key)
+static void put_key(fig__doc *writer, const char *key)
 {
     if (writer->more[writer->depth])
         fputc(',', writer->out);
@@ -32,22 +32,22 @@ static void put_key(fig__json_writer *writer, const char *key)
     }
 }
 
-fig__json_writer fig__json_begin(FILE *out, const char *schema)
+fig__doc fig__doc_begin(FILE *out, const char *schema)
 {
-    fig__json_writer writer = { .out = out };
+    fig__doc writer = { .out = out };
     fputc('{', out);
     char name[64];
     snprintf(name, sizeof name, "figment.%s/1", schema);
-    fig__json_put_text(&writer, "schema", name);
+    fig__doc_text(&writer, "schema", name);
     return writer;
 }
 
-void fig__json_end(fig__json_writer *writer)
+void fig__doc_end(fig__doc *writer)
 {
     fputs("}\n", writer->out);
 }
 
-void fig__json_open(fig__json_writer *writer, const char *key, char bracket)
+void fig__doc_open(fig__doc *writer, const char *key, char bracket)
 {
     put_key(writer, key);
     fputc(bracket, writer->out);
@@ -56,14 +56,14 @@ void fig__json_open(fig__json_writer *writer, const char *key, char bracket)
     writer->more[writer->depth] = false;
 }
 
-void fig__json_close(fig__json_writer *writer, char bracket)
+void fig__doc_close(fig__doc *writer, char bracket)
 {
     fputc(bracket, writer->out);
     if (writer->depth > 0)
         writer->depth--;
 }
 
-void fig__json_put_text(fig__json_writer *writer, const char *key, const char *text)
+void fig__doc_text(fig__doc *writer, const char *key, const char *text)
 {
     put_key(writer, key);
     if (text)
@@ -72,7 +72,7 @@ void fig__json_put_text(fig__json_writer *writer, const char *key, const char *t
         fputs("null", writer->out);
 }
 
-void fig__json_put_number(fig__json_writer *writer, const char *key, double value)
+void fig__doc_number(fig__doc *writer, const char *key, double value)
 {
     put_key(writer, key);
     if (!isfinite(value)) {
@@ -89,54 +89,54 @@ void fig__json_put_number(fig__json_writer *writer, const char *key, double valu
     fputs(digits, writer->out);
 }
 
-void fig__json_put_int(fig__json_writer *writer, const char *key, int64_t value)
+void fig__doc_int(fig__doc *writer, const char *key, int64_t value)
 {
     put_key(writer, key);
     fprintf(writer->out, "%lld", (long long)value);
 }
 
-void fig__json_put_bool(fig__json_writer *writer, const char *key, bool value)
+void fig__doc_bool(fig__doc *writer, const char *key, bool value)
 {
     put_key(writer, key);
     fputs(value ? "true" : "false", writer->out);
 }
 
 /* A default as JSON: tables hold numbers for numbers, flags and choices, and text for text. */
-static void put_default(fig__json_writer *writer, const fig_option *row)
+static void put_default(fig__doc *writer, const fig_option *row)
 {
     if (row->type == FIG_BOOL) {
-        fig__json_put_bool(writer, "default", row->fallback != 0);
+        fig__doc_bool(writer, "default", row->fallback != 0);
     } else if (row->type == FIG_TEXT) {
-        fig__json_put_text(writer, "default", row->fallback_text);
+        fig__doc_text(writer, "default", row->fallback_text);
     } else if (row->type == FIG_CHOICE) {
         char word[64];
         const char *at = row->choices;
         for (int i = 0; i < (int)row->fallback && at; i++)
             at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL;
         snprintf(word, sizeof word, "%.*s", at ? (int)strcspn(at, " ") : 0, at ? at : "");
-        fig__json_put_text(writer, "default", word);
+        fig__doc_text(writer, "default", word);
     } else {
-        fig__json_put_number(writer, "default", row->fallback);
+        fig__doc_number(writer, "default", row->fallback);
     }
 }
 
-void fig__json_put_options(fig__json_writer *writer, const char *key, const fig_option *table)
+void fig__doc_options(fig__doc *writer, const char *key, const fig_option *table)
 {
     static const char *const types[] = { "", "integer", "number", "boolean", "text", "choice" };
-    fig__json_open(writer, key, '[');
+    fig__doc_open(writer, key, '[');
     for (size_t i = 0, n = table ? fig_options_count(table) : 0; i < n; i++) {
-        fig__json_open(writer, NULL, '{');
-        fig__json_put_text(writer, "name", table[i].name);
-        fig__json_put_text(writer, "type", types[table[i].type]);
+        fig__doc_open(writer, NULL, '{');
+        fig__doc_text(writer, "name", table[i].name);
+        fig__doc_text(writer, "type", types[table[i].type]);
         put_default(writer, &table[i]);
         if (table[i].type == FIG_INT || table[i].type == FIG_FLOAT) {
-            fig__json_put_number(writer, "min", table[i].min);
-            fig__json_put_number(writer, "max", table[i].max);
+            fig__doc_number(writer, "min", table[i].min);
+            fig__doc_number(writer, "max", table[i].max);
         }
         if (table[i].choices)
-            fig__json_put_text(writer, "choices", table[i].choices);
-        fig__json_put_text(writer, "help", table[i].help);
-        fig__json_close(writer, '}');
+            fig__doc_text(writer, "choices", table[i].choices);
+        fig__doc_text(writer, "help", table[i].help);
+        fig__doc_close(writer, '}');
     }
-    fig__json_close(writer, ']');
+    fig__doc_close(writer, ']');
 }

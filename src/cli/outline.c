@@ -216,6 +216,15 @@ static void print_value(const outline *o, const fig_json *value, int indent, int
     }
 }
 
+const fig_json *fig__find_key(const fig_json *value, const char *key)
+{
+    const fig_json *found = fig_json_get(value, key);
+    for (size_t i = 0, n = fig_json_count(value); !found && i < n; i++)
+        if (!is_plain(fig_json_at(value, i)))
+            found = fig__find_key(fig_json_at(value, i), key);
+    return found;
+}
+
 fig_status fig__outline_print(fig_cli *cli, FILE *out, const char *json, const char *where, fig_error *err)
 {
     fig_json *root = NULL;

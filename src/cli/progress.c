@@ -83,18 +83,18 @@ static void print_bar(fig_cli *cli, const fig_train_progress *now)
 
 static void print_json(const fig_train_progress *now)
 {
-    fig__json_writer json = fig__json_begin(stderr, "progress");
-    fig__json_put_int(&json, "step", now->step);
-    fig__json_put_int(&json, "steps", now->steps);
-    fig__json_put_int(&json, "epoch", now->epoch);
-    fig__json_put_number(&json, "seconds", now->seconds);
-    fig__json_put_number(&json, "seconds_left", now->seconds_left);
-    fig__json_put_number(&json, "items_per_s", now->items_per_s);
+    fig__doc json = fig__doc_begin(stderr, "progress");
+    fig__doc_int(&json, "step", now->step);
+    fig__doc_int(&json, "steps", now->steps);
+    fig__doc_int(&json, "epoch", now->epoch);
+    fig__doc_number(&json, "seconds", now->seconds);
+    fig__doc_number(&json, "seconds_left", now->seconds_left);
+    fig__doc_number(&json, "items_per_s", now->items_per_s);
     for (int i = 0; i < now->losses; i++)
-        fig__json_put_number(&json, now->loss_name[i], now->loss[i]);
+        fig__doc_number(&json, now->loss_name[i], now->loss[i]);
     if (now->evaluated && now->validation_name)
-        fig__json_put_number(&json, now->validation_name, now->validation);
-    fig__json_end(&json);
+        fig__doc_number(&json, now->validation_name, now->validation);
+    fig__doc_end(&json);
 }
 
 void fig__progress_training(fig_cli *cli, const fig_train_progress *now)

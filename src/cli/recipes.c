@@ -46,27 +46,27 @@ fig_status fig__recipe_named(const char *name, const fig_recipe **out, fig_error
     return fig_fail(err, FIG_E_NOT_FOUND, "no recipe \"%s\"; `figment recipes` lists all", name);
 }
 
-static void put_recipe(fig__json_writer *json, const fig_recipe *recipe)
+static void put_recipe(fig__doc *json, const fig_recipe *recipe)
 {
-    fig__json_put_text(json, "name", recipe->name);
-    fig__json_put_text(json, "summary", recipe->summary);
-    fig__json_put_text(json, "paper", recipe->paper);
-    fig__json_open(json, "data", '[');
+    fig__doc_text(json, "name", recipe->name);
+    fig__doc_text(json, "summary", recipe->summary);
+    fig__doc_text(json, "paper", recipe->paper);
+    fig__doc_open(json, "data", '[');
     for (size_t i = 0; i < sizeof kind_names / sizeof *kind_names; i++)
         if (recipe->data_kinds >> i & 1)
-            fig__json_put_text(json, NULL, kind_names[i]);
-    fig__json_close(json, ']');
-    fig__json_open(json, "presets", '[');
+            fig__doc_text(json, NULL, kind_names[i]);
+    fig__doc_close(json, ']');
+    fig__doc_open(json, "presets", '[');
     for (const fig_preset *preset = recipe->presets; preset && preset->name; preset++) {
-        fig__json_open(json, NULL, '{');
-        fig__json_put_text(json, "name", preset->name);
-        fig__json_put_text(json, "summary", preset->summary);
-        fig__json_put_text(json, "settings", preset->settings);
-        fig__json_put_text(json, "data", preset->data);
-        fig__json_put_number(json, "minutes", preset->minutes);
-        fig__json_close(json, '}');
+        fig__doc_open(json, NULL, '{');
+        fig__doc_text(json, "name", preset->name);
+        fig__doc_text(json, "summary", preset->summary);
+        fig__doc_text(json, "settings", preset->settings);
+        fig__doc_text(json, "data", preset->data);
+        fig__doc_number(json, "minutes", preset->minutes);
+        fig__doc_close(json, '}');
     }
-    fig__json_close(json, ']');
+    fig__doc_close(json, ']');
 }
 
 static void list_all(const fig_cli *cli, bool as_json)
@@ -79,25 +79,25 @@ static void list_all(const fig_cli *cli, bool as_json)
         printf("\nfigment recipes NAME shows options and presets.\n");
         return;
     }
-    fig__json_writer json = fig__json_begin(stdout, "recipes");
-    fig__json_open(&json, "recipes", '[');
+    fig__doc json = fig__doc_begin(stdout, "recipes");
+    fig__doc_open(&json, "recipes", '[');
     for (int i = 0; fig_recipe_at(i); i++) {
-        fig__json_open(&json, NULL, '{');
+        fig__doc_open(&json, NULL, '{');
         put_recipe(&json, fig_recipe_at(i));
-        fig__json_close(&json, '}');
+        fig__doc_close(&json, '}');
     }
-    fig__json_close(&json, ']');
-    fig__json_end(&json);
+    fig__doc_close(&json, ']');
+    fig__doc_end(&json);
 }
 
 static void show_one(const fig_cli *cli, const fig_recipe *recipe, bool as_json)
 {
     if (as_json) {
-        fig__json_writer json = fig__json_begin(stdout, "recipe");
+        fig__doc json = fig__doc_begin(stdout, "recipe");
         put_recipe(&json, recipe);
-        fig__json_put_options(&json, "options", recipe->options);
-        fig__json_put_options(&json, "training_options", fig_train_option_table());
-        fig__json_end(&json);
+        fig__doc_options(&json, "options", recipe->options);
+        fig__doc_options(&json, "training_options", fig_train_option_table());
+        fig__doc_end(&json);
         return;
     }
     const char *bold = fig__bold(cli), *plain = fig__plain(cli);

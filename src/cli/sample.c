@@ -18,7 +18,7 @@ static const fig_option sample_option_table[] = {
       .metavar = "FILE|DIR/", .short_name = 'o' },
     { "prompt", FIG_TEXT, offsetof(sample_options, prompt), .help = "text to go on from", .metavar = "TEXT", .short_name = 'p' },
     { "length", FIG_INT, offsetof(sample_options, length), 0, 0, 1e8, "tokens of text to make; 0 = 500" },
-    { "temperature", FIG_FLOAT, offsetof(sample_options, temperature), 1, 0, 100, "below 1 bolder, above 1 wilder; 0 = greedy" },
+    { "temperature", FIG_FLOAT, offsetof(sample_options, temperature), 1, 0, 100, "below 1 safer, above 1 wilder; 0 = greedy" },
     { "top_k", FIG_INT, offsetof(sample_options, top_k), 0, 0, 1e7, "draw from the k most likely tokens; 0 = from all" },
     { "top_p", FIG_FLOAT, offsetof(sample_options, top_p), 1, 0, 1, "draw from the smallest set with this probability" },
     { "greedy", FIG_BOOL, offsetof(sample_options, greedy), .help = "always take the most likely token" },

@@ -14,21 +14,11 @@ static const fig_option show_option_table[] = {
     { 0 },
 };
 
-/* The text under key "command", wherever in the document it stands. */
-static const char *find_command(const fig_json *value)
-{
-    const char *found = fig_json_text(fig_json_get(value, "command"), NULL);
-    for (size_t i = 0, n = fig_json_count(value); !found && i < n; i++)
-        if (fig_json_kind_of(fig_json_at(value, i)) == FIG_JSON_OBJECT)
-            found = find_command(fig_json_at(value, i));
-    return found;
-}
-
 static fig_status print_command(const char *document, const char *path, fig_error *err)
 {
     fig_json *root = NULL;
     FIG_TRY(fig_json_parse(document, strlen(document), path, &root, err));
-    const char *command = find_command(root);
+    const char *command = fig_json_text(fig__find_key(root, "command"), NULL);
     fig_status status = FIG_OK;
     if (command)
         puts(command);

@@ -236,19 +236,19 @@ static void print_result(const request *r, const fig_train_progress *end, bool a
         puts(r->output);
         return;
     }
-    fig__json_writer json = fig__json_begin(stdout, "trained");
-    fig__json_put_text(&json, "run", r->output);
-    fig__json_put_int(&json, "steps", end->step);
-    fig__json_put_int(&json, "epoch", end->epoch);
-    fig__json_put_number(&json, "seconds", end->seconds);
-    fig__json_put_text(&json, "why_finished", end->why_finished);
-    fig__json_open(&json, "losses", '{');
+    fig__doc json = fig__doc_begin(stdout, "trained");
+    fig__doc_text(&json, "run", r->output);
+    fig__doc_int(&json, "steps", end->step);
+    fig__doc_int(&json, "epoch", end->epoch);
+    fig__doc_number(&json, "seconds", end->seconds);
+    fig__doc_text(&json, "why_finished", end->why_finished);
+    fig__doc_open(&json, "losses", '{');
     for (int i = 0; i < end->losses; i++)
-        fig__json_put_number(&json, end->loss_name[i], end->loss[i]);
-    fig__json_close(&json, '}');
-    fig__json_put_text(&json, "validation_name", end->validation_name);
-    fig__json_put_number(&json, "validation", end->validation_name ? end->validation : 0.0 / 0.0);
-    fig__json_end(&json);
+        fig__doc_number(&json, end->loss_name[i], end->loss[i]);
+    fig__doc_close(&json, '}');
+    fig__doc_text(&json, "validation_name", end->validation_name);
+    fig__doc_number(&json, "validation", end->validation_name ? end->validation : 0.0 / 0.0);
+    fig__doc_end(&json);
 }
 
 static fig_status train(fig_cli *cli, const request *r, fig_trainer *trainer, bool as_json, fig_error *err)

@@ -19,10 +19,10 @@ static fig_status version_run(fig_cli *cli, const fig_arguments *given, fig_erro
         printf("figment %s\n", fig_version());
         return FIG_OK;
     }
-    fig__json_writer json = fig__json_begin(stdout, "version");
-    fig__json_put_text(&json, "version", fig_version());
-    fig__json_put_text(&json, "compiler", "gcc " __VERSION__);
-    fig__json_end(&json);
+    fig__doc json = fig__doc_begin(stdout, "version");
+    fig__doc_text(&json, "version", fig_version());
+    fig__doc_text(&json, "compiler", "gcc " __VERSION__);
+    fig__doc_end(&json);
     return FIG_OK;
 }
 
