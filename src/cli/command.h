@@ -65,7 +65,9 @@ void fig__help_options(FILE *out, const fig_option *table, bool settings);
 
 /* -- output.c: standard error, colours, files ------------------------------------------------------------------------------ */
 
-typedef enum fig_progress_mode { FIG_PROGRESS_AUTO, FIG_PROGRESS_BAR, FIG_PROGRESS_PLAIN, FIG_PROGRESS_JSON, FIG_PROGRESS_NONE } fig_progress_mode;
+typedef enum fig_progress_mode { /* in the order of the choices of --progress */
+    FIG_PROGRESS_AUTO, FIG_PROGRESS_BAR, FIG_PROGRESS_PLAIN, FIG_PROGRESS_JSON, FIG_PROGRESS_NONE
+} fig_progress_mode;
 
 struct fig_cli {
     fig_progress_mode progress; /* after fig__output_settle never AUTO */

@@ -82,7 +82,8 @@ static void option_label(const fig_option *row, bool setting, char *out, size_t 
     bool only_letter = row->short_name && !name[1];
     if (row->short_name)
         snprintf(letter, sizeof letter, "-%c%s", row->short_name, only_letter ? "" : ", ");
-    snprintf(out, size, "%s%s%s%s%s", letter, only_letter ? "" : "--", only_letter ? "" : name, row->type == FIG_BOOL ? "" : " ", row->type == FIG_BOOL ? "" : metavar(row));
+    const char *value = row->type == FIG_BOOL ? NULL : metavar(row);
+    snprintf(out, size, "%s%s%s%s%s", letter, only_letter ? "" : "--", only_letter ? "" : name, value ? " " : "", value ? value : "");
 }
 
 /* Text from `column` on, broken at blanks before column 100; a line's end in the text is a blank. */
@@ -240,7 +241,8 @@ static void markdown_all(FILE *out)
           "`FIGMENT_KERNELS=reference` computes with the plain loops alone; `FIGMENT_HOME` moves the cache.\n\n", out);
     for (int i = 0; fig__command_at(i); i++)
         markdown_command(out, fig__command_at(i));
-    fputs("## Settings of every training\n\nIn a run file, or with `--set NAME=VALUE`. `phases.NAME.lr` and the like set one phase's own.\n\n", out);
+    fputs("## Settings of every training\n\nIn a run file, or with `--set NAME=VALUE`. `phases.NAME.lr` and the like set one phase's own.\n\n",
+          out);
     markdown_options(out, fig_train_option_table(), true);
     fputs("## Recipes\n\n", out);
     for (int i = 0; fig_recipe_at(i); i++)

@@ -267,7 +267,8 @@ static fig_status train(fig_cli *cli, const request *r, fig_trainer *trainer, bo
     char seconds[32], steps[32];
     fig__say(cli, "Finished", "%s steps in %s: %s", fig__count_text(now.step, steps), fig__time_text(now.seconds, seconds),
              now.why_finished ? now.why_finished : "all steps");
-    fig__say(cli, "Next", "figment sample %s; figment eval %s; pictures made on the way are in %s/samples", r->output, r->output, r->output);
+    fig__say(cli, "Next", "figment sample %s; figment eval %s; what was drawn on the way is in %s/samples", r->output, r->output,
+             r->output);
     print_result(r, &now, as_json);
     return FIG_OK;
 }

@@ -50,7 +50,7 @@ for page in README.md README.zh.md docs/*.md; do
         [ -e "$(dirname "$page")/$link" ] || missing="$missing $page:$link"
     done
     # Files that a page names must exist: `src/...`, `include/...`, `tests/...`.
-    for file in $(grep -oE '`(src|include|tests|examples|docs|share)/[A-Za-z0-9_./-]+`' "$page" | tr -d '`'); do
+    for file in $(grep -oE '`(src|include|tests|examples|docs|share)/[A-Za-z0-9_./-]+`' "$page" | tr -d '`' | grep -v NAME); do
         [ -e "$file" ] || missing="$missing $page:$file"
     done
 done
