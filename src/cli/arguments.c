@@ -22,7 +22,7 @@ static const fig_option global_option_table[] = {
     { 0 },
 };
 
-const fig_option *fig__global_options(void)
+const fig_option *cli_global_options(void)
 {
     return global_option_table;
 }
@@ -192,7 +192,7 @@ static fig_status parse_words(parser *p, fig_error *err)
     return FIG_OK;
 }
 
-fig_status fig__arguments_parse(const fig_command *command, int argc, char **argv, fig_cli *cli, fig_arguments *out, fig_error *err)
+fig_status cli_arguments_parse(const fig_command *command, int argc, char **argv, fig_cli *cli, fig_arguments *out, fig_error *err)
 {
     *out = (fig_arguments){ .command = command };
     out->values = calloc(1, command->options_size ? command->options_size : 1);
@@ -214,7 +214,7 @@ fig_status fig__arguments_parse(const fig_command *command, int argc, char **arg
     return FIG_OK;
 }
 
-void fig__arguments_free(fig_arguments *arguments)
+void cli_arguments_free(fig_arguments *arguments)
 {
     if (arguments->values && arguments->command->options)
         fig_options_free(arguments->command->options, arguments->values);
@@ -222,13 +222,13 @@ void fig__arguments_free(fig_arguments *arguments)
     arguments->values = NULL;
 }
 
-bool fig__arguments_has(const fig_arguments *arguments, const char *name)
+bool cli_arguments_has(const fig_arguments *arguments, const char *name)
 {
     const fig_option *row = find_long(arguments->command->options, name);
     return row && arguments->times[row - arguments->command->options] > 0;
 }
 
-int fig__arguments_list(const fig_arguments *arguments, const char *name, const char **list)
+int cli_arguments_list(const fig_arguments *arguments, const char *name, const char **list)
 {
     int count = 0;
     for (int i = 0; i < arguments->repeats; i++)

@@ -71,7 +71,7 @@ static const workload *find_workload(const char *name, fig_error *err)
 
 /* -- one training workload --------------------------------------------------------------------------------------------------- */
 
-static fig_status time_steps(const bench_options *o, fig_trainer *trainer, fig__bench_result *out, fig_error *err)
+static fig_status time_steps(const bench_options *o, fig_trainer *trainer, cli_bench_result *out, fig_error *err)
 {
     double *seconds = malloc(sizeof *seconds * MOST_STEPS);
     if (!seconds)
@@ -80,20 +80,20 @@ static fig_status time_steps(const bench_options *o, fig_trainer *trainer, fig__
     fig_status status = FIG_OK;
     if (!steps) { /* three steps tell how many fit */
         status = fig_trainer_bench(trainer, WARM_UP, 3, seconds, err);
-        fig__bench_summary(seconds, 3, out);
+        cli_bench_summary(seconds, 3, out);
         double fit = o->seconds / (out->median > 1e-9 ? out->median : 1e-9);
         steps = fit < 3 ? 3 : fit > MOST_STEPS ? MOST_STEPS : (int)fit;
     }
     if (status == FIG_OK)
         status = fig_trainer_bench(trainer, o->steps ? WARM_UP : 1, steps, seconds, err);
     if (status == FIG_OK)
-        fig__bench_summary(seconds, steps, out);
+        cli_bench_summary(seconds, steps, out);
     free(seconds);
     return status;
 }
 
 static fig_status bench_training(fig_cli *cli, const bench_options *o, const workload *w, fig_session *session,
-                                 fig__bench_result *out, fig_error *err)
+                                 cli_bench_result *out, fig_error *err)
 {
     const char *data[] = { w->data, NULL }, *settings[3] = { NULL };
     char batch[32], precision[32];
@@ -104,9 +104,9 @@ static fig_status bench_training(fig_cli *cli, const bench_options *o, const wor
         settings[n++] = batch;
     settings[n++] = precision;
     fig_train_opts opts = { .recipe = fig_recipe_find(w->recipe), .preset = o->preset ? o->preset : w->name, .data = data,
-                            .settings = settings, .command = cli->command_line, .message = fig__on_message, .user = cli };
+                            .settings = settings, .command = cli->command_line, .message = cli_on_message, .user = cli };
     fig_trainer *trainer = NULL;
-    fig__bench_reset_peak();
+    cli_bench_reset_peak();
     FIG_TRY(fig_trainer_new(session, &opts, &trainer, err));
     fig_status status = time_steps(o, trainer, out, err);
     if (status == FIG_OK) {
@@ -115,7 +115,7 @@ static fig_status bench_training(fig_cli *cli, const bench_options *o, const wor
         out->items = (double)(o->batch ? o->batch : w->batch) * w->items;
         out->flops = info.flops;
         out->planned_mb = (double)(info.planned_bytes + info.state_bytes) / (1 << 20);
-        out->peak_rss_mb = fig__bench_peak_mb();
+        out->peak_rss_mb = cli_bench_peak_mb();
     }
     if (status == FIG_OK && o->profile) {
         char *profile = fig_trainer_profile(trainer, 5);
@@ -128,62 +128,62 @@ static fig_status bench_training(fig_cli *cli, const bench_options *o, const wor
 
 /* -- printing ------------------------------------------------------------------------------------------------------------------ */
 
-typedef struct ceilings { fig__bench_result gemm, copy; } ceilings;
+typedef struct ceilings { cli_bench_result gemm, copy; } ceilings;
 
 static double gemm_gflops(const ceilings *top) { return top->gemm.flops / top->gemm.least / 1e9; }
 static double copy_gbps(const ceilings *top) { return top->copy.bytes / top->copy.least / 1e9; }
 
 /* The share of the machine's measured ceiling that a step uses. */
-static double peak_fraction(const ceilings *top, const fig__bench_result *result)
+static double peak_fraction(const ceilings *top, const cli_bench_result *result)
 {
     if (result->bytes > 0)
         return result->bytes / result->median / 1e9 / copy_gbps(top);
     return result->flops / result->median / 1e9 / gemm_gflops(top);
 }
 
-static void put_machine(fig__doc *json, fig_session *session, const ceilings *top)
+static void put_machine(cli_doc *json, fig_session *session, const ceilings *top)
 {
     char *document = fig_doctor_json(session);
     fig_json *root = NULL;
     if (document && fig_json_parse(document, strlen(document), "doctor", &root, NULL) != FIG_OK)
         root = NULL;
-    fig__doc_open(json, "machine", '{');
-    fig__doc_text(json, "cpu", fig_json_text(fig__find_key(root, "cpu"), NULL));
-    fig__doc_text(json, "isa", fig_json_text(fig__find_key(root, "isa"), NULL));
-    fig__doc_int(json, "threads", fig_session_threads(session));
-    fig__doc_number(json, "gemm_f32_gflops", gemm_gflops(top));
-    fig__doc_text(json, "gemm_bf16_gflops", NULL);
-    fig__doc_number(json, "copy_gbps", copy_gbps(top));
-    fig__doc_close(json, '}');
+    cli_doc_open(json, "machine", '{');
+    cli_doc_text(json, "cpu", fig_json_text(cli_find_key(root, "cpu"), NULL));
+    cli_doc_text(json, "isa", fig_json_text(cli_find_key(root, "isa"), NULL));
+    cli_doc_int(json, "threads", fig_session_threads(session));
+    cli_doc_number(json, "gemm_f32_gflops", gemm_gflops(top));
+    cli_doc_text(json, "gemm_bf16_gflops", NULL);
+    cli_doc_number(json, "copy_gbps", copy_gbps(top));
+    cli_doc_close(json, '}');
     fig_json_free(root);
     free(document);
 }
 
-static void print_json(const bench_options *o, fig_session *session, const ceilings *top, const fig__bench_result *results, int count)
+static void print_json(const bench_options *o, fig_session *session, const ceilings *top, const cli_bench_result *results, int count)
 {
-    fig__doc json = fig__doc_begin(stdout, "bench");
+    cli_doc json = cli_doc_begin(stdout, "bench");
     put_machine(&json, session, top);
-    fig__doc_open(&json, "results", '[');
+    cli_doc_open(&json, "results", '[');
     for (int i = 0; i < count; i++) {
-        fig__doc_open(&json, NULL, '{');
-        fig__doc_text(&json, "workload", results[i].workload);
-        fig__doc_text(&json, "precision", o->precision);
-        fig__doc_int(&json, "threads", fig_session_threads(session));
-        fig__doc_int(&json, "steps", results[i].steps);
-        fig__doc_number(&json, "median_step_s", results[i].median);
-        fig__doc_number(&json, "min_step_s", results[i].least);
-        fig__doc_number(&json, "items_per_s", results[i].items / results[i].median);
-        fig__doc_number(&json, "flops_per_step", results[i].flops);
-        fig__doc_number(&json, "peak_fraction", peak_fraction(top, &results[i]));
-        fig__doc_number(&json, "peak_rss_mb", results[i].peak_rss_mb);
-        fig__doc_number(&json, "planned_mb", results[i].planned_mb);
-        fig__doc_close(&json, '}');
+        cli_doc_open(&json, NULL, '{');
+        cli_doc_text(&json, "workload", results[i].workload);
+        cli_doc_text(&json, "precision", o->precision);
+        cli_doc_int(&json, "threads", fig_session_threads(session));
+        cli_doc_int(&json, "steps", results[i].steps);
+        cli_doc_number(&json, "median_step_s", results[i].median);
+        cli_doc_number(&json, "min_step_s", results[i].least);
+        cli_doc_number(&json, "items_per_s", results[i].items / results[i].median);
+        cli_doc_number(&json, "flops_per_step", results[i].flops);
+        cli_doc_number(&json, "peak_fraction", peak_fraction(top, &results[i]));
+        cli_doc_number(&json, "peak_rss_mb", results[i].peak_rss_mb);
+        cli_doc_number(&json, "planned_mb", results[i].planned_mb);
+        cli_doc_close(&json, '}');
     }
-    fig__doc_close(&json, ']');
-    fig__doc_end(&json);
+    cli_doc_close(&json, ']');
+    cli_doc_end(&json);
 }
 
-static void print_table(fig_session *session, const ceilings *top, const fig__bench_result *results, int count)
+static void print_table(fig_session *session, const ceilings *top, const cli_bench_result *results, int count)
 {
     printf("ceilings on %d threads: matrix products %.0f GFLOP/s f32, copying %.1f GB/s\n\n", fig_session_threads(session),
            gemm_gflops(top), copy_gbps(top));
@@ -201,14 +201,14 @@ static void print_table(fig_session *session, const ceilings *top, const fig__be
 static fig_status bench_all(fig_cli *cli, const bench_options *o, fig_session *session, const workload *const *chosen, int count,
                             fig_error *err)
 {
-    fig__bench_result results[FIG_MAX_WORDS];
+    cli_bench_result results[FIG_MAX_WORDS];
     ceilings top;
     double machine_seconds = o->seconds < 1 ? o->seconds : 1;
-    fig__progress_fraction(cli, "gemm and copy", -1);
-    FIG_TRY(fig__bench_gemm(session, machine_seconds, &top.gemm, err));
-    FIG_TRY(fig__bench_copy(session, machine_seconds, &top.copy, err));
+    cli_progress_fraction(cli, "gemm and copy", -1);
+    FIG_TRY(cli_bench_gemm(session, machine_seconds, &top.gemm, err));
+    FIG_TRY(cli_bench_copy(session, machine_seconds, &top.copy, err));
     for (int i = 0; i < count; i++) {
-        fig__progress_fraction(cli, chosen[i]->name, count > 1 ? (double)i / count : -1);
+        cli_progress_fraction(cli, chosen[i]->name, count > 1 ? (double)i / count : -1);
         if (!strcmp(chosen[i]->name, "gemm"))
             results[i] = top.gemm;
         else if (!strcmp(chosen[i]->name, "copy"))
@@ -216,7 +216,7 @@ static fig_status bench_all(fig_cli *cli, const bench_options *o, fig_session *s
         else
             FIG_TRY(bench_training(cli, o, chosen[i], session, &results[i], err));
     }
-    fig__progress_clear(cli);
+    cli_progress_clear(cli);
     if (o->json)
         print_json(o, session, &top, results, count);
     else
@@ -237,7 +237,7 @@ static fig_status bench_run(fig_cli *cli, const fig_arguments *given, fig_error 
     for (; !given->words && count < WORKLOADS; count++)
         chosen[count] = &workloads[count];
     fig_session *session = NULL;
-    FIG_TRY(fig__session_open(cli, o->threads, &session, err));
+    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
     fig_status status = bench_all(cli, o, session, chosen, count, err);
     fig_session_free(session);
     return status;

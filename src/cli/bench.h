@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 
-typedef struct fig__bench_result {
+typedef struct cli_bench_result {
     const char *workload;
     int steps;                    /* timed */
     double median, least;         /* seconds a step */
@@ -12,15 +12,15 @@ typedef struct fig__bench_result {
     double flops;                 /* a step */
     double bytes;                 /* a step moves, where that is the measure; else 0 */
     double planned_mb, peak_rss_mb;
-} fig__bench_result;
+} cli_bench_result;
 
 /* Runs a plan for about `seconds` and at least three times after warming up. */
-fig_status fig__bench_gemm(fig_session *session, double seconds, fig__bench_result *out, fig_error *err);
-fig_status fig__bench_copy(fig_session *session, double seconds, fig__bench_result *out, fig_error *err);
+fig_status cli_bench_gemm(fig_session *session, double seconds, cli_bench_result *out, fig_error *err);
+fig_status cli_bench_copy(fig_session *session, double seconds, cli_bench_result *out, fig_error *err);
 /* Median and least of n times (sorts them). */
-void fig__bench_summary(double *seconds, int n, fig__bench_result *out);
+void cli_bench_summary(double *seconds, int n, cli_bench_result *out);
 /* The most memory this process has held since the last reset, in MiB. */
-void fig__bench_reset_peak(void);
-double fig__bench_peak_mb(void);
+void cli_bench_reset_peak(void);
+double cli_bench_peak_mb(void);
 
 #endif

@@ -26,7 +26,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-void fig__bench_summary(double *seconds, int n, fig__bench_result *out)
+void cli_bench_summary(double *seconds, int n, cli_bench_result *out)
 {
     qsort(seconds, (size_t)n, sizeof *seconds, by_size);
     out->steps = n;
@@ -34,7 +34,7 @@ void fig__bench_summary(double *seconds, int n, fig__bench_result *out)
     out->median = n % 2 ? seconds[n / 2] : (seconds[n / 2 - 1] + seconds[n / 2]) / 2;
 }
 
-void fig__bench_reset_peak(void)
+void cli_bench_reset_peak(void)
 {
     malloc_trim(0);
     FILE *file = fopen("/proc/self/clear_refs", "w");
@@ -44,7 +44,7 @@ void fig__bench_reset_peak(void)
     }
 }
 
-double fig__bench_peak_mb(void)
+double cli_bench_peak_mb(void)
 {
     FILE *file = fopen("/proc/self/status", "r");
     char line[256];
@@ -57,7 +57,7 @@ double fig__bench_peak_mb(void)
     return kib / 1024;
 }
 
-static fig_status time_plan(fig_plan *plan, double limit, fig__bench_result *out, fig_error *err)
+static fig_status time_plan(fig_plan *plan, double limit, cli_bench_result *out, fig_error *err)
 {
     static const fig_run_opts opts = { .seed = 1 };
     double *seconds = malloc(sizeof *seconds * MOST_RUNS);
@@ -74,18 +74,18 @@ static fig_status time_plan(fig_plan *plan, double limit, fig__bench_result *out
         seconds[runs] = at - before;
     }
     if (status == FIG_OK)
-        fig__bench_summary(seconds, runs, out);
+        cli_bench_summary(seconds, runs, out);
     free(seconds);
     return status;
 }
 
 /* Compiles and times a graph of the inputs "a" and "b" (either may be absent), which are filled with small numbers. */
-static fig_status time_graph(fig_session *session, fig_node output, double limit, fig__bench_result *out, fig_error *err)
+static fig_status time_graph(fig_session *session, fig_node output, double limit, cli_bench_result *out, fig_error *err)
 {
     fig_store *store = NULL;
     fig_plan *plan = NULL;
     fig_status status = fig_store_new(session, &store, err);
-    fig__bench_reset_peak();
+    cli_bench_reset_peak();
     if (status == FIG_OK)
         status = fig_plan_compile(output.graph, store, &(fig_plan_opts){ .outputs = &output, .n_outputs = 1 }, &plan, err);
     static const char *const names[] = { "a", "b" };
@@ -100,29 +100,29 @@ static fig_status time_graph(fig_session *session, fig_node output, double limit
     if (status == FIG_OK) {
         fig_plan_info info = fig_plan_get_info(plan);
         out->planned_mb = (double)(info.planned_bytes + info.state_bytes) / (1 << 20);
-        out->peak_rss_mb = fig__bench_peak_mb();
+        out->peak_rss_mb = cli_bench_peak_mb();
     }
     fig_plan_free(plan);
     fig_store_free(store);
     return status;
 }
 
-fig_status fig__bench_gemm(fig_session *session, double seconds, fig__bench_result *out, fig_error *err)
+fig_status cli_bench_gemm(fig_session *session, double seconds, cli_bench_result *out, fig_error *err)
 {
     fig_graph *graph = fig_graph_new();
     fig_type square = FIG_SHAPE(GEMM_SIDE, GEMM_SIDE);
     fig_node product = fig_matmul(fig_input(graph, "a", square), fig_input(graph, "b", square), NULL);
-    *out = (fig__bench_result){ .workload = "gemm", .items = 1, .flops = 2.0 * GEMM_SIDE * GEMM_SIDE * GEMM_SIDE };
+    *out = (cli_bench_result){ .workload = "gemm", .items = 1, .flops = 2.0 * GEMM_SIDE * GEMM_SIDE * GEMM_SIDE };
     fig_status status = time_graph(session, product, seconds, out, err);
     fig_graph_free(graph);
     return status;
 }
 
-fig_status fig__bench_copy(fig_session *session, double seconds, fig__bench_result *out, fig_error *err)
+fig_status cli_bench_copy(fig_session *session, double seconds, cli_bench_result *out, fig_error *err)
 {
     fig_graph *graph = fig_graph_new();
     fig_node copy = fig_neg(fig_input(graph, "a", FIG_SHAPE(COPY_FLOATS)));
-    *out = (fig__bench_result){ .workload = "copy", .items = COPY_FLOATS, .bytes = 2.0 * sizeof(float) * COPY_FLOATS };
+    *out = (cli_bench_result){ .workload = "copy", .items = COPY_FLOATS, .bytes = 2.0 * sizeof(float) * COPY_FLOATS };
     fig_status status = time_graph(session, copy, seconds, out, err);
     fig_graph_free(graph);
     return status;

@@ -23,12 +23,12 @@ static const fig_option look_option_table[] = {
 
 static void on_warning(void *user, const char *message)
 {
-    fig__on_message(user, 1, message);
+    cli_on_message(user, 1, message);
 }
 
 static fig_data_open_opts open_opts(fig_cli *cli, bool offline)
 {
-    return (fig_data_open_opts){ .offline = offline, .progress = fig__progress_fraction, .warn = on_warning, .user = cli };
+    return (fig_data_open_opts){ .offline = offline, .progress = cli_progress_fraction, .warn = on_warning, .user = cli };
 }
 
 static fig_status list_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
@@ -36,36 +36,36 @@ static fig_status list_run(fig_cli *cli, const fig_arguments *given, fig_error *
     const data_options *o = given->values;
     char *document = NULL;
     FIG_TRY(fig_data_catalogue(&document, err));
-    return fig__print_document(cli, document, o->json, "catalogue", err);
+    return cli_print_document(cli, document, o->json, "catalogue", err);
 }
 
 static fig_status get_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
 {
     const data_options *o = given->values;
-    fig__doc json = { 0 };
+    cli_doc json = { 0 };
     if (o->json) {
-        json = fig__doc_begin(stdout, "fetched");
-        fig__doc_open(&json, "data", '[');
+        json = cli_doc_begin(stdout, "fetched");
+        cli_doc_open(&json, "data", '[');
     }
     fig_status status = FIG_OK;
     for (int i = 0; i < given->words && status == FIG_OK; i++) {
         fig_data_open_opts opts = open_opts(cli, false);
         char *path = NULL;
         status = fig_data_get(given->word[i], &opts, &path, err);
-        fig__progress_clear(cli);
+        cli_progress_clear(cli);
         if (status == FIG_OK && o->json) {
-            fig__doc_open(&json, NULL, '{');
-            fig__doc_text(&json, "name", given->word[i]);
-            fig__doc_text(&json, "path", path);
-            fig__doc_close(&json, '}');
+            cli_doc_open(&json, NULL, '{');
+            cli_doc_text(&json, "name", given->word[i]);
+            cli_doc_text(&json, "path", path);
+            cli_doc_close(&json, '}');
         } else if (status == FIG_OK) {
             puts(path);
         }
         free(path);
     }
     if (o->json) {
-        fig__doc_close(&json, ']');
-        fig__doc_end(&json);
+        cli_doc_close(&json, ']');
+        cli_doc_end(&json);
     }
     return status;
 }
@@ -96,7 +96,7 @@ static fig_status report(fig_cli *cli, const fig_arguments *given, bool check, f
     if (status != FIG_OK)
         return status;
     bool errors = check && has_errors(document);
-    FIG_TRY(fig__print_document(cli, document, o->json, given->word[0], err));
+    FIG_TRY(cli_print_document(cli, document, o->json, given->word[0], err));
     if (errors)
         return fig_fail(err, FIG_E_CHECK, "%s: the check found errors; they are listed under findings", given->word[0]);
     return FIG_OK;

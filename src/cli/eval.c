@@ -28,13 +28,13 @@ static const fig_option eval_option_table[] = {
 
 static void on_progress(void *user, double done)
 {
-    fig__progress_fraction(user, "evaluating", done);
+    cli_progress_fraction(user, "evaluating", done);
 }
 
 static void print_scores(const fig_cli *cli, const fig_score *scores, int count)
 {
-    printf("%s%-20s %14s %12s  %-14s %-10s %9s  %s%s\n", fig__bold(cli), "metric", "value", "stderr", "unit", "split", "n", "protocol",
-           fig__plain(cli));
+    printf("%s%-20s %14s %12s  %-14s %-10s %9s  %s%s\n", cli_bold(cli), "metric", "value", "stderr", "unit", "split", "n", "protocol",
+           cli_plain(cli));
     for (int i = 0; i < count; i++) {
         char items[32], error[32] = "-", value[32] = "-";
         if (isfinite(scores[i].value))
@@ -42,7 +42,7 @@ static void print_scores(const fig_cli *cli, const fig_score *scores, int count)
         if (isfinite(scores[i].standard_error))
             snprintf(error, sizeof error, "%.3g", scores[i].standard_error);
         printf("%-20s %14s %12s  %-14s %-10s %9s  %s\n", scores[i].name, value, error, scores[i].unit, scores[i].split,
-               fig__count_text(scores[i].count, items), scores[i].protocol);
+               cli_count_text(scores[i].count, items), scores[i].protocol);
     }
 }
 
@@ -50,16 +50,16 @@ static fig_status evaluate(fig_cli *cli, const fig_arguments *given, fig_trained
 {
     const eval_options *o = given->values;
     const char *metrics[FIG_MAX_WORDS + 1];
-    int named = fig__arguments_list(given, "metric", metrics), count = 0;
+    int named = cli_arguments_list(given, "metric", metrics), count = 0;
     fig_score *scores = calloc(MOST_SCORES, sizeof *scores);
     if (!scores)
         return fig_fail(err, FIG_E_LIMIT, "out of memory");
     fig_eval_opts opts = { .data = o->data, .metrics = named ? metrics : NULL, .count = o->count, .seed = (uint64_t)o->seed,
                            .split = o->split, .progress = on_progress, .user = cli };
     fig_status status = fig_evaluate(model, &opts, scores, MOST_SCORES, &count, err);
-    fig__progress_clear(cli);
+    cli_progress_clear(cli);
     if (status == FIG_OK && o->json)
-        status = fig__print_document(cli, fig_scores_json(given->word[0], scores, count), true, given->word[0], err);
+        status = cli_print_document(cli, fig_scores_json(given->word[0], scores, count), true, given->word[0], err);
     else if (status == FIG_OK)
         print_scores(cli, scores, count);
     free(scores);
@@ -71,7 +71,7 @@ static fig_status eval_run(fig_cli *cli, const fig_arguments *given, fig_error *
     const eval_options *o = given->values;
     fig_session *session = NULL;
     fig_trained *model = NULL;
-    FIG_TRY(fig__session_open(cli, o->threads, &session, err));
+    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
     fig_status status = fig_load(session, given->word[0], &model, err);
     if (status == FIG_OK)
         status = evaluate(cli, given, model, err);

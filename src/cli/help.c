@@ -107,13 +107,13 @@ static void print_wrapped(FILE *out, const char *text, int column, int at)
     fputc('\n', out);
 }
 
-void fig__help_options(FILE *out, const fig_option *table, bool settings)
+void cli_help_options(FILE *out, const fig_option *table, bool settings)
 {
     for (size_t i = 0, n = table ? fig_options_count(table) : 0; i < n; i++) {
         char label[96], range[256];
         option_label(&table[i], settings, label, sizeof label);
         range_text(&table[i], settings, range, sizeof range);
-        char *line = fig__join("%s%s%s%s", table[i].help ? table[i].help : "", range[0] ? " (" : "", range, range[0] ? ")" : "");
+        char *line = cli_join("%s%s%s%s", table[i].help ? table[i].help : "", range[0] ? " (" : "", range, range[0] ? ")" : "");
         fprintf(out, "  %-*s", HELP_COLUMN - 3, label);
         if ((int)strlen(label) > HELP_COLUMN - 4)
             fprintf(out, "\n%*s", HELP_COLUMN, "");
@@ -126,11 +126,11 @@ void fig__help_options(FILE *out, const fig_option *table, bool settings)
 
 /* -- terminal ------------------------------------------------------------------------------------------------------------ */
 
-void fig__help_overview(FILE *out)
+void cli_help_overview(FILE *out)
 {
     fputs("figment trains, evaluates and samples generative models: pictures, text, points in the plane\n\n", out);
-    for (int i = 0; fig__command_at(i); i++)
-        fprintf(out, "  figment %-12s %s\n", fig__command_at(i)->name, fig__command_at(i)->summary);
+    for (int i = 0; cli_command_at(i); i++)
+        fprintf(out, "  figment %-12s %s\n", cli_command_at(i)->name, cli_command_at(i)->summary);
     fputs("\nA first run:\n"
           "  figment train vae --data fashion-mnist -o runs/clothes\n"
           "  figment sample runs/clothes -n 64 -o clothes.png\n"
@@ -148,7 +148,7 @@ static void print_indented(FILE *out, const char *lines, const char *indent)
     }
 }
 
-void fig__help_command(FILE *out, const fig_command *command, bool full)
+void cli_help_command(FILE *out, const fig_command *command, bool full)
 {
     fprintf(out, "figment %s - %s\n\n", command->name, command->summary);
     fprintf(out, "usage: figment %s%s%s%s\n", command->name, command->usage[0] ? " " : "", command->usage,
@@ -163,11 +163,11 @@ void fig__help_command(FILE *out, const fig_command *command, bool full)
     }
     if (command->options) {
         fputs("\noptions:\n", out);
-        fig__help_options(out, command->options, false);
+        cli_help_options(out, command->options, false);
     }
     if (full) {
         fputs("\noptions of every command:\n", out);
-        fig__help_options(out, fig__global_options(), false);
+        cli_help_options(out, cli_global_options(), false);
     }
 }
 
@@ -236,11 +236,11 @@ static void markdown_all(FILE *out)
           "| 130, 143 | ended at once by SIGINT or SIGTERM |\n\n",
           out);
     fputs("## Options of every command\n\n", out);
-    markdown_options(out, fig__global_options(), false);
+    markdown_options(out, cli_global_options(), false);
     fputs("`NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb` and `FIGMENT_LOG=error|warning|info|debug` are honoured;\n"
           "`FIGMENT_KERNELS=reference` computes with the plain loops alone; `FIGMENT_HOME` moves the cache.\n\n", out);
-    for (int i = 0; fig__command_at(i); i++)
-        markdown_command(out, fig__command_at(i));
+    for (int i = 0; cli_command_at(i); i++)
+        markdown_command(out, cli_command_at(i));
     fputs("## Settings of every training\n\nIn a run file, or with `--set NAME=VALUE`. `phases.NAME.lr` and the like set one phase's own.\n\n",
           out);
     markdown_options(out, fig_train_option_table(), true);
@@ -269,19 +269,19 @@ static fig_status help_run(fig_cli *cli, const fig_arguments *given, fig_error *
         return FIG_OK;
     }
     if (!given->words) {
-        fig__help_overview(stdout);
+        cli_help_overview(stdout);
         return FIG_OK;
     }
-    char *name = given->words > 1 ? fig__join("%s %s", given->word[0], given->word[1]) : fig__join("%s", given->word[0]);
-    const fig_command *command = fig__command_find(name);
+    char *name = given->words > 1 ? cli_join("%s %s", given->word[0], given->word[1]) : cli_join("%s", given->word[0]);
+    const fig_command *command = cli_command_find(name);
     size_t length = strlen(name);
     bool found = command != NULL;
     if (command)
-        fig__help_command(stdout, command, true);
-    for (int i = 0; !command && fig__command_at(i); i++) /* a group: each of its commands */
-        if (!strncmp(fig__command_at(i)->name, name, length) && fig__command_at(i)->name[length] == ' ') {
+        cli_help_command(stdout, command, true);
+    for (int i = 0; !command && cli_command_at(i); i++) /* a group: each of its commands */
+        if (!strncmp(cli_command_at(i)->name, name, length) && cli_command_at(i)->name[length] == ' ') {
             fprintf(stdout, "%s", found ? "\n" : "");
-            fig__help_command(stdout, fig__command_at(i), false);
+            cli_help_command(stdout, cli_command_at(i), false);
             found = true;
         }
     if (!found)

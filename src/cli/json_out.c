@@ -21,7 +21,7 @@ static void put_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
-static void put_key(fig__doc *writer, const char *key)
+static void put_key(cli_doc *writer, const char *key)
 {
     if (writer->more[writer->depth])
         fputc(',', writer->out);
@@ -32,22 +32,22 @@ static void put_key(fig__doc *writer, const char *key)
     }
 }
 
-fig__doc fig__doc_begin(FILE *out, const char *schema)
+cli_doc cli_doc_begin(FILE *out, const char *schema)
 {
-    fig__doc writer = { .out = out };
+    cli_doc writer = { .out = out };
     fputc('{', out);
     char name[64];
     snprintf(name, sizeof name, "figment.%s/1", schema);
-    fig__doc_text(&writer, "schema", name);
+    cli_doc_text(&writer, "schema", name);
     return writer;
 }
 
-void fig__doc_end(fig__doc *writer)
+void cli_doc_end(cli_doc *writer)
 {
     fputs("}\n", writer->out);
 }
 
-void fig__doc_open(fig__doc *writer, const char *key, char bracket)
+void cli_doc_open(cli_doc *writer, const char *key, char bracket)
 {
     put_key(writer, key);
     fputc(bracket, writer->out);
@@ -56,14 +56,14 @@ void fig__doc_open(fig__doc *writer, const char *key, char bracket)
     writer->more[writer->depth] = false;
 }
 
-void fig__doc_close(fig__doc *writer, char bracket)
+void cli_doc_close(cli_doc *writer, char bracket)
 {
     fputc(bracket, writer->out);
     if (writer->depth > 0)
         writer->depth--;
 }
 
-void fig__doc_text(fig__doc *writer, const char *key, const char *text)
+void cli_doc_text(cli_doc *writer, const char *key, const char *text)
 {
     put_key(writer, key);
     if (text)
@@ -72,7 +72,7 @@ void fig__doc_text(fig__doc *writer, const char *key, const char *text)
         fputs("null", writer->out);
 }
 
-void fig__doc_number(fig__doc *writer, const char *key, double value)
+void cli_doc_number(cli_doc *writer, const char *key, double value)
 {
     put_key(writer, key);
     if (!isfinite(value)) {
@@ -89,54 +89,54 @@ void fig__doc_number(fig__doc *writer, const char *key, double value)
     fputs(digits, writer->out);
 }
 
-void fig__doc_int(fig__doc *writer, const char *key, int64_t value)
+void cli_doc_int(cli_doc *writer, const char *key, int64_t value)
 {
     put_key(writer, key);
     fprintf(writer->out, "%lld", (long long)value);
 }
 
-void fig__doc_bool(fig__doc *writer, const char *key, bool value)
+void cli_doc_bool(cli_doc *writer, const char *key, bool value)
 {
     put_key(writer, key);
     fputs(value ? "true" : "false", writer->out);
 }
 
 /* A default as JSON: tables hold numbers for numbers, flags and choices, and text for text. */
-static void put_default(fig__doc *writer, const fig_option *row)
+static void put_default(cli_doc *writer, const fig_option *row)
 {
     if (row->type == FIG_BOOL) {
-        fig__doc_bool(writer, "default", row->fallback != 0);
+        cli_doc_bool(writer, "default", row->fallback != 0);
     } else if (row->type == FIG_TEXT) {
-        fig__doc_text(writer, "default", row->fallback_text);
+        cli_doc_text(writer, "default", row->fallback_text);
     } else if (row->type == FIG_CHOICE) {
         char word[64];
         const char *at = row->choices;
         for (int i = 0; i < (int)row->fallback && at; i++)
             at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL;
         snprintf(word, sizeof word, "%.*s", at ? (int)strcspn(at, " ") : 0, at ? at : "");
-        fig__doc_text(writer, "default", word);
+        cli_doc_text(writer, "default", word);
     } else {
-        fig__doc_number(writer, "default", row->fallback);
+        cli_doc_number(writer, "default", row->fallback);
     }
 }
 
-void fig__doc_options(fig__doc *writer, const char *key, const fig_option *table)
+void cli_doc_options(cli_doc *writer, const char *key, const fig_option *table)
 {
     static const char *const types[] = { "", "integer", "number", "boolean", "text", "choice" };
-    fig__doc_open(writer, key, '[');
+    cli_doc_open(writer, key, '[');
     for (size_t i = 0, n = table ? fig_options_count(table) : 0; i < n; i++) {
-        fig__doc_open(writer, NULL, '{');
-        fig__doc_text(writer, "name", table[i].name);
-        fig__doc_text(writer, "type", types[table[i].type]);
+        cli_doc_open(writer, NULL, '{');
+        cli_doc_text(writer, "name", table[i].name);
+        cli_doc_text(writer, "type", types[table[i].type]);
         put_default(writer, &table[i]);
         if (table[i].type == FIG_INT || table[i].type == FIG_FLOAT) {
-            fig__doc_number(writer, "min", table[i].min);
-            fig__doc_number(writer, "max", table[i].max);
+            cli_doc_number(writer, "min", table[i].min);
+            cli_doc_number(writer, "max", table[i].max);
         }
         if (table[i].choices)
-            fig__doc_text(writer, "choices", table[i].choices);
-        fig__doc_text(writer, "help", table[i].help);
-        fig__doc_close(writer, '}');
+            cli_doc_text(writer, "choices", table[i].choices);
+        cli_doc_text(writer, "help", table[i].help);
+        cli_doc_close(writer, '}');
     }
-    fig__doc_close(writer, ']');
+    cli_doc_close(writer, ']');
 }

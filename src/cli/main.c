@@ -16,12 +16,12 @@ static const fig_command *const commands[] = {
     NULL
 };
 
-const fig_command *fig__command_at(int index)
+const fig_command *cli_command_at(int index)
 {
     return commands[index];
 }
 
-const fig_command *fig__command_find(const char *name)
+const fig_command *cli_command_find(const char *name)
 {
     for (int i = 0; commands[i]; i++)
         if (!strcmp(commands[i]->name, name))
@@ -45,7 +45,7 @@ static const char *nearest_command(const char *name)
 
 static fig_status unknown_command(const char *word, const char *second, fig_error *err)
 {
-    char *both = fig__join("%s%s%s", word, second ? " " : "", second ? second : "");
+    char *both = cli_join("%s%s%s", word, second ? " " : "", second ? second : "");
     size_t length = strlen(word);
     bool group = false;
     for (int i = 0; commands[i]; i++)
@@ -66,13 +66,13 @@ static const fig_command *find_command(int argc, char **argv, int *used)
 {
     const fig_command *command = NULL;
     if (argc > 1) {
-        char *both = fig__join("%s %s", argv[0], argv[1]);
-        command = fig__command_find(both);
+        char *both = cli_join("%s %s", argv[0], argv[1]);
+        command = cli_command_find(both);
         free(both);
         *used = 2;
     }
     if (!command) {
-        command = fig__command_find(argv[0]);
+        command = cli_command_find(argv[0]);
         *used = 1;
     }
     return command;
@@ -102,12 +102,12 @@ static char *quoted_line(int argc, char **argv)
 static fig_status run(fig_cli *cli, int argc, char **argv, fig_error *err)
 {
     if (argc < 2) {
-        fig__help_overview(stderr);
+        cli_help_overview(stderr);
         return fig_fail(err, FIG_E_USAGE, "which command? `figment help` explains them");
     }
     static char version[] = "version";
     if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
-        fig__help_overview(stdout);
+        cli_help_overview(stdout);
         return FIG_OK;
     }
     if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version"))
@@ -117,13 +117,13 @@ static fig_status run(fig_cli *cli, int argc, char **argv, fig_error *err)
     if (!command)
         return unknown_command(argv[1], argc > 2 && argv[2][0] != '-' ? argv[2] : NULL, err);
     fig_arguments given;
-    fig_status status = fig__arguments_parse(command, argc - 1 - used, argv + 1 + used, cli, &given, err);
-    fig__output_settle(cli);
+    fig_status status = cli_arguments_parse(command, argc - 1 - used, argv + 1 + used, cli, &given, err);
+    cli_output_settle(cli);
     if (status == FIG_OK && given.help)
-        fig__help_command(stdout, command, given.help > 1);
+        cli_help_command(stdout, command, given.help > 1);
     else if (status == FIG_OK)
         status = command->run(cli, &given, err);
-    fig__arguments_free(&given);
+    cli_arguments_free(&given);
     return status;
 }
 
@@ -132,11 +132,11 @@ int main(int argc, char **argv)
     fig_cli cli = { .command_line = quoted_line(argc, argv) };
     fig_error err = { 0 };
     fig_status status = run(&cli, argc, argv, &err);
-    fig__progress_clear(&cli);
+    cli_progress_clear(&cli);
     if (status == FIG_OK)
-        status = fig__flush(&err);
+        status = cli_flush(&err);
     if (status != FIG_OK)
-        fig__print_error(&cli, &err);
+        cli_print_error(&cli, &err);
     free(cli.command_line);
     return fig_status_exit_code(status);
 }

@@ -20,13 +20,13 @@ static fig_status new_run(fig_cli *cli, const fig_arguments *given, fig_error *e
 {
     const new_options *o = given->values;
     const fig_recipe *recipe = NULL;
-    FIG_TRY(fig__recipe_named(given->word[0], &recipe, err));
+    FIG_TRY(cli_recipe_named(given->word[0], &recipe, err));
     char *yaml = NULL;
     FIG_TRY(fig_run_file_template(recipe, o->preset, &yaml, err));
-    fig_status status = fig__write_text(o->output, yaml, o->force, err);
+    fig_status status = cli_write_text(o->output, yaml, o->force, err);
     free(yaml);
     if (status == FIG_OK && strcmp(o->output, "-") != 0)
-        fig__say(cli, "Wrote", "%s; edit it, then: figment train %s --data NAME|PATH -o runs/first", o->output, o->output);
+        cli_say(cli, "Wrote", "%s; edit it, then: figment train %s --data NAME|PATH -o runs/first", o->output, o->output);
     return status;
 }
 

@@ -36,7 +36,7 @@ static void number_cell(double number, char *out, size_t size)
     char digits[32];
     if (fabs(number) < 1e15 && fabs(number - rint(number)) < 1e-300)
         snprintf(out, size, "%s", fabs(number) < 10000 ? (snprintf(digits, sizeof digits, "%.0f", number), digits)
-                                                       : fig__count_text((int64_t)number, digits));
+                                                       : cli_count_text((int64_t)number, digits));
     else
         snprintf(out, size, "%.6g", number);
 }
@@ -129,7 +129,7 @@ static void print_table(const outline *o, const fig_json *array, int indent)
     }
     pad(o->out, indent);
     for (int c = 0; c < columns; c++) {
-        fprintf(o->out, "%s%s%s", fig__bold(o->cli), names[c], fig__plain(o->cli));
+        fprintf(o->out, "%s%s%s", cli_bold(o->cli), names[c], cli_plain(o->cli));
         pad(o->out, c + 1 < columns ? width[c] - text_columns(names[c]) + 2 : 0);
     }
     fputc('\n', o->out);
@@ -184,7 +184,7 @@ static void print_object(const outline *o, const fig_json *object, int indent)
         if (!indent && !strcmp(key, "schema"))
             continue;
         pad(o->out, indent);
-        fprintf(o->out, "%s%s%s", fig__bold(o->cli), key, fig__plain(o->cli));
+        fprintf(o->out, "%s%s%s", cli_bold(o->cli), key, cli_plain(o->cli));
         print_value(o, fig_json_at(object, i), indent, width - text_columns(key) + 2);
     }
 }
@@ -216,16 +216,16 @@ static void print_value(const outline *o, const fig_json *value, int indent, int
     }
 }
 
-const fig_json *fig__find_key(const fig_json *value, const char *key)
+const fig_json *cli_find_key(const fig_json *value, const char *key)
 {
     const fig_json *found = fig_json_get(value, key);
     for (size_t i = 0, n = fig_json_count(value); !found && i < n; i++)
         if (!is_plain(fig_json_at(value, i)))
-            found = fig__find_key(fig_json_at(value, i), key);
+            found = cli_find_key(fig_json_at(value, i), key);
     return found;
 }
 
-fig_status fig__outline_print(fig_cli *cli, FILE *out, const char *json, const char *where, fig_error *err)
+fig_status cli_outline_print(fig_cli *cli, FILE *out, const char *json, const char *where, fig_error *err)
 {
     fig_json *root = NULL;
     FIG_TRY(fig_json_parse(json, strlen(json), where, &root, err));
@@ -238,10 +238,10 @@ fig_status fig__outline_print(fig_cli *cli, FILE *out, const char *json, const c
     return FIG_OK;
 }
 
-fig_status fig__print_document(fig_cli *cli, char *document, bool json, const char *where, fig_error *err)
+fig_status cli_print_document(fig_cli *cli, char *document, bool json, const char *where, fig_error *err)
 {
     fig_status status = FIG_OK;
-    fig__progress_clear(cli);
+    cli_progress_clear(cli);
     if (!document)
         return fig_fail(err, FIG_E_LIMIT, "%s: out of memory", where);
     if (json) {
@@ -250,7 +250,7 @@ fig_status fig__print_document(fig_cli *cli, char *document, bool json, const ch
         if (!length || document[length - 1] != '\n')
             putchar('\n');
     } else {
-        status = fig__outline_print(cli, stdout, document, where, err);
+        status = cli_outline_print(cli, stdout, document, where, err);
     }
     free(document);
     return status;

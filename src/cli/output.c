@@ -25,7 +25,7 @@ static bool wants_colour(int choice, int descriptor)
     return isatty(descriptor) && !(term && !strcmp(term, "dumb"));
 }
 
-void fig__output_settle(fig_cli *cli)
+void cli_output_settle(fig_cli *cli)
 {
     static const char *const levels[] = { "error", "warning", "info", "debug" };
     cli->colour_out = wants_colour(cli->color, STDOUT_FILENO);
@@ -40,11 +40,11 @@ void fig__output_settle(fig_cli *cli)
         cli->progress = cli->verbosity < 0 ? FIG_PROGRESS_NONE : terminal ? FIG_PROGRESS_BAR : FIG_PROGRESS_PLAIN;
 }
 
-void fig__say(fig_cli *cli, const char *verb, const char *format, ...)
+void cli_say(fig_cli *cli, const char *verb, const char *format, ...)
 {
     if (cli->verbosity < 0 || cli->progress == FIG_PROGRESS_JSON)
         return;
-    fig__progress_clear(cli);
+    cli_progress_clear(cli);
     fprintf(stderr, "%s%12s%s ", cli->colour_err ? "\033[1;32m" : "", verb, cli->colour_err ? "\033[0m" : "");
     va_list args;
     va_start(args, format);
@@ -53,9 +53,9 @@ void fig__say(fig_cli *cli, const char *verb, const char *format, ...)
     fputc('\n', stderr);
 }
 
-void fig__warn(fig_cli *cli, const char *format, ...)
+void cli_warn(fig_cli *cli, const char *format, ...)
 {
-    fig__progress_clear(cli);
+    cli_progress_clear(cli);
     fprintf(stderr, "figment: %swarning:%s ", cli->colour_err ? "\033[1;33m" : "", cli->colour_err ? "\033[0m" : "");
     va_list args;
     va_start(args, format);
@@ -64,29 +64,29 @@ void fig__warn(fig_cli *cli, const char *format, ...)
     fputc('\n', stderr);
 }
 
-void fig__print_error(fig_cli *cli, const fig_error *err)
+void cli_print_error(fig_cli *cli, const fig_error *err)
 {
     fprintf(stderr, "%sfigment:%s %s\n", cli->colour_err ? "\033[1;31m" : "", cli->colour_err ? "\033[0m" : "",
             err->message[0] ? err->message : "failed without a message");
 }
 
-void fig__on_message(void *user, int level, const char *line)
+void cli_on_message(void *user, int level, const char *line)
 {
     fig_cli *cli = user;
     if (level <= 1 && cli->verbosity >= level - 1)
-        fig__warn(cli, "%s", line);
+        cli_warn(cli, "%s", line);
     else if (level == 2 && cli->verbosity >= 0)
-        fig__say(cli, "Note", "%s", line);
+        cli_say(cli, "Note", "%s", line);
     else if (level >= 3 && cli->verbosity >= level - 1)
-        fig__say(cli, "Debug", "%s", line);
+        cli_say(cli, "Debug", "%s", line);
 }
 
-const char *fig__bold(const fig_cli *cli)
+const char *cli_bold(const fig_cli *cli)
 {
     return cli->colour_out ? "\033[1m" : "";
 }
 
-const char *fig__plain(const fig_cli *cli)
+const char *cli_plain(const fig_cli *cli)
 {
     return cli->colour_out ? "\033[0m" : "";
 }
@@ -94,7 +94,7 @@ const char *fig__plain(const fig_cli *cli)
 /* Writes and syncs a temporary beside the file; the old one stays whole until the rename. */
 static fig_status write_file(const char *path, const char *text, fig_error *err)
 {
-    char *temporary = fig__join("%s.%ld.tmp", path, (long)getpid());
+    char *temporary = cli_join("%s.%ld.tmp", path, (long)getpid());
     int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     bool fine = descriptor >= 0;
     for (size_t length = strlen(text); fine && length;) {
@@ -125,7 +125,7 @@ static fig_status write_file(const char *path, const char *text, fig_error *err)
     return FIG_OK;
 }
 
-fig_status fig__write_text(const char *path, const char *text, bool replace, fig_error *err)
+fig_status cli_write_text(const char *path, const char *text, bool replace, fig_error *err)
 {
     if (!strcmp(path, "-")) {
         fputs(text, stdout);
@@ -137,14 +137,14 @@ fig_status fig__write_text(const char *path, const char *text, bool replace, fig
     return write_file(path, text, err);
 }
 
-fig_status fig__flush(fig_error *err)
+fig_status cli_flush(fig_error *err)
 {
     if (fflush(stdout) != 0 || ferror(stdout))
         return fig_fail(err, FIG_E_IO, "standard output: cannot write: %s", strerror(errno ? errno : EIO));
     return FIG_OK;
 }
 
-const char *fig__count_text(int64_t count, char out[32])
+const char *cli_count_text(int64_t count, char out[32])
 {
     char digits[24];
     int length = snprintf(digits, sizeof digits, "%lld", (long long)count);
@@ -158,7 +158,7 @@ const char *fig__count_text(int64_t count, char out[32])
     return out;
 }
 
-const char *fig__time_text(double seconds, char out[32])
+const char *cli_time_text(double seconds, char out[32])
 {
     if (!(seconds >= 0 && seconds < 1e9)) {
         snprintf(out, 32, "?");
@@ -172,7 +172,7 @@ const char *fig__time_text(double seconds, char out[32])
     return out;
 }
 
-char *fig__join(const char *format, ...)
+char *cli_join(const char *format, ...)
 {
     char *text = NULL;
     va_list args;

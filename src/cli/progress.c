@@ -24,7 +24,7 @@ static int terminal_columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
-void fig__progress_clear(fig_cli *cli)
+void cli_progress_clear(fig_cli *cli)
 {
     if (cli->drawn)
         fputs("\r\033[K", stderr);
@@ -76,28 +76,28 @@ static void print_bar(fig_cli *cli, const fig_train_progress *now)
     double rate = now->seconds > 0 ? (double)now->step / now->seconds : 0;
     if (now->seconds_left >= 0 && (double)now->step > 0)
         rate = now->seconds_left > 0 ? (double)(now->steps - now->step) / now->seconds_left : rate;
-    snprintf(rest, sizeof rest, "%s/%s [%s<%s, %.3g it/s%s]", fig__count_text(now->step, done), fig__count_text(now->steps, all),
-             fig__time_text(now->seconds, elapsed), fig__time_text(now->seconds_left, left), rate, losses);
+    snprintf(rest, sizeof rest, "%s/%s [%s<%s, %.3g it/s%s]", cli_count_text(now->step, done), cli_count_text(now->steps, all),
+             cli_time_text(now->seconds, elapsed), cli_time_text(now->seconds_left, left), rate, losses);
     draw(cli, "Training", now->steps > 0 ? (double)now->step / (double)now->steps : -1, rest);
 }
 
 static void print_json(const fig_train_progress *now)
 {
-    fig__doc json = fig__doc_begin(stderr, "progress");
-    fig__doc_int(&json, "step", now->step);
-    fig__doc_int(&json, "steps", now->steps);
-    fig__doc_int(&json, "epoch", now->epoch);
-    fig__doc_number(&json, "seconds", now->seconds);
-    fig__doc_number(&json, "seconds_left", now->seconds_left);
-    fig__doc_number(&json, "items_per_s", now->items_per_s);
+    cli_doc json = cli_doc_begin(stderr, "progress");
+    cli_doc_int(&json, "step", now->step);
+    cli_doc_int(&json, "steps", now->steps);
+    cli_doc_int(&json, "epoch", now->epoch);
+    cli_doc_number(&json, "seconds", now->seconds);
+    cli_doc_number(&json, "seconds_left", now->seconds_left);
+    cli_doc_number(&json, "items_per_s", now->items_per_s);
     for (int i = 0; i < now->losses; i++)
-        fig__doc_number(&json, now->loss_name[i], now->loss[i]);
+        cli_doc_number(&json, now->loss_name[i], now->loss[i]);
     if (now->evaluated && now->validation_name)
-        fig__doc_number(&json, now->validation_name, now->validation);
-    fig__doc_end(&json);
+        cli_doc_number(&json, now->validation_name, now->validation);
+    cli_doc_end(&json);
 }
 
-void fig__progress_training(fig_cli *cli, const fig_train_progress *now)
+void cli_progress_training(fig_cli *cli, const fig_train_progress *now)
 {
     bool watched = now->evaluated && now->validation_name && !isnan(now->validation);
     switch (cli->progress) {
@@ -116,12 +116,12 @@ void fig__progress_training(fig_cli *cli, const fig_train_progress *now)
         break;
     }
     if (watched)
-        fig__say(cli, "Evaluated", "step %lld: %s %.6g", (long long)now->step, now->validation_name, now->validation);
+        cli_say(cli, "Evaluated", "step %lld: %s %.6g", (long long)now->step, now->validation_name, now->validation);
     if (cli->progress == FIG_PROGRESS_BAR && (!too_soon(cli) || now->finished || watched))
         print_bar(cli, now);
 }
 
-void fig__progress_fraction(void *user, const char *what, double done)
+void cli_progress_fraction(void *user, const char *what, double done)
 {
     fig_cli *cli = user;
     bool same = !strcmp(cli->what, what);
@@ -135,7 +135,7 @@ void fig__progress_fraction(void *user, const char *what, double done)
             snprintf(rest, sizeof rest, "%.200s", what);
         draw(cli, "Preparing", done, rest);
     } else if (cli->progress == FIG_PROGRESS_PLAIN && !same) {
-        fig__say(cli, "Preparing", "%s", what);
+        cli_say(cli, "Preparing", "%s", what);
     }
     snprintf(cli->what, sizeof cli->what, "%s", what);
 }

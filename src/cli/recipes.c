@@ -25,7 +25,7 @@ static const char *kinds_text(unsigned kinds, char out[64])
     return out;
 }
 
-fig_status fig__recipe_named(const char *name, const fig_recipe **out, fig_error *err)
+fig_status cli_recipe_named(const char *name, const fig_recipe **out, fig_error *err)
 {
     enum { MOST = 256 };
     static const fig_option none = { 0 };
@@ -46,27 +46,27 @@ fig_status fig__recipe_named(const char *name, const fig_recipe **out, fig_error
     return fig_fail(err, FIG_E_NOT_FOUND, "no recipe \"%s\"; `figment recipes` lists all", name);
 }
 
-static void put_recipe(fig__doc *json, const fig_recipe *recipe)
+static void put_recipe(cli_doc *json, const fig_recipe *recipe)
 {
-    fig__doc_text(json, "name", recipe->name);
-    fig__doc_text(json, "summary", recipe->summary);
-    fig__doc_text(json, "paper", recipe->paper);
-    fig__doc_open(json, "data", '[');
+    cli_doc_text(json, "name", recipe->name);
+    cli_doc_text(json, "summary", recipe->summary);
+    cli_doc_text(json, "paper", recipe->paper);
+    cli_doc_open(json, "data", '[');
     for (size_t i = 0; i < sizeof kind_names / sizeof *kind_names; i++)
         if (recipe->data_kinds >> i & 1)
-            fig__doc_text(json, NULL, kind_names[i]);
-    fig__doc_close(json, ']');
-    fig__doc_open(json, "presets", '[');
+            cli_doc_text(json, NULL, kind_names[i]);
+    cli_doc_close(json, ']');
+    cli_doc_open(json, "presets", '[');
     for (const fig_preset *preset = recipe->presets; preset && preset->name; preset++) {
-        fig__doc_open(json, NULL, '{');
-        fig__doc_text(json, "name", preset->name);
-        fig__doc_text(json, "summary", preset->summary);
-        fig__doc_text(json, "settings", preset->settings);
-        fig__doc_text(json, "data", preset->data);
-        fig__doc_number(json, "minutes", preset->minutes);
-        fig__doc_close(json, '}');
+        cli_doc_open(json, NULL, '{');
+        cli_doc_text(json, "name", preset->name);
+        cli_doc_text(json, "summary", preset->summary);
+        cli_doc_text(json, "settings", preset->settings);
+        cli_doc_text(json, "data", preset->data);
+        cli_doc_number(json, "minutes", preset->minutes);
+        cli_doc_close(json, '}');
     }
-    fig__doc_close(json, ']');
+    cli_doc_close(json, ']');
 }
 
 static void list_all(const fig_cli *cli, bool as_json)
@@ -74,33 +74,33 @@ static void list_all(const fig_cli *cli, bool as_json)
     char kinds[64];
     if (!as_json) {
         for (int i = 0; fig_recipe_at(i); i++)
-            printf("%s%-10s%s %s (%s)\n", fig__bold(cli), fig_recipe_at(i)->name, fig__plain(cli), fig_recipe_at(i)->summary,
+            printf("%s%-10s%s %s (%s)\n", cli_bold(cli), fig_recipe_at(i)->name, cli_plain(cli), fig_recipe_at(i)->summary,
                    kinds_text(fig_recipe_at(i)->data_kinds, kinds));
         printf("\nfigment recipes NAME shows options and presets.\n");
         return;
     }
-    fig__doc json = fig__doc_begin(stdout, "recipes");
-    fig__doc_open(&json, "recipes", '[');
+    cli_doc json = cli_doc_begin(stdout, "recipes");
+    cli_doc_open(&json, "recipes", '[');
     for (int i = 0; fig_recipe_at(i); i++) {
-        fig__doc_open(&json, NULL, '{');
+        cli_doc_open(&json, NULL, '{');
         put_recipe(&json, fig_recipe_at(i));
-        fig__doc_close(&json, '}');
+        cli_doc_close(&json, '}');
     }
-    fig__doc_close(&json, ']');
-    fig__doc_end(&json);
+    cli_doc_close(&json, ']');
+    cli_doc_end(&json);
 }
 
 static void show_one(const fig_cli *cli, const fig_recipe *recipe, bool as_json)
 {
     if (as_json) {
-        fig__doc json = fig__doc_begin(stdout, "recipe");
+        cli_doc json = cli_doc_begin(stdout, "recipe");
         put_recipe(&json, recipe);
-        fig__doc_options(&json, "options", recipe->options);
-        fig__doc_options(&json, "training_options", fig_train_option_table());
-        fig__doc_end(&json);
+        cli_doc_options(&json, "options", recipe->options);
+        cli_doc_options(&json, "training_options", fig_train_option_table());
+        cli_doc_end(&json);
         return;
     }
-    const char *bold = fig__bold(cli), *plain = fig__plain(cli);
+    const char *bold = cli_bold(cli), *plain = cli_plain(cli);
     char kinds[64];
     printf("%s%s%s - %s\n", bold, recipe->name, plain, recipe->summary);
     if (recipe->paper)
@@ -118,9 +118,9 @@ static void show_one(const fig_cli *cli, const fig_recipe *recipe, bool as_json)
         printf("%s\n", preset->data || preset->minutes > 0 ? "]" : "");
     }
     printf("\n%soptions%s (--set NAME=VALUE, or in a run file)\n", bold, plain);
-    fig__help_options(stdout, recipe->options, true);
+    cli_help_options(stdout, recipe->options, true);
     printf("\n%straining options%s\n", bold, plain);
-    fig__help_options(stdout, fig_train_option_table(), true);
+    cli_help_options(stdout, fig_train_option_table(), true);
 }
 
 static fig_status recipes_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
@@ -131,7 +131,7 @@ static fig_status recipes_run(fig_cli *cli, const fig_arguments *given, fig_erro
         return FIG_OK;
     }
     const fig_recipe *recipe = NULL;
-    FIG_TRY(fig__recipe_named(given->word[0], &recipe, err));
+    FIG_TRY(cli_recipe_named(given->word[0], &recipe, err));
     show_one(cli, recipe, o->json);
     return FIG_OK;
 }

@@ -67,7 +67,7 @@ static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *mo
     fig_status status = FIG_OK;
     const char *path = o->output ? o->output : "sample.png";
     if (o->json) {
-        status = fig__print_document(cli, fig_samples_json(samples), true, given->word[0], err);
+        status = cli_print_document(cli, fig_samples_json(samples), true, given->word[0], err);
     } else if (stream) {
         putchar('\n');
     } else if (to_stdout) {
@@ -76,7 +76,7 @@ static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *mo
         status = fig_samples_save(samples, path, err);
         char number[32];
         if (status == FIG_OK)
-            fig__say(cli, "Wrote", "%s: %s sample%s, seed %lld", path, fig__count_text(count, number), count == 1 ? "" : "s",
+            cli_say(cli, "Wrote", "%s: %s sample%s, seed %lld", path, cli_count_text(count, number), count == 1 ? "" : "s",
                      (long long)o->seed);
     }
     fig_samples_free(samples);
@@ -88,7 +88,7 @@ static fig_status sample_run(fig_cli *cli, const fig_arguments *given, fig_error
     const sample_options *o = given->values;
     fig_session *session = NULL;
     fig_trained *model = NULL;
-    FIG_TRY(fig__session_open(cli, o->threads, &session, err));
+    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
     fig_status status = fig_load(session, given->word[0], &model, err);
     if (status == FIG_OK)
         status = draw(cli, given, model, err);

@@ -18,7 +18,7 @@ static fig_status print_command(const char *document, const char *path, fig_erro
 {
     fig_json *root = NULL;
     FIG_TRY(fig_json_parse(document, strlen(document), path, &root, err));
-    const char *command = fig_json_text(fig__find_key(root, "command"), NULL);
+    const char *command = fig_json_text(cli_find_key(root, "command"), NULL);
     fig_status status = FIG_OK;
     if (command)
         puts(command);
@@ -34,7 +34,7 @@ static fig_status show_run(fig_cli *cli, const fig_arguments *given, fig_error *
     char *document = NULL;
     FIG_TRY(fig_show_json(given->word[0], &document, err));
     if (!o->command)
-        return fig__print_document(cli, document, o->json, given->word[0], err);
+        return cli_print_document(cli, document, o->json, given->word[0], err);
     fig_status status = print_command(document, given->word[0], err);
     free(document);
     return status;

@@ -22,7 +22,7 @@ static void on_signal(int number)
     (void)ignored;
 }
 
-void fig__signals_guard(fig_trainer *trainer)
+void cli_signals_guard(fig_trainer *trainer)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);

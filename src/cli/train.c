@@ -73,7 +73,7 @@ static bool is_run_file_name(const char *word)
 /* A run folder's own run.yaml: heap text, or NULL and the reason. */
 static char *file_of_run(const char *folder, fig_error *err)
 {
-    char *file = fig__join("%s/run.yaml", folder);
+    char *file = cli_join("%s/run.yaml", folder);
     if (exists(file))
         return file;
     fig_fail(err, FIG_E_NOT_FOUND, "%s: holds no run.yaml, so it is no run to go on with; name a recipe and --data to begin one", folder);
@@ -97,16 +97,16 @@ static fig_status choose_subject(const fig_arguments *given, request *r, fig_err
     if (is_folder(word)) {
         r->run_file = file_of_run(word, err);
         if (r->run_file && !r->output)
-            r->output = fig__join("%s", word);
+            r->output = cli_join("%s", word);
         return r->run_file ? FIG_OK : FIG_E_NOT_FOUND;
     }
     if (exists(word) || is_run_file_name(word)) {
         if (!exists(word))
             return fig_fail(err, FIG_E_NOT_FOUND, "%s: no such run file; `figment new RECIPE -o %s` writes one", word, word);
-        r->run_file = fig__join("%s", word);
+        r->run_file = cli_join("%s", word);
         return FIG_OK;
     }
-    return fig__recipe_named(word, &r->recipe, err);
+    return cli_recipe_named(word, &r->recipe, err);
 }
 
 /* -- where to ---------------------------------------------------------------------------------------------------------------- */
@@ -136,9 +136,9 @@ static char *free_run_name(const request *r)
     if (r->n_data)
         folder_word(r->data[0], data, sizeof data);
     for (int n = 1;; n++) {
-        char *name = r->recipe && r->n_data ? fig__join("runs/%s-%s-%d", r->recipe->name, data, n)
-                     : r->recipe            ? fig__join("runs/%s-%d", r->recipe->name, n)
-                                            : fig__join("runs/%s-%d", data, n);
+        char *name = r->recipe && r->n_data ? cli_join("runs/%s-%s-%d", r->recipe->name, data, n)
+                     : r->recipe            ? cli_join("runs/%s-%d", r->recipe->name, n)
+                                            : cli_join("runs/%s-%d", data, n);
         if (!exists(name))
             return name;
         free(name);
@@ -150,7 +150,7 @@ static char *free_run_name(const request *r)
 static void add_setting(request *r, const char *name, const char *value)
 {
     if (value)
-        r->settings[r->n_settings++] = fig__join("%s=%s", name, value);
+        r->settings[r->n_settings++] = cli_join("%s=%s", name, value);
 }
 
 /* "threads=N" of --set is wanted before there is a trainer: the session has the threads. */
@@ -167,12 +167,12 @@ static fig_status collect(const fig_arguments *given, request *r, fig_error *err
 {
     const train_options *o = given->values;
     const char *set[FIG_MAX_WORDS + 1];
-    int count = fig__arguments_list(given, "set", set);
+    int count = cli_arguments_list(given, "set", set);
     for (int i = 0; i < count; i++) {
         const char *equals = strchr(set[i], '=');
         if (!equals || equals == set[i])
             return fig_fail(err, FIG_E_USAGE, "--set %s: expected NAME=VALUE, e.g. --set lr=1e-3", set[i]);
-        r->settings[r->n_settings++] = fig__join("%s", set[i]);
+        r->settings[r->n_settings++] = cli_join("%s", set[i]);
     }
     add_setting(r, "epochs", o->epochs);
     add_setting(r, "steps", o->steps);
@@ -185,8 +185,8 @@ static fig_status collect(const fig_arguments *given, request *r, fig_error *err
         snprintf(number, sizeof number, "%lld", (long long)o->threads);
         add_setting(r, "threads", number);
     }
-    r->n_data = fig__arguments_list(given, "data", r->data);
-    r->output = o->output ? fig__join("%s", o->output) : NULL;
+    r->n_data = cli_arguments_list(given, "data", r->data);
+    r->output = o->output ? cli_join("%s", o->output) : NULL;
     FIG_TRY(choose_subject(given, r, err));
     if (r->recipe && !r->n_data && !(o->resume && r->output && exists(r->output))) {
         const char *hint = r->recipe->presets && r->recipe->presets->data ? r->recipe->presets->data : "NAME|PATH";
@@ -220,14 +220,14 @@ static fig_status show_plan(fig_cli *cli, const train_options *o, fig_trainer *t
         char *graph = fig_trainer_print_graph(trainer, length > 4 && !strcmp(o->dump_graph + length - 4, ".dot"));
         if (!graph)
             return fig_fail(err, FIG_E_LIMIT, "out of memory while printing the graph");
-        fig_status status = fig__write_text(o->dump_graph, graph, true, err);
+        fig_status status = cli_write_text(o->dump_graph, graph, true, err);
         free(graph);
         if (status != FIG_OK || !strcmp(o->dump_graph, "-"))
             return status;
     }
     char *plan = NULL;
     FIG_TRY(fig_trainer_plan_json(trainer, &plan, err));
-    return fig__print_document(cli, plan, o->json, "plan", err);
+    return cli_print_document(cli, plan, o->json, "plan", err);
 }
 
 static void print_result(const request *r, const fig_train_progress *end, bool as_json)
@@ -236,38 +236,38 @@ static void print_result(const request *r, const fig_train_progress *end, bool a
         puts(r->output);
         return;
     }
-    fig__doc json = fig__doc_begin(stdout, "trained");
-    fig__doc_text(&json, "run", r->output);
-    fig__doc_int(&json, "steps", end->step);
-    fig__doc_int(&json, "epoch", end->epoch);
-    fig__doc_number(&json, "seconds", end->seconds);
-    fig__doc_text(&json, "why_finished", end->why_finished);
-    fig__doc_open(&json, "losses", '{');
+    cli_doc json = cli_doc_begin(stdout, "trained");
+    cli_doc_text(&json, "run", r->output);
+    cli_doc_int(&json, "steps", end->step);
+    cli_doc_int(&json, "epoch", end->epoch);
+    cli_doc_number(&json, "seconds", end->seconds);
+    cli_doc_text(&json, "why_finished", end->why_finished);
+    cli_doc_open(&json, "losses", '{');
     for (int i = 0; i < end->losses; i++)
-        fig__doc_number(&json, end->loss_name[i], end->loss[i]);
-    fig__doc_close(&json, '}');
-    fig__doc_text(&json, "validation_name", end->validation_name);
-    fig__doc_number(&json, "validation", end->validation_name ? end->validation : 0.0 / 0.0);
-    fig__doc_end(&json);
+        cli_doc_number(&json, end->loss_name[i], end->loss[i]);
+    cli_doc_close(&json, '}');
+    cli_doc_text(&json, "validation_name", end->validation_name);
+    cli_doc_number(&json, "validation", end->validation_name ? end->validation : 0.0 / 0.0);
+    cli_doc_end(&json);
 }
 
 static fig_status train(fig_cli *cli, const request *r, fig_trainer *trainer, bool as_json, fig_error *err)
 {
     fig_train_progress now = { 0 };
     fig_status status = FIG_OK;
-    fig__signals_guard(trainer);
+    cli_signals_guard(trainer);
     while (status == FIG_OK && !now.finished) {
         status = fig_trainer_step(trainer, &now, err);
         if (status == FIG_OK)
-            fig__progress_training(cli, &now);
+            cli_progress_training(cli, &now);
     }
-    fig__signals_guard(NULL);
-    fig__progress_clear(cli);
+    cli_signals_guard(NULL);
+    cli_progress_clear(cli);
     FIG_TRY(status);
     char seconds[32], steps[32];
-    fig__say(cli, "Finished", "%s steps in %s: %s", fig__count_text(now.step, steps), fig__time_text(now.seconds, seconds),
+    cli_say(cli, "Finished", "%s steps in %s: %s", cli_count_text(now.step, steps), cli_time_text(now.seconds, seconds),
              now.why_finished ? now.why_finished : "all steps");
-    fig__say(cli, "Next", "figment sample %s; figment eval %s; what was drawn on the way is in %s/samples", r->output, r->output,
+    cli_say(cli, "Next", "figment sample %s; figment eval %s; what was drawn on the way is in %s/samples", r->output, r->output,
              r->output);
     print_result(r, &now, as_json);
     return FIG_OK;
@@ -277,13 +277,13 @@ static fig_status prepare_and_train(fig_cli *cli, const train_options *o, const 
 {
     fig_session *session = NULL;
     fig_trainer *trainer = NULL;
-    FIG_TRY(fig__session_open(cli, threads_of(r), &session, err));
+    FIG_TRY(cli_session_open(cli, threads_of(r), &session, err));
     fig_train_opts opts = { .recipe = r->recipe, .run_file = r->run_file, .preset = o->preset, .data = r->n_data ? r->data : NULL,
                             .output = o->dry_run ? NULL : r->output, .settings = (const char *const *)r->settings, .resume = o->resume,
-                            .from = o->from, .dry_run = o->dry_run, .command = cli->command_line, .message = fig__on_message,
-                            .progress = fig__progress_fraction, .user = cli };
+                            .from = o->from, .dry_run = o->dry_run, .command = cli->command_line, .message = cli_on_message,
+                            .progress = cli_progress_fraction, .user = cli };
     fig_status status = fig_trainer_new(session, &opts, &trainer, err);
-    fig__progress_clear(cli);
+    cli_progress_clear(cli);
     if (status == FIG_OK && o->dry_run)
         status = show_plan(cli, o, trainer, err);
     else if (status == FIG_OK)
@@ -299,7 +299,7 @@ static fig_status train_run(fig_cli *cli, const fig_arguments *given, fig_error 
     request r = { 0 };
     fig_status status = collect(given, &r, err);
     if (status == FIG_OK && !o->dry_run)
-        fig__say(cli, "Training", "%s%s%s into %s", r.recipe ? r.recipe->name : r.run_file, r.n_data ? " on " : "",
+        cli_say(cli, "Training", "%s%s%s into %s", r.recipe ? r.recipe->name : r.run_file, r.n_data ? " on " : "",
                  r.n_data ? r.data[0] : "", r.output);
     if (status == FIG_OK)
         status = prepare_and_train(cli, o, &r, err);

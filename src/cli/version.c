@@ -19,10 +19,10 @@ static fig_status version_run(fig_cli *cli, const fig_arguments *given, fig_erro
         printf("figment %s\n", fig_version());
         return FIG_OK;
     }
-    fig__doc json = fig__doc_begin(stdout, "version");
-    fig__doc_text(&json, "version", fig_version());
-    fig__doc_text(&json, "compiler", "gcc " __VERSION__);
-    fig__doc_end(&json);
+    cli_doc json = cli_doc_begin(stdout, "version");
+    cli_doc_text(&json, "version", fig_version());
+    cli_doc_text(&json, "compiler", "gcc " __VERSION__);
+    cli_doc_end(&json);
     return FIG_OK;
 }
 
