@@ -133,9 +133,9 @@ void cli_progress_fraction(void *user, const char *what, double done)
             snprintf(rest, sizeof rest, "%3.0f %% %.200s", 100 * done, what);
         else
             snprintf(rest, sizeof rest, "%.200s", what);
-        draw(cli, "Preparing", done, rest);
+        draw(cli, "Working", done, rest);
     } else if (cli->progress == FIG_PROGRESS_PLAIN && !same) {
-        cli_say(cli, "Preparing", "%s", what);
+        cli_say(cli, "Working", "%s", what);
     }
     snprintf(cli->what, sizeof cli->what, "%s", what);
 }
