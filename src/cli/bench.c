@@ -25,9 +25,9 @@ static const workload workloads[] = {
     { "dcgan64", "dcgan", "synthetic:shapes", 64, 1 },
     { "vae_mlp", "vae", "synthetic:shapes", 128, 1 },
     { "vae_conv", "vae", "synthetic:shapes", 128, 1 },
-    { "gpt_nano_cpu", "gpt", "synthetic:letters65", 12, 64 },
-    { "gpt_nano_full", "gpt", "synthetic:letters65", 64, 256 },
-    { "gpt2_124m", "gpt", "synthetic:letters50257", 4, 64 },
+    { "gpt_nano_cpu", "gpt", "synthetic:sums", 12, 64 },
+    { "gpt_nano_full", "gpt", "synthetic:sums", 64, 256 },
+    { "gpt2_124m", "gpt", "synthetic:sums", 4, 64 },
     { "gemm", NULL, NULL, 0, 0 },
     { "copy", NULL, NULL, 0, 0 },
 };
