@@ -114,7 +114,7 @@ static fig_status bench_training(fig_cli *cli, const bench_options *o, const wor
         out->workload = w->name;
         out->items = (double)(o->batch ? o->batch : w->batch) * w->items;
         out->flops = info.flops;
-        out->planned_mb = (double)(info.planned_bytes + info.state_bytes) / (1 << 20);
+        out->planned_mb = (double)(info.planned_bytes + info.state_bytes) / 1e6;
         out->peak_rss_mb = cli_bench_peak_mb();
     }
     if (status == FIG_OK && o->profile) {
@@ -188,7 +188,7 @@ static void print_table(fig_session *session, const ceilings *top, const cli_ben
     printf("ceilings on %d threads: matrix products %.0f GFLOP/s f32, copying %.1f GB/s\n\n", fig_session_threads(session),
            gemm_gflops(top), copy_gbps(top));
     printf("%-15s %6s %12s %12s %14s %9s %7s %9s %9s\n", "workload", "steps", "median ms", "least ms", "items/s", "GFLOP/s", "ceiling",
-           "plan MiB", "peak MiB");
+           "plan MB", "peak MB");
     for (int i = 0; i < count; i++)
         printf("%-15s %6d %12.3f %12.3f %14.1f %9.1f %6.1f%% %9.1f %9.1f\n", results[i].workload, results[i].steps,
                1e3 * results[i].median, 1e3 * results[i].least, results[i].items / results[i].median,

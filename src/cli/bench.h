@@ -19,7 +19,7 @@ fig_status cli_bench_gemm(fig_session *session, double seconds, cli_bench_result
 fig_status cli_bench_copy(fig_session *session, double seconds, cli_bench_result *out, fig_error *err);
 /* Median and least of n times (sorts them). */
 void cli_bench_summary(double *seconds, int n, cli_bench_result *out);
-/* The most memory this process has held since the last reset, in MiB. */
+/* The most memory this process has held since the last reset, in MB (10^6 bytes). */
 void cli_bench_reset_peak(void);
 double cli_bench_peak_mb(void);
 

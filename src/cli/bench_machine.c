@@ -54,7 +54,7 @@ double cli_bench_peak_mb(void)
             break;
     if (file)
         fclose(file);
-    return kib / 1024;
+    return kib * 1024 / 1e6;
 }
 
 static fig_status time_plan(fig_plan *plan, double limit, cli_bench_result *out, fig_error *err)
@@ -99,7 +99,7 @@ static fig_status time_graph(fig_session *session, fig_node output, double limit
         status = time_plan(plan, limit, out, err);
     if (status == FIG_OK) {
         fig_plan_info info = fig_plan_get_info(plan);
-        out->planned_mb = (double)(info.planned_bytes + info.state_bytes) / (1 << 20);
+        out->planned_mb = (double)(info.planned_bytes + info.state_bytes) / 1e6;
         out->peak_rss_mb = cli_bench_peak_mb();
     }
     fig_plan_free(plan);

@@ -42,7 +42,7 @@ for signal in INT TERM; do
     has 'checkpoint' err
     there stop$signal/checkpoints
     before=$(wc -l <stop$signal/log.jsonl)
-    reached=$(sed -n '$s/.*"step":\([0-9]*\).*/\1/p' stop$signal/log.jsonl)
+    reached=$(sed -n '$s/.*"step": *\([0-9]*\).*/\1/p' stop$signal/log.jsonl)
     expect 0 '' train --resume -o stop$signal --steps $((reached + 20)) --quiet
     [ "$(wc -l <stop$signal/log.jsonl)" -gt "$before" ] && ok || no "the resumed run logged nothing more"
 done
