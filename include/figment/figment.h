@@ -11,6 +11,7 @@
 #include <figment/model.h>
 #include <figment/train.h>
 #include <figment/use.h>
+#include <figment/json.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,11 +1,11 @@
-/* synthetic.c - data that is computed: points in the plane and small pictures, for lessons and for measuring mode
- * coverage
+/* synthetic.c - data that is computed: points in the plane, small pictures and sums as text, for lessons and measuring
  *
  *     synthetic:ring8        8 Gaussians on the unit circle, deviation 0.01 (Lin et al. 2018, PacGAN); ring<K>
  *     synthetic:grid25       25 Gaussians at -4, -2 ... 4 in both directions, deviation 0.05; grid<K>, K a square
  *     (grid5 = grid25) synthetic:moons        two half circles, deviation 0.05
  *     synthetic:swissroll    a spiral, radius 0.3 to 1, deviation 0.01
  *     synthetic:shapes       grey pictures of 28 x 28: disc, square, triangle, cross, ring, bar
+ *     synthetic:sums         lines of text such as "407+95=502"
  *     synthetic:NAME:COUNT   so many train items instead of 10,000
  *
  * The label is the mode, moon or shape. Item i of a split is a function of its number alone, so that a larger set
@@ -23,6 +23,7 @@ typedef struct synthetic {
     int modes, side; /* grid: modes in a row */
     float *points[FIG_SPLITS];
     int32_t *labels[FIG_SPLITS];
+    char *text[FIG_SPLITS];
 } synthetic;
 
 /* What one item draws from: four uniform numbers in (0, 1) and two normal ones. */
@@ -172,7 +173,28 @@ static void make_shapes(fig__contents *contents)
     }
 }
 
-/* -- names --------------------------------------------------------------------------------------------------------- */
+/* -- text ------------------------------------------------------------------------------------------------------------------------ */
+
+enum { LONGEST_SUM = 14 }; /* "999+999=1998\n" */
+
+static void make_sums(fig__contents *contents)
+{
+    synthetic *self = contents->self;
+    contents->info.kind = FIG_DATA_TEXT;
+    for (int split = 0; split < FIG_SPLITS; split++) {
+        int64_t count = contents->info.items[split], length = 0;
+        char *text = self->text[split] = fig__alloc((size_t)count * LONGEST_SUM + 1);
+        for (int64_t i = 0; i < count; i++) {
+            draws d = draw((fig_split)split, i);
+            int a = (int)(d.uniform[0] * 1000), b = (int)(d.uniform[1] * 1000);
+            length += snprintf(text + length, LONGEST_SUM + 1, "%d+%d=%d\n", a, b, a + b);
+        }
+        contents->text[split] = text;
+        contents->info.items[split] = length;
+    }
+}
+
+/* -- names ---------------------------------------------------------------------------------------------------------------------- */
 
 /* "ring8" with "ring": 8; the name alone: `fallback`; anything else: -1. */
 static int number_after(const char *name, size_t length, const char *word, int fallback)
@@ -216,11 +238,11 @@ static fig_status make(fig__contents *contents, const char *name, size_t length,
         make_points(contents, swissroll);
     else if (is_name(name, length, "shapes"))
         make_shapes(contents);
+    else if (is_name(name, length, "sums"))
+        make_sums(contents);
     else
-        return fig_fail(err, FIG_E_NOT_FOUND,
-                        "synthetic:%.60s: unknown; there are ring8 (ring<K>), grid25 (grid<K>), moons, swissroll "
-                        "and shapes",
-                        name);
+        return fig_fail(err, FIG_E_NOT_FOUND, "synthetic:%.60s: unknown; there are ring8 (ring<K>), grid25 (grid<K>), moons, swissroll, "
+                        "shapes and sums", name);
     return FIG_OK;
 }
 
@@ -245,6 +267,7 @@ static void synthetic_close(fig__contents *contents)
     for (int split = 0; split < FIG_SPLITS; split++) {
         free(self->points[split]);
         free(self->labels[split]);
+        free(self->text[split]);
     }
     free(self);
 }
@@ -256,10 +279,6 @@ static void synthetic_item_name(const fig__contents *contents, fig_split split, 
 }
 
 const fig_source fig_source_synthetic = {
-    .name = "synthetic",
-    .summary = "computed data: ring8, ring<K>, grid<K>, moons, swissroll, shapes",
-    .open = synthetic_open,
-    .close = synthetic_close,
-    .picture = synthetic_picture,
-    .item_name = synthetic_item_name,
+    .name = "synthetic", .summary = "computed data: ring8, ring<K>, grid<K>, moons, swissroll, shapes, sums",
+    .open = synthetic_open, .close = synthetic_close, .picture = synthetic_picture, .item_name = synthetic_item_name,
 };

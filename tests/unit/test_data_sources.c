@@ -412,4 +412,19 @@ FIG_TEST(other_computed_sets)
     CHECK_FAILS(fig_data_open("synthetic:ring0", NULL, &none, &err), err, FIG_E_NOT_FOUND, "ring8");
 }
 
+FIG_TEST(computed_sums_are_right)
+{
+    fig_data *data = opened("synthetic:sums:200");
+    REQUIRE(data);
+    CHECK_INT(fig_data_get_info(data)->kind, FIG_DATA_TEXT);
+    const char *text = data->contents.text[FIG_TRAIN_SPLIT];
+    CHECK_INT(strlen(text), fig_data_get_info(data)->items[FIG_TRAIN_SPLIT]);
+    int lines = 0, a, b, sum, used;
+    for (; sscanf(text, "%d+%d=%d%n", &a, &b, &sum, &used) == 3; text += used + 1, lines++)
+        CHECK_INT(sum, a + b);
+    CHECK_INT(lines, 200);
+    CHECK_INT(*text, 0);
+    fig_data_free(data);
+}
+
 FIG_TEST_MAIN

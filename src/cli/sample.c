@@ -1,0 +1,114 @@
+/* cli/sample.c - new pictures, points and text from a trained model */
+#include "cli/command.h"
+#include <string.h>
+
+typedef struct sample_options {
+    int64_t count, seed, length, top_k, threads;
+    double temperature, top_p;
+    char *sampler, *prompt, *output;
+    bool greedy, json;
+} sample_options;
+
+static const fig_option sample_option_table[] = {
+    { "n", FIG_INT, offsetof(sample_options, count), 0, 0, 1e7, "samples; 0 = 64 pictures, 1,000 points, 1 text", .short_name = 'n' },
+    { "seed", FIG_INT, offsetof(sample_options, seed), 1, 0, 9e15, "sample i depends on the seed and i only", .short_name = 's' },
+    { "output", FIG_TEXT, offsetof(sample_options, output),
+      .help = "by its ending: .png a sheet, .txt .csv .npy .json; a folder gets a file a sample; - is standard output for text "
+              "and JSON (default sample.png; text goes to standard output)",
+      .metavar = "FILE|DIR/", .short_name = 'o' },
+    { "prompt", FIG_TEXT, offsetof(sample_options, prompt), .help = "text to go on from", .metavar = "TEXT", .short_name = 'p' },
+    { "length", FIG_INT, offsetof(sample_options, length), 0, 0, 1e8, "tokens of text to make; 0 = 500" },
+    { "temperature", FIG_FLOAT, offsetof(sample_options, temperature), 1, 0, 100, "below 1 safer, above 1 wilder; 0 = greedy" },
+    { "top_k", FIG_INT, offsetof(sample_options, top_k), 0, 0, 1e7, "draw from the k most likely tokens; 0 = from all" },
+    { "top_p", FIG_FLOAT, offsetof(sample_options, top_p), 1, 0, 1, "draw from the smallest set with this probability" },
+    { "greedy", FIG_BOOL, offsetof(sample_options, greedy), .help = "always take the most likely token" },
+    { "sampler", FIG_TEXT, offsetof(sample_options, sampler), .help = "one of the recipe's samplers; default: its first",
+      .metavar = "NAME" },
+    { "threads", FIG_INT, offsetof(sample_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows", .short_name = 't' },
+    { "json", FIG_BOOL, offsetof(sample_options, json), .help = "one JSON document \"figment.samples/1\" on standard output" },
+    { 0 },
+};
+
+static bool stream_piece(void *user, int64_t sample, const char *bytes, int length)
+{
+    (void)user;
+    (void)sample;
+    return fwrite(bytes, 1, (size_t)length, stdout) == (size_t)length && fflush(stdout) == 0;
+}
+
+/* Several texts one after another, each under its number. */
+static void print_texts(const fig_samples *samples)
+{
+    for (int64_t i = 0, n = fig_samples_count(samples); i < n; i++) {
+        int64_t length = 0;
+        const char *text = fig_samples_text(samples, i, &length);
+        printf("--- sample %lld ---\n", (long long)i);
+        fwrite(text ? text : "", 1, text ? (size_t)length : 0, stdout);
+        putchar('\n');
+    }
+}
+
+static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *model, fig_error *err)
+{
+    const sample_options *o = given->values;
+    fig_data_kind kind = fig_trained_data(model)->kind;
+    bool text = kind == FIG_DATA_TEXT, to_stdout = o->json || (o->output ? !strcmp(o->output, "-") : text);
+    if (!text && (o->prompt || o->length || o->greedy || o->top_k))
+        return fig_fail(err, FIG_E_USAGE, "%s does not make text; leave --prompt, --length, --greedy and --top-k out", given->word[0]);
+    if (!text && to_stdout && !o->json)
+        return fig_fail(err, FIG_E_USAGE, "only text goes to standard output; write pictures with -o FILE.png, or add --json");
+    int64_t count = o->count ? o->count : text ? 1 : kind == FIG_DATA_POINTS ? 1000 : 64;
+    bool stream = text && to_stdout && !o->json && count == 1;
+    fig_sample_opts opts = { .count = count, .seed = (uint64_t)o->seed, .sampler = o->sampler, .prompt = o->prompt, .length = o->length,
+                             .temperature = o->temperature, .greedy = o->greedy || o->temperature < 1e-6, .top_k = (int)o->top_k,
+                             .top_p = o->top_p, .piece = stream ? stream_piece : NULL, .user = cli };
+    fig_samples *samples = NULL;
+    FIG_TRY(fig_sample(model, &opts, &samples, err));
+    fig_status status = FIG_OK;
+    const char *path = o->output ? o->output : "sample.png";
+    if (o->json) {
+        status = cli_print_document(cli, fig_samples_json(samples), true, given->word[0], err);
+    } else if (stream) {
+        putchar('\n');
+    } else if (to_stdout) {
+        print_texts(samples);
+    } else {
+        status = fig_samples_save(samples, path, err);
+        char number[32];
+        if (status == FIG_OK)
+            cli_say(cli, "Wrote", "%s: %s sample%s, seed %lld", path, cli_count_text(count, number), count == 1 ? "" : "s",
+                     (long long)o->seed);
+    }
+    fig_samples_free(samples);
+    return status;
+}
+
+static fig_status sample_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
+{
+    const sample_options *o = given->values;
+    fig_session *session = NULL;
+    fig_trained *model = NULL;
+    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
+    fig_status status = fig_load(session, given->word[0], &model, err);
+    if (status == FIG_OK)
+        status = draw(cli, given, model, err);
+    fig_trained_free(model);
+    fig_session_free(session);
+    return status;
+}
+
+const fig_command fig_command_sample = {
+    .name = "sample",
+    .summary = "make new pictures, points or text with a trained model",
+    .usage = "RUN|MODEL",
+    .help = "Needs the model file and nothing else. The same seed gives the same samples, however many are drawn.",
+    .examples = "figment sample runs/clothes -n 64 -o clothes.png\n"
+                "figment sample runs/words --prompt \"hacker /n./\" --length 800 --temperature 0.8\n"
+                "figment sample runs/clothes -n 1000 -o clothes/\n"
+                "figment sample runs/clothes -n 1 --json",
+    .options = sample_option_table,
+    .options_size = sizeof(sample_options),
+    .least = 1,
+    .most = 1,
+    .run = sample_run,
+};
