@@ -18,7 +18,8 @@ typedef struct fig_train_opts {
     const fig_recipe *recipe;   /* or NULL with run_file */
     const char *run_file;       /* run.yaml */
     const char *preset;         /* NULL = the default for the data's kind */
-    const char *const *data;    /* "mnist", "a=DIR": names or paths; NULL-terminated */
+    const char *const *data;    /* "mnist", "a=DIR": names or paths; NULL-terminated. Benchmarks and dry runs also take data of a
+                                   shape only: "random:64x64x3", "random:points:2", "random:tokens:50257" */
     const char *output;         /* run folder; NULL = nothing is written (benchmarks, dry runs) */
     const char *const *settings; /* "a.b=v", NULL-terminated; later wins; they win over preset and run file */
     bool resume;

@@ -8,6 +8,7 @@
  * Sums are in double. Noise (a latent sample of the ELBO) depends on the seed and the item's number, not on the batch size. */
 #include "eval/evaluator.h"
 #include "eval/derived.h"
+#include "exec/exec.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum { EVAL_BATCH = 64 };
 
 struct fig__evaluator {
     fig_trained *trained;
+    fig_store *store; /* the model's tensors, and what only the evaluation graph has */
     fig_model *model;
     fig_plan *plan;
     const char **wanted; /* NULL = all */
@@ -93,7 +95,9 @@ fig_status fig__evaluator_new(fig_trained *t, const char *const *metrics, fig__e
     if (status == FIG_OK)
         status = check_names(e, err);
     if (status == FIG_OK)
-        status = fig__model_initialise(e->model, t->store, t->seed, err);
+        status = fig__store_above(t->store, &e->store, err);
+    if (status == FIG_OK)
+        status = fig__model_initialise(e->model, e->store, t->seed, err);
     fig_node outputs[2 * FIG_MODEL_MAX];
     int n_outputs = 0;
     for (int i = 0; status == FIG_OK && i < e->model->n_metrics; i++) {
@@ -109,7 +113,7 @@ fig_status fig__evaluator_new(fig_trained *t, const char *const *metrics, fig__e
             outputs[n_outputs++] = d->mask;
     }
     if (status == FIG_OK && e->n_metrics)
-        status = fig_plan_compile(e->model->graph, t->store,
+        status = fig_plan_compile(e->model->graph, e->store,
                                   &(fig_plan_opts){ .outputs = outputs, .n_outputs = n_outputs, .state_prefix = t->state_prefix,
                                                     .share = t->share }, &e->plan, err);
     if (status != FIG_OK) {
@@ -125,6 +129,7 @@ void fig__evaluator_free(fig__evaluator *e)
     if (!e)
         return;
     fig_plan_free(e->plan);
+    fig_store_free(e->store);
     fig__model_free(e->model);
     free(e->wanted);
     free(e);

@@ -24,6 +24,7 @@ typedef struct fig__entry {
     unsigned flags;
     void *data;
     size_t bytes;
+    bool borrowed; /* data belongs to the store below */
 } fig__entry;
 
 struct fig_store {
@@ -32,6 +33,10 @@ struct fig_store {
     int count, capacity;
     fig__index names; /* hash of name -> entry */
 };
+
+/* A store that sees every tensor of `below` where it lies, and keeps what is added to itself: several samplers of one model have
+ * caches of their own this way. `below` must outlive it. */
+fig_status fig__store_above(const fig_store *below, fig_store **out, fig_error *err);
 
 /* A block of memory that plans which run in turn may share. */
 typedef struct fig__block {

@@ -76,7 +76,8 @@ void fig_store_free(fig_store *store)
     if (!store)
         return;
     for (int i = 0; i < store->count; i++) {
-        fig__session_release(store->session, store->entry[i].data, store->entry[i].bytes);
+        if (!store->entry[i].borrowed)
+            fig__session_release(store->session, store->entry[i].data, store->entry[i].bytes);
         free(store->entry[i].name);
     }
     free(store->entry);
@@ -87,6 +88,21 @@ void fig_store_free(fig_store *store)
 static uint64_t name_key(const char *name)
 {
     return fig__hash64(name, strlen(name), 7);
+}
+
+fig_status fig__store_above(const fig_store *below, fig_store **out, fig_error *err)
+{
+    FIG_TRY(fig_store_new(below->session, out, err));
+    fig_store *store = *out;
+    store->count = store->capacity = below->count;
+    store->entry = fig__alloc(sizeof *store->entry * (size_t)(below->count + 1));
+    for (int i = 0; i < below->count; i++) {
+        store->entry[i] = below->entry[i];
+        store->entry[i].name = fig__strdup(below->entry[i].name);
+        store->entry[i].borrowed = true;
+        *fig__index_at(&store->names, name_key(below->entry[i].name), -1) = i;
+    }
+    return FIG_OK;
 }
 
 int fig_store_find(const fig_store *store, const char *name)

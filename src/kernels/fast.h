@@ -22,4 +22,32 @@ void fig__fast_rows_axpy(int m, int64_t n, int64_t k, const float *a, const floa
 /* c (rows, n) = activation(c + bias); bias (n) may be NULL. */
 void fig__fast_epilogue(float *c, int64_t rows, int64_t n, const float *bias, const fig_epilogue *after);
 
+/* -- softmax_fast.c: one row of n at a time; results may stand where an operand stood ------------------------------------------- */
+void fig__fast_softmax(float *y, const float *x, int64_t n);
+void fig__fast_log_softmax(float *y, const float *x, int64_t n);
+float fig__fast_logsumexp(const float *x, int64_t n);
+/* dx = y (dy - sum(y dy)) */
+void fig__fast_softmax_gradient(float *dx, const float *y, const float *dy, int64_t n);
+/* dx = softmax(x) * scale */
+void fig__fast_softmax_scaled(float *dx, const float *x, float scale, int64_t n);
+
+/* -- normalise_fast.c ------------------------------------------------------------------------------------------------------------ */
+/* Columns of (rows, columns): sum += x - shift, square += (x - shift)^2. */
+void fig__fast_moments(const float *x, const float *shift, int64_t rows, int64_t columns, float *sum, float *square);
+/* sum += dy, product += dy (x - mean) */
+void fig__fast_products(const float *x, const float *dy, const float *mean, int64_t rows, int64_t columns, float *sum, float *product);
+/* y = a x + b per column; y may be x. */
+void fig__fast_affine(float *y, const float *x, const float *a, const float *b, int64_t rows, int64_t columns);
+/* z = a dy + b x + c per column; z may be x or dy. */
+void fig__fast_affine_two(float *z, const float *dy, const float *x, const float *a, const float *b, const float *c, int64_t rows,
+                          int64_t columns);
+/* One row: mean and biased variance; then y = (x - mean) scale gamma + beta (either may be NULL). */
+void fig__fast_row_moments(const float *x, int64_t n, float *mean, float *variance);
+float fig__fast_row_square(const float *x, int64_t n); /* mean of squares */
+void fig__fast_row_normalise(float *y, const float *x, float mean, float scale, const float *gamma, const float *beta, int64_t n);
+/* One row's gradient: dx = scale (g - mean(g) - h mean(g h)) with g = dy gamma, h = (x - mean) scale; centred says whether
+ * mean(g) is taken off. dgamma += dy h and dbeta += dy unless NULL. */
+void fig__fast_row_backward(float *dx, const float *x, const float *dy, float mean, float scale, const float *gamma, bool centred,
+                            float *dgamma, float *dbeta, int64_t n);
+
 #endif

@@ -5,6 +5,7 @@
 #include "passes/pass.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct ranked { uint64_t bytes; int first, index; } ranked;
 
@@ -23,24 +24,20 @@ static uint64_t rounded(uint64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-static bool together(const fig__lifetime *a, const fig__lifetime *b)
-{
-    return a->first <= b->last && b->first <= a->last;
-}
+/* What has its place, in one row so that the search is a straight walk over memory; sorted by offset. */
+typedef struct placed { uint64_t offset, end; int first, last; } placed;
 
-/* `placed` holds indices sorted by offset. Lowest gap that fits among those alive together with `l`. */
-static uint64_t lowest_gap(const fig__lifetime *life, const int *placed, int count, const fig__lifetime *l)
+/* Lowest gap that fits among those alive together with `l`. */
+static uint64_t lowest_gap(const placed *row, int count, const fig__lifetime *l)
 {
     uint64_t at = 0, need = rounded(l->bytes);
     for (int i = 0; i < count; i++) {
-        const fig__lifetime *other = &life[placed[i]];
-        if (!together(l, other))
+        if (row[i].first > l->last || l->first > row[i].last)
             continue;
-        if (other->offset >= at + need)
+        if (row[i].offset >= at + need)
             break;
-        uint64_t end = other->offset + rounded(other->bytes);
-        if (end > at)
-            at = end;
+        if (row[i].end > at)
+            at = row[i].end;
     }
     return at;
 }
@@ -48,23 +45,25 @@ static uint64_t lowest_gap(const fig__lifetime *life, const int *placed, int cou
 uint64_t fig__pack(fig__lifetime *life, int count)
 {
     ranked *order = fig__alloc(sizeof *order * (size_t)(count + 1));
-    int *placed = fig__alloc(sizeof *placed * (size_t)(count + 1));
+    placed *row = fig__alloc(sizeof *row * (size_t)(count + 1));
     uint64_t total = 0;
     for (int i = 0; i < count; i++)
         order[i] = (ranked){life[i].bytes, life[i].first, i};
     qsort(order, (size_t)count, sizeof *order, by_size);
     for (int i = 0; i < count; i++) {
         fig__lifetime *l = &life[order[i].index];
-        l->offset = lowest_gap(life, placed, i, l);
-        if (l->offset + rounded(l->bytes) > total)
-            total = l->offset + rounded(l->bytes);
+        l->offset = lowest_gap(row, i, l);
+        uint64_t end = l->offset + rounded(l->bytes);
+        if (end > total)
+            total = end;
         int at = i;
-        for (; at > 0 && life[placed[at - 1]].offset > l->offset; at--)
-            placed[at] = placed[at - 1];
-        placed[at] = order[i].index;
+        while (at > 0 && row[at - 1].offset > l->offset)
+            at--;
+        memmove(row + at + 1, row + at, sizeof *row * (size_t)(i - at));
+        row[at] = (placed){l->offset, end, l->first, l->last};
     }
     free(order);
-    free(placed);
+    free(row);
     return total;
 }
 

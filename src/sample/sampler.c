@@ -104,8 +104,9 @@ static fig_status compile(fig_sampler *s, fig_error *err)
     if (s->decl->input && !s->opts.input)
         return fig_fail(err, FIG_E_USAGE, "sampler %s reads \"%s\": give it data", s->decl->name, s->decl->input);
     keep_own_assigns(s);
-    FIG_TRY(fig__model_initialise(s->model, t->store, t->seed, err));
-    return fig_plan_compile(s->model->graph, t->store,
+    FIG_TRY(fig__store_above(t->store, &s->store, err));
+    FIG_TRY(fig__model_initialise(s->model, s->store, t->seed, err));
+    return fig_plan_compile(s->model->graph, s->store,
                             &(fig_plan_opts){ .outputs = &s->decl->output, .n_outputs = 1, .state_prefix = t->state_prefix, .share = t->share },
                             &s->plan, err);
 }
@@ -157,13 +158,13 @@ void fig__sampler_reset_states(fig_sampler *s)
 {
     for (int i = 0; i < s->model->n_weights; i++) {
         const fig__weight *w = &s->model->weights[i];
-        int index = fig_store_find(s->trained->store, w->name);
+        int index = fig_store_find(s->store, w->name);
         if (w->exported || w->trained || index < 0)
             continue;
         if (w->type.dtype == FIG_F32)
-            fig__init_fill(&w->init, &w->type, s->trained->seed, w->name, fig_store_data(s->trained->store, index));
+            fig__init_fill(&w->init, &w->type, s->trained->seed, w->name, fig_store_data(s->store, index));
         else
-            memset(fig_store_data(s->trained->store, index), 0, fig_store_bytes(s->trained->store, index));
+            memset(fig_store_data(s->store, index), 0, fig_store_bytes(s->store, index));
     }
 }
 
@@ -210,6 +211,7 @@ void fig_sampler_free(fig_sampler *s)
     if (s->state && s->loop->end)
         s->loop->end(s);
     fig_plan_free(s->plan);
+    fig_store_free(s->store);
     fig__model_free(s->model);
     fig_samples_free(s->samples);
     free(s->prompt);

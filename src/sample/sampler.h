@@ -5,6 +5,7 @@
 #ifndef FIG_SAMPLE_SAMPLER_H
 #define FIG_SAMPLE_SAMPLER_H
 
+#include "exec/exec.h"
 #include "registry/trained.h"
 
 struct fig_samples {
@@ -24,6 +25,7 @@ struct fig_sampler {
     fig_sample_opts opts;     /* prompt and sampler name copied */
     char *prompt;
     float *input;             /* borrowed through opts.input */
+    fig_store *store;         /* the model's tensors, and caches of this sampler's own */
     fig_model *model;
     bool ids;                 /* tokens as numbers, even where there is a tokenizer */
     const fig_sampler_decl *decl;

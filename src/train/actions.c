@@ -35,12 +35,12 @@ fig_status fig__action_log(fig_trainer *t, fig_error *err)
         fig__put_float(&line, t->loss[i]);
     }
     put_rates(t, &line);
-    double now = fig__elapsed(t), seconds = now - t->state.logged_seconds;
+    double seconds = t->state.busy - t->state.logged_busy; /* of rounds alone: scores and sheets are no training */
     double pace = seconds > 0 ? (t->state.items - t->state.logged_items) / seconds : NAN;
-    fig__text_print(&line, ", \"seconds\": %.3f, \"items_per_s\": ", now);
+    fig__text_print(&line, ", \"seconds\": %.3f, \"items_per_s\": ", fig__elapsed(t));
     fig__put_float(&line, isfinite(pace) ? floor(pace * 10 + 0.5) / 10 : NAN);
     fig__text_print(&line, "}");
-    t->state.logged_seconds = now;
+    t->state.logged_busy = t->state.busy;
     t->state.logged_items = t->state.items;
     fig_status status = fig__journal_add(t, line.data, err);
     if (status == FIG_OK)

@@ -150,7 +150,7 @@ static void take_assignments(fig__builder *b, const phase_graph *p, const fig_no
         fig_node value = map[assign->value];
         if (assign->anchor < 0) {
             if (first_of_round && !b->used[i])
-                b->current[w] = value;
+                b->current[w] = fig_stop_gradient(value);
             b->used[i] = true;
             continue;
         }
@@ -161,7 +161,7 @@ static void take_assignments(fig__builder *b, const phase_graph *p, const fig_no
         b->anchor[i] = anchor;
         if (b->current[w].id != start[w].id)
             value = fig__substitute(g, &start[w], &b->current[w], 1, &value, 1, b->arena)[value.id];
-        b->current[w] = value;
+        b->current[w] = fig_stop_gradient(value);
     }
 }
 
@@ -273,7 +273,7 @@ static void update(fig__builder *b, const phase_graph *p, const fig_node *start,
         fig_node value = optimizer->update(&u);
         if (p->phase->clip_weights > 0)
             value = fig_clamp(value, -p->phase->clip_weights, p->phase->clip_weights);
-        next[p->trained[k]] = fig_select(fine, value, u.weight);
+        next[p->trained[k]] = fig_stop_gradient(fig_select(fine, value, u.weight)); /* later phases see a weight, not its making */
         for (int i = 0; i < states; i++)
             fig_assign(leaf[i], fig_select(fine, u.state[i], leaf[i]));
         fig_scope_pop(b->graph);

@@ -13,7 +13,7 @@ static const field fields[] = {
     { "seconds", AT(seconds), REAL }, { "items", AT(items), REAL }, { "log_bytes", AT(log_bytes), INTEGER },
     { "best_step", AT(best_step), INTEGER }, { "best", AT(best), REAL }, { "last_score", AT(last_score), REAL },
     { "scored_step", AT(scored_step), INTEGER }, { "stopped", AT(stopped), FLAG }, { "finished", AT(finished), FLAG },
-    { "logged_seconds", AT(logged_seconds), REAL }, { "logged_items", AT(logged_items), REAL },
+    { "busy", AT(busy), REAL }, { "logged_busy", AT(logged_busy), REAL }, { "logged_items", AT(logged_items), REAL },
 };
 enum { FIELDS = sizeof fields / sizeof fields[0] };
 

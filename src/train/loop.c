@@ -129,6 +129,7 @@ static fig_status advance(fig_trainer *t, bool *counted, fig_error *err)
     t->state.items += (double)(t->settings.train.batch * t->batches_per_round);
     t->pace_steps++;
     t->pace_seconds += fig__seconds() - from;
+    t->state.busy += fig__seconds() - from;
     *counted = true;
     return FIG_OK;
 }

@@ -46,7 +46,7 @@ typedef struct fig__run_state {
     int n_kept;
     bool stopped;                    /* by a controller or the time limit: no more rounds */
     char why[128];
-    double logged_seconds;           /* of the last log line, for its speed */
+    double busy, logged_busy;        /* seconds in rounds; at the last log line, for the speed since */
     double logged_items;
     bool finished;
 } fig__run_state;
