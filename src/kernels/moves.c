@@ -1,0 +1,203 @@
+/* kernels/moves.c - transpose, slice, concat, pad, reverse, copy: strided copies (move.h) */
+#include "kernels/move.h"
+#include "kernels/parallel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct moves_state {
+    int count;
+    fig__move move[];  /* one per operand */
+} moves_state;
+
+static bool moves_accepts(const fig_kernel_query *q)
+{
+    return fig_elements(&q->out[0]) > 0;
+}
+
+/* Dense row-major strides. */
+static void dense(const fig_type *type, int64_t *stride)
+{
+    int64_t size = 1;
+    for (int axis = type->rank - 1; axis >= 0; axis--) {
+        stride[axis] = size;
+        size *= type->dim[axis];
+    }
+}
+
+/* A move of the box `dims` (rank axes) with dense strides of both tensors; the caller changes what differs. */
+static void begin_move(fig__move *m, const fig_type *from, const fig_type *to, const int64_t *dims)
+{
+    memset(m, 0, sizeof(*m));
+    m->axes = to->rank;
+    m->size = fig__dtype_size(to->dtype);
+    memcpy(m->dim, dims, sizeof(int64_t) * (size_t)to->rank);
+    dense(from, m->from);
+    dense(to, m->to);
+}
+
+static moves_state *new_state(int count, void **prepared)
+{
+    moves_state *s = fig__alloc(sizeof(*s) + sizeof(fig__move) * (size_t)count);
+    s->count = count;
+    *prepared = s;
+    return s;
+}
+
+static fig_status transpose_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    (void)err;
+    fig__move *m = new_state(1, prepared)->move;
+    int64_t from[FIG_MAX_RANK];
+    begin_move(m, &q->in[0], &q->out[0], q->out[0].dim);
+    memcpy(from, m->from, sizeof(from));
+    for (int axis = 0; axis < m->axes; axis++)
+        m->from[axis] = from[((const fig_transpose_attr *)q->attr)->order[axis]];
+    fig__move_finish(m);
+    *workspace = 0;
+    return FIG_OK;
+}
+
+static fig_status slice_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    (void)err;
+    fig__move *m = new_state(1, prepared)->move;
+    const fig_slice_attr *attr = q->attr;
+    begin_move(m, &q->in[0], &q->out[0], q->out[0].dim);
+    m->from_at = attr->start * m->from[attr->axis];
+    m->from[attr->axis] *= attr->step;
+    fig__move_finish(m);
+    *workspace = 0;
+    return FIG_OK;
+}
+
+static fig_status concat_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    (void)err;
+    moves_state *s = new_state(q->n_in, prepared);
+    int axis = ((const fig_axis_attr *)q->attr)->axis;
+    int64_t before = 0;
+    for (int i = 0; i < q->n_in; i++) {
+        fig__move *m = &s->move[i];
+        begin_move(m, &q->in[i], &q->out[0], q->in[i].dim);
+        m->to_at = before * m->to[axis];
+        before += q->in[i].dim[axis];
+        fig__move_finish(m);
+    }
+    *workspace = 0;
+    return FIG_OK;
+}
+
+static fig_status reverse_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    (void)err;
+    fig__move *m = new_state(1, prepared)->move;
+    int axis = ((const fig_axis_attr *)q->attr)->axis;
+    begin_move(m, &q->in[0], &q->out[0], q->out[0].dim);
+    m->from_at = (q->in[0].dim[axis] - 1) * m->from[axis];
+    m->from[axis] = -m->from[axis];
+    fig__move_finish(m);
+    *workspace = 0;
+    return FIG_OK;
+}
+
+static fig_status copy_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    (void)err;
+    fig__move *m = new_state(1, prepared)->move;
+    begin_move(m, &q->in[0], &q->out[0], q->out[0].dim);
+    fig__move_finish(m);
+    *workspace = 0;
+    return FIG_OK;
+}
+
+/* The inner part; the border is filled by pad_run. Negative padding crops. */
+static fig_status pad_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    (void)err;
+    fig__move *m = new_state(1, prepared)->move;
+    const fig_pad_attr *attr = q->attr;
+    int64_t dims[FIG_MAX_RANK], first = attr->before < 0 ? -attr->before : 0;
+    memcpy(dims, q->in[0].dim, sizeof(dims));
+    int64_t last = dims[attr->axis] + (attr->after < 0 ? attr->after : 0);
+    dims[attr->axis] = last - first;
+    begin_move(m, &q->in[0], &q->out[0], dims);
+    m->from_at = first * m->from[attr->axis];
+    m->to_at = (attr->before > 0 ? attr->before : 0) * m->to[attr->axis];
+    fig__move_finish(m);
+    *workspace = 0;
+    return FIG_OK;
+}
+
+static void moves_run(fig_eval *c)
+{
+    const moves_state *s = c->prepared;
+    for (int i = 0; i < s->count; i++)
+        fig__move_run(&s->move[i], c->in[i].data, c->out[0].data, c->run->threads);
+}
+
+typedef struct border {
+    uint32_t *out;
+    int64_t outer, row, before, after; /* row: elements of one outer index; before, after: filled elements at its ends */
+    uint32_t value;
+} border;
+
+static void border_part(void *context, int part, int parts)
+{
+    const border *b = context;
+    int64_t begin, end;
+    fig__share(b->outer, 1, part, parts, &begin, &end);
+    for (int64_t o = begin; o < end; o++) {
+        uint32_t *row = b->out + o * b->row;
+        for (int64_t i = 0; i < b->before; i++)
+            row[i] = b->value;
+        for (int64_t i = b->row - b->after; i < b->row; i++)
+            row[i] = b->value;
+    }
+}
+
+static void pad_run(fig_eval *c)
+{
+    const fig_pad_attr *attr = c->attr;
+    const fig_type *y = &c->out[0].type;
+    border b = { .out = c->out[0].data, .outer = 1, .row = 1 };
+    for (int axis = 0; axis < y->rank; axis++)
+        *(axis < attr->axis ? &b.outer : &b.row) *= y->dim[axis];
+    int64_t inner = b.row / y->dim[attr->axis];
+    b.before = (attr->before > 0 ? attr->before : 0) * inner;
+    b.after = (attr->after > 0 ? attr->after : 0) * inner;
+    if (y->dtype == FIG_F32)
+        memcpy(&b.value, &attr->value, sizeof(b.value));
+    else
+        b.value = (uint32_t)(int32_t)attr->value;
+    fig__parallel(fig__parts(b.outer * (b.before + b.after), c->run->threads), border_part, &b);
+    moves_run(c);
+}
+
+static bool pad_accepts(const fig_kernel_query *q)
+{
+    const fig_pad_attr *attr = q->attr;
+    int64_t first = attr->before < 0 ? -attr->before : 0, last = q->in[0].dim[attr->axis] + (attr->after < 0 ? attr->after : 0);
+    return fig__dtype_size(q->in[0].dtype) == 4 && fig_elements(&q->out[0]) > 0 && last > first;
+}
+
+static void moves_release(void *prepared) { free(prepared); }
+
+const fig_kernel fig_kernel_transpose = {
+    .name = "move", .op = "transpose", .accepts = moves_accepts, .prepare = transpose_prepare, .release = moves_release, .run = moves_run,
+};
+const fig_kernel fig_kernel_slice = {
+    .name = "move", .op = "slice", .accepts = moves_accepts, .prepare = slice_prepare, .release = moves_release, .run = moves_run,
+};
+const fig_kernel fig_kernel_concat = {
+    .name = "move", .op = "concat", .accepts = moves_accepts, .prepare = concat_prepare, .release = moves_release, .run = moves_run,
+};
+const fig_kernel fig_kernel_reverse = {
+    .name = "move", .op = "reverse", .accepts = moves_accepts, .prepare = reverse_prepare, .release = moves_release, .run = moves_run,
+};
+const fig_kernel fig_kernel_copy = {
+    .name = "move", .op = "copy", .accepts = moves_accepts, .prepare = copy_prepare, .release = moves_release, .run = moves_run,
+};
+const fig_kernel fig_kernel_pad = {
+    .name = "move", .op = "pad", .accepts = pad_accepts, .prepare = pad_prepare, .release = moves_release, .run = pad_run,
+};
