@@ -322,10 +322,8 @@ static fig_node *begin_values(fig__builder *b)
 {
     const fig_model *m = b->round->model;
     fig_node *start = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights);
-    for (int i = 0; i < m->n_weights; i++) {
-        bool changed = b->current[i].id != m->weights[i].node.id;
-        start[i] = b->current[i] = changed ? fig_stop_gradient(b->current[i]) : b->current[i];
-    }
+    if (m->n_weights)
+        memcpy(start, b->current, sizeof *start * (size_t)m->n_weights);
     return start;
 }
 

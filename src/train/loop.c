@@ -193,6 +193,7 @@ static fig_status step(fig_trainer *t, fig_train_progress *p, fig_error *err)
     if (t->began == 0) {
         t->began = fig__seconds() - t->state.seconds;
         t->sitting = t->state.seconds;
+        fig__report_remove(t);
         t->last_checkpointed = t->last_sampled = t->last_logged = t->last_evaluated = t->state.seconds;
     }
     fig_status status = do_pending(t, p, err); /* the sheet before the first step, or what a stop has left */

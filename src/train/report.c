@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { WIDTH = 720, HEIGHT = 260, LEFT = 60, BOTTOM = 30, MOST_POINTS = 600, MOST_LINES = 8 };
 
@@ -173,6 +174,15 @@ static void put_scores(const fig__run_state *s, fig__text *out)
     fig__text_print(out, "</table>\n");
 }
 
+void fig__report_remove(const fig_trainer *t)
+{
+    if (!t->output)
+        return;
+    fig__arena *arena = fig__arena_new();
+    unlink(fig__run_path(t, arena, "report.html"));
+    fig__arena_free(arena);
+}
+
 fig_status fig__report(fig_trainer *t, fig_error *err)
 {
     if (!t->output)
@@ -195,7 +205,7 @@ fig_status fig__report(fig_trainer *t, fig_error *err)
     put_chart(&out, "Validation", &scores);
     put_scores(&t->state, &out);
     put_samples(t, arena, &out);
-    char *yaml = fig__settings_write(&t->settings, t->round->phase_name, t->round->phase, t->round->model->n_phases);
+    char *yaml = fig__settings_write(&t->settings, t->command, t->round->phase_name, t->round->phase, t->round->model->n_phases);
     fig__text_print(&out, "<h2>Settings</h2>\n<pre>");
     put_escaped(&out, yaml);
     fig__text_print(&out, "</pre>\n");

@@ -41,11 +41,13 @@ static void put_table(fig__text *out, const char *indent, const fig_option *tabl
     }
 }
 
-char *fig__settings_write(const fig__settings *s, const char *const *phases, const fig__phase_options *values, int count)
+char *fig__settings_write(const fig__settings *s, const char *command, const char *const *phases, const fig__phase_options *values, int count)
 {
     fig__text out;
     fig__text_init(&out, MAXIMUM);
     fig__text_print(&out, "# Everything that made this run: figment train run.yaml repeats it.\n");
+    if (command && !strpbrk(command, "\r\n"))
+        fig__text_print(&out, "# made by: %s\n", command);
     put_line(&out, "", "recipe", s->recipe->name);
     if (s->preset)
         put_line(&out, "", "preset", s->preset->name);

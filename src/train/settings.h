@@ -47,8 +47,9 @@ fig_status fig__settings_phase(const fig__settings *settings, const char *phase,
 /* Refuses "phases.X..." rows whose X is none of the phases. */
 fig_status fig__settings_check_phases(const fig__settings *settings, const char *const *phases, int count, fig_error *err);
 
-/* run.yaml: complete, heap text. */
-char *fig__settings_write(const fig__settings *settings, const char *const *phases, const fig__phase_options *values, int count);
+/* run.yaml: complete, heap text. command NULL = not known. */
+char *fig__settings_write(const fig__settings *settings, const char *command, const char *const *phases, const fig__phase_options *values,
+                          int count);
 /* Refuses a resume whose settings differ from the run's, but for length, minutes and cadences; lists what differs. */
 fig_status fig__settings_compare(const char *old_yaml, const char *new_yaml, const char *where, fig_error *err);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 void fig__say(const fig_trainer *t, int level, const char *format, ...)
@@ -76,12 +77,20 @@ static fig_status open_folder(fig_trainer *t, fig_error *err)
     return status == FIG_OK ? take_lock(t, err) : status;
 }
 
-/* run.yaml: written in a new run; in a resumed one compared first. */
+/* Where the settings begin, behind the comment that names the command. */
+static const char *without_comments(const char *yaml)
+{
+    while (*yaml == '#')
+        yaml += strcspn(yaml, "\n") + 1;
+    return yaml;
+}
+
+/* run.yaml: written in a new run; in a resumed one compared first, and written again where length or cadences are new. */
 static fig_status settle_run_file(fig_trainer *t, fig_error *err)
 {
     fig__arena *arena = fig__arena_new();
     char *path = fig__run_path(t, arena, "run.yaml"), *old = NULL;
-    char *yaml = fig__settings_write(&t->settings, t->round->phase_name, t->round->phase, t->round->model->n_phases);
+    char *yaml = fig__settings_write(&t->settings, t->command, t->round->phase_name, t->round->phase, t->round->model->n_phases);
     uint64_t length;
     fig_status status = FIG_OK;
     if (t->resume && fig__path_exists(path)) {
@@ -89,12 +98,46 @@ static fig_status settle_run_file(fig_trainer *t, fig_error *err)
         if (status == FIG_OK)
             status = fig__settings_compare(old, yaml, path, err);
     }
-    if (status == FIG_OK && (!old || strcmp(old, yaml)))
+    if (status == FIG_OK && (!old || strcmp(without_comments(old), without_comments(yaml))))
         status = fig__file_write(path, yaml, strlen(yaml), err);
     free(old);
     free(yaml);
     fig__arena_free(arena);
     return status;
+}
+
+/* What writers that were killed have left. Their names are this program's own, and the lock says that none of them lives. */
+static void remove_leftovers(const fig_trainer *t)
+{
+    static const char *const folders[] = { ".", "samples", "checkpoints" }, *const made[] = { ".step-", ".model.", ".run.", ".report." };
+    fig__arena *arena = fig__arena_new();
+    for (int i = 0; i < 3; i++) {
+        char *folder = fig__run_path(t, arena, folders[i]), **names;
+        size_t count;
+        if (fig__list_folder(arena, folder, &names, &count, NULL) != FIG_OK)
+            continue;
+        for (size_t k = 0; k < count; k++)
+            for (int m = 0; m < 4; m++)
+                if (fig__starts_with(names[k], made[m]) && strstr(names[k], ".tmp-"))
+                    unlink(fig__path_join(arena, folder, names[k]));
+    }
+    fig__arena_free(arena);
+}
+
+/* A checkpoint beside the old ones, and the model: warned about at the start, when something can still be done. */
+static void check_space(const fig_trainer *t)
+{
+    struct statvfs disk;
+    double needed = 0;
+    for (int i = 0; i < fig_store_count(t->store); i++)
+        needed += (double)fig_store_bytes(t->store, i);
+    needed *= t->settings.keep.last ? (double)t->settings.keep.last + 2 : 4;
+    if (statvfs(t->output, &disk))
+        return;
+    double available = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (needed > available)
+        fig__say(t, FIG_LOG_WARNING, "%s: %.0f MB are free, checkpoints will need %.0f MB; free some space, or set keep=\"last 1\"", t->output,
+                 available / 1e6, needed / 1e6);
 }
 
 /* -- states --------------------------------------------------------------------------------------------------------------------------- */
@@ -246,6 +289,19 @@ static fig_status compile(fig_trainer *t, fig_error *err)
     return FIG_OK;
 }
 
+/* A run that was killed right after its last checkpoint may lack what comes behind it. */
+static fig_status complete_files(fig_trainer *t, fig_error *err)
+{
+    fig__arena *arena = fig__arena_new();
+    fig_status status = FIG_OK;
+    if (!fig__path_exists(fig__run_path(t, arena, "model.safetensors")) && (t->state.best_step < 0 || t->state.best_step == t->state.step))
+        status = fig__write_model(t, err);
+    if (status == FIG_OK && !fig__path_exists(fig__run_path(t, arena, "report.html")))
+        status = fig__report(t, err);
+    fig__arena_free(arena);
+    return status;
+}
+
 static fig_status make(fig_trainer *t, fig_session *session, const fig_train_opts *opts, fig_error *err)
 {
     FIG_TRY(fig__settings_read(opts, &t->settings, err));
@@ -278,14 +334,18 @@ static fig_status make(fig_trainer *t, fig_session *session, const fig_train_opt
     t->state.todo = (t->settings.sample_every.unit != FIG__NEVER ? FIG__TODO_SAMPLE : 0u) |
                     (t->has_metrics && t->settings.eval_every.unit != FIG__NEVER ? FIG__TODO_EVAL : 0u);
     bool found = false;
-    if (t->output && t->resume)
+    if (t->output && t->resume) {
+        remove_leftovers(t);
         FIG_TRY(fig__checkpoint_resume(t, &found, err));
+    }
+    if (t->output)
+        check_space(t);
     if (found && !t->state.finished)
         fig__say(t, FIG_LOG_INFO, "going on from step %lld", (long long)t->state.step);
     if (found && t->state.finished && t->state.step < t->steps && !t->state.stopped)
         t->state.finished = false; /* more steps were asked for */
     fig__feeds_seek(t->feeds);
-    return FIG_OK;
+    return found && t->state.finished ? complete_files(t, err) : FIG_OK;
 }
 
 fig_status fig_trainer_new(fig_session *session, const fig_train_opts *opts, fig_trainer **out, fig_error *err)

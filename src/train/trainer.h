@@ -149,6 +149,7 @@ fig_status fig__state_read(fig_trainer *t, const char *json, const char *where, 
 
 /* -- report.c: report.html, a page by itself */
 fig_status fig__report(fig_trainer *t, fig_error *err);
+void fig__report_remove(const fig_trainer *t); /* of an earlier end, when the run goes on: a report says that a run is finished */
 
 /* -- plan_json.c */
 fig_status fig__refuse_with_batch(fig_trainer *t, fig_error *err);

@@ -249,7 +249,7 @@ FIG_TEST(run_file_round_trip)
     REQUIRE_OK(fig__settings_resolve(&s, FIG_DATA_IMAGES, &err), err);
     for (int i = 0; i < 2; i++)
         CHECK_OK(fig__settings_phase(&s, names[i], "beta2=0.9", &phase[i], &err), err);
-    char *yaml = fig__settings_write(&s, names, phase, 2);
+    char *yaml = fig__settings_write(&s, "figment train", names, phase, 2);
     const char *folder = sample_folder(), *file = sample_path(folder, "run.yaml");
     sample_text(file, yaml);
     REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file }, &again, &err), err);
@@ -259,7 +259,7 @@ FIG_TEST(run_file_round_trip)
     CHECK_INT(again.n_data, 2);
     CHECK_TEXT(again.data[1].key, "right");
     CHECK_TEXT(again.data[1].name, "it's: #1");
-    char *twice = fig__settings_write(&again, names, phase_again, 2);
+    char *twice = fig__settings_write(&again, "figment train", names, phase_again, 2);
     CHECK_TEXT(twice, yaml);
     CHECK_OK(fig__settings_compare(yaml, twice, "run.yaml", &err), err);
     free(twice);
@@ -268,7 +268,7 @@ FIG_TEST(run_file_round_trip)
     const char *other[] = { "latent=9", "log_every=7", "epochs=99", NULL };
     REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file, .settings = other }, &again, &err), err);
     REQUIRE_OK(fig__settings_resolve(&again, FIG_DATA_IMAGES, &err), err);
-    twice = fig__settings_write(&again, names, phase_again, 2);
+    twice = fig__settings_write(&again, "figment train", names, phase_again, 2);
     CHECK_FAILS(fig__settings_compare(yaml, twice, "run.yaml", &err), err, FIG_E_USAGE, "1 differs: latent was 4, now 9");
     free(twice);
     free(yaml);
