@@ -1,8 +1,9 @@
 /* tests/oracle.h - runs a whole graph by the reference loops, node after node: what a plan's outputs and states must be
  *
- * Independent of passes, plans and kernels: every value has memory of its own, all assignments happen together after the last
- * node, and loops run their body by the same rules. To learn how much rounding can move a result, `shake` makes every
- * computed real number a little wrong (relative, from a seed): where shaken runs differ much, plans may too. */
+ * Independent of passes, plans and kernels: every value has memory of its own, all assignments happen together after
+ * the last node, and loops run their body by the same rules. To learn how much rounding can move a result, `shake`
+ * makes every computed real number a little wrong (relative, from a seed): where shaken runs differ much, plans may
+ * too. */
 #ifndef ORACLE_H
 #define ORACLE_H
 

@@ -1,8 +1,9 @@
 /* tests/plan_check.h - is a plan's memory laid out so that nobody's numbers are overwritten?
  *
- * Independent of how the layout was made: the plan's steps are walked with a map from every 64 bytes of memory to the value
- * that lies there. An operand must still lie where it is read; a result may only cover an operand of the same step where the
- * kernel says that it works in place. At the end outputs and new states must lie where they will be looked for. */
+ * Independent of how the layout was made: the plan's steps are walked with a map from every 64 bytes of memory to
+ * the value that lies there. An operand must still lie where it is read; a result may only cover an operand of the
+ * same step where the kernel says that it works in place. At the end outputs and new states must lie where they will
+ * be looked for. */
 #ifndef PLAN_CHECK_H
 #define PLAN_CHECK_H
 

@@ -1,9 +1,10 @@
 /* tests/random_graph.h - makes random graphs: what recipes build, and what nobody would
  *
- * A maker keeps a pool of values and adds to it with random builders (the table of random_training.h): chains with broadcasting, shape
- * changes, reductions, products, normalisations, noise, loops. Then come gradients (also of gradients), updates of states in
- * every shape an optimiser or a swap has, and phases that see weights another phase has just replaced. Values stay moderate and
- * real decisions (comparisons) are taken on exact values only, so that rounding does not decide what comes out.
+ * A maker keeps a pool of values and adds to it with random builders (the table of random_training.h): chains with
+ * broadcasting, shape changes, reductions, products, normalisations, noise, loops. Then come gradients (also of
+ * gradients), updates of states in every shape an optimiser or a swap has, and phases that see weights another phase
+ * has just replaced. Values stay moderate and real decisions (comparisons) are taken on exact values only, so that
+ * rounding does not decide what comes out.
  *
  * Same number, same graph. */
 #ifndef RANDOM_GRAPH_H
@@ -46,7 +47,7 @@ static int64_t count_of(fig_node x)
     return fig__count(&type);
 }
 
-/* -- leaves and the pool ----------------------------------------------------------------------------------------------- */
+/* -- leaves and the pool ------------------------------------------------------------------------------------------- */
 
 static int64_t any_dim(maker *m)
 {
@@ -145,7 +146,7 @@ static fig_node tame(maker *m, fig_node x)
 
 static fig_node at_least_one(fig_node x) { return fig_shift(fig_square(fig_tanh(x)), 1); }
 
-/* -- element by element --------------------------------------------------------------------------------------------------- */
+/* -- element by element -------------------------------------------------------------------------------------------- */
 
 static void make_unary(maker *m)
 {
@@ -230,7 +231,7 @@ static void make_constant(maker *m)
     }
 }
 
-/* -- reductions and shapes --------------------------------------------------------------------------------------------------- */
+/* -- reductions and shapes ----------------------------------------------------------------------------------------- */
 
 static fig_reduce_opts any_axes(maker *m, int rank)
 {
@@ -352,7 +353,7 @@ static void make_index(maker *m)
     }
 }
 
-/* -- products, normalisations, noise --------------------------------------------------------------------------------------------- */
+/* -- products, normalisations, noise ------------------------------------------------------------------------------- */
 
 static fig_node activated(maker *m, fig_node x)
 {
@@ -444,7 +445,7 @@ static void make_noise(maker *m)
     }
 }
 
-/* -- loops --------------------------------------------------------------------------------------------------------------------------- */
+/* -- loops --------------------------------------------------------------------------------------------------------- */
 
 static void step_plain(fig_scan_body *b)
 {

@@ -1,5 +1,6 @@
-/* tests/random_training.h - gradients (also of gradients), updates of states in every shape that an optimiser or a swap has, phases
- * that see weights which another phase has just replaced; and make_graph, which makes a whole random graph
+/* tests/random_training.h - gradients (also of gradients), updates of states in every shape that an optimiser or a
+ * swap has, phases that see weights which another phase has just replaced; and make_graph, which makes a whole
+ * random graph
  *
  * Same number, same graph. */
 #ifndef RANDOM_TRAINING_H
@@ -7,7 +8,7 @@
 
 #include "random_graph.h"
 
-/* -- derivatives, updates ------------------------------------------------------------------------------------------------------------ */
+/* -- derivatives, updates ------------------------------------------------------------------------------------------ */
 
 static fig_node some_loss(maker *m)
 {

@@ -1,9 +1,9 @@
 /* autodiff/gradient.c - reverse-mode differentiation as graph building
  *
- * Walks the nodes between `wrt` and the outputs from last to first. Each op's gradient rule builds the contribution to its
- * operands; contributions to one value are added. The result is ordinary graph, so it can be differentiated again. An op
- * without a rule is differentiated through its decomposition: the decomposition is built, and a walk over just those new
- * nodes yields the partial derivatives of the op's operands. */
+ * Walks the nodes between `wrt` and the outputs from last to first. Each op's gradient rule builds the contribution
+ * to its operands; contributions to one value are added. The result is ordinary graph, so it can be differentiated
+ * again. An op without a rule is differentiated through its decomposition: the decomposition is built, and a walk
+ * over just those new nodes yields the partial derivatives of the op's operands. */
 #include "graph/graph.h"
 
 #include <stdlib.h>

@@ -31,7 +31,8 @@ static fig_type *types_of(const fig_plan *plan, const int32_t *values, int32_t f
     return types;
 }
 
-/* Operands that are smaller than an element-by-element node's iteration space are read many times: never written over. */
+/* Operands that are smaller than an element-by-element node's iteration space are read many times: never written
+ * over. */
 static unsigned safe_inplace(const fig_plan *plan, const fig__node *node, unsigned bits)
 {
     const fig_graph *g = plan->graph;

@@ -1,8 +1,9 @@
 /* exec/layout.c - where every value of a plan lives
  *
- * Steps are the graph's nodes in order. A value's storage is its own, its operand's (views, and kernels that may write over
- * an operand whose last use this is), the store's (states, and values assigned to a state whose old content nobody reads
- * any more), or fixed memory (inputs, scalars, constants, which stay put between runs). The rest is packed by lifetime. */
+ * Steps are the graph's nodes in order. A value's storage is its own, its operand's (views, and kernels that may
+ * write over an operand whose last use this is), the store's (states, and values assigned to a state whose old
+ * content nobody reads any more), or fixed memory (inputs, scalars, constants, which stay put between runs). The
+ * rest is packed by lifetime. */
 #include "exec/exec.h"
 #include "passes/pass.h"
 
@@ -63,7 +64,8 @@ static void place_leaves(work *w)
     }
 }
 
-/* An op that works in place may write each result that goes element by element over an operand; others only the first. */
+/* An op that works in place may write each result that goes element by element over an operand; others only the
+ * first. */
 static bool may_share(const fig__node *node, int32_t v)
 {
     if (node->op == &fig_op_fused)

@@ -38,8 +38,8 @@ const void *fig_plan_output(const fig_plan *plan, int index, fig_type *type)
     return plan->data[v];
 }
 
-/* All copies read before any writes: assigned values never alias a state that another copy overwrites, since a value given
- * from outside was copied at compile time. */
+/* All copies read before any writes: assigned values never alias a state that another copy overwrites, since a value
+ * given from outside was copied at compile time. */
 static void copy_states(const fig_plan *plan)
 {
     for (int i = 0; i < plan->n_copies; i++)
@@ -90,7 +90,7 @@ fig_status fig_plan_run(fig_plan *plan, const fig_run_opts *opts, fig_error *err
     return FIG_OK;
 }
 
-/* -- profile ------------------------------------------------------------------------------------------------------------ */
+/* -- profile ------------------------------------------------------------------------------------------------------- */
 
 typedef struct row { const char *name, *op; char shape[128]; double seconds, flops; int calls; } row;
 
@@ -168,7 +168,7 @@ char *fig_plan_profile(fig_plan *plan, int runs)
     return out.data;
 }
 
-/* -- not finite ------------------------------------------------------------------------------------------------------------ */
+/* -- not finite ---------------------------------------------------------------------------------------------------- */
 
 static bool finite_tensor(const fig_tensor *t)
 {

@@ -1,8 +1,9 @@
 /* exec/scan.c - running a loop: the body is a plan of its own, run once per step
  *
- * The body's plan is compiled when the loop's plan is. Each step copies this step's slices and the states into the body's
- * inputs, runs it, and copies its outputs to their places. Noise in the body is a function of the outer step and of the
- * time step. This is the only implementation of "scan", so it also serves sessions that use reference kernels. */
+ * The body's plan is compiled when the loop's plan is. Each step copies this step's slices and the states into the
+ * body's inputs, runs it, and copies its outputs to their places. Noise in the body is a function of the outer step
+ * and of the time step. This is the only implementation of "scan", so it also serves sessions that use reference
+ * kernels. */
 #include "exec/exec.h"
 
 #include <stdlib.h>

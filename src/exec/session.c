@@ -61,7 +61,7 @@ void fig__session_release(fig_session *s, void *block, size_t bytes)
         fig__pages_free(block, bytes);
 }
 
-/* -- store ----------------------------------------------------------------------------------------------------------- */
+/* -- store --------------------------------------------------------------------------------------------------------- */
 
 fig_status fig_store_new(fig_session *session, fig_store **out, fig_error *err)
 {

@@ -1,7 +1,8 @@
 /* graph/build.c - adding nodes to a graph
  *
- * fig__emit is the only way in: it checks the operands, asks the op's shape rule for the outputs' types and appends. A
- * mistake marks the graph once and yields the poisoned value (number 0), which every later call accepts and passes on. */
+ * fig__emit is the only way in: it checks the operands, asks the op's shape rule for the outputs' types and appends.
+ * A mistake marks the graph once and yields the poisoned value (number 0), which every later call accepts and passes
+ * on. */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -245,7 +246,7 @@ void fig__graph_share(fig_graph *g, fig_graph *child)
     child->users++;
 }
 
-/* -- leaves: one node per name ---------------------------------------------------------------------------------------- */
+/* -- leaves: one node per name ------------------------------------------------------------------------------------- */
 
 static uint64_t leaf_key(const fig_op *op, const char *name)
 {
@@ -295,7 +296,7 @@ fig_node fig_scalar(fig_graph *g, const char *name, float fallback)
     return leaf(g, &fig_op_scalar, name, FIG_SCALAR, fallback);
 }
 
-/* -- assignments --------------------------------------------------------------------------------------------------------- */
+/* -- assignments --------------------------------------------------------------------------------------------------- */
 
 void fig__assign_anchored(fig_node state, fig_node value, fig_node anchor)
 {

@@ -1,8 +1,8 @@
 /* graph/clone.c - copying nodes: how passes make a new graph from an old one, and how a phase sees new weights
  *
- * Substitution is what lets a recipe declare the losses of several phases in one graph: the second phase is the same graph
- * with the first phase's new weights in place of the old ones. Only what depends on them is built again; the rest (the fake
- * batch, for example) is shared and so computed once. */
+ * Substitution is what lets a recipe declare the losses of several phases in one graph: the second phase is the same
+ * graph with the first phase's new weights in place of the old ones. Only what depends on them is built again; the
+ * rest (the fake batch, for example) is shared and so computed once. */
 #include "graph/graph.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* graph/graph.h - inside of a graph: nodes, values, leaves, assignments
  *
- * Values are numbered in the order of building, so a node's operands always have smaller numbers than its outputs: the list
- * is topologically sorted by construction and every walk is a plain loop. A node has one or more outputs with consecutive
- * value numbers. Everything lives in the graph's arena. */
+ * Values are numbered in the order of building, so a node's operands always have smaller numbers than its outputs:
+ * the list is topologically sorted by construction and every walk is a plain loop. A node has one or more outputs
+ * with consecutive value numbers. Everything lives in the graph's arena. */
 #ifndef FIG_GRAPH_GRAPH_H
 #define FIG_GRAPH_GRAPH_H
 
@@ -72,7 +72,8 @@ static inline const fig__node *fig__node_of(const fig_graph *g, int32_t value) {
 void fig__assign_anchored(fig_node state, fig_node value, fig_node anchor);
 /* The current layer path with `name` appended, in the arena. name NULL = the path itself. */
 const char *fig__scope_path(fig_graph *graph, const char *name);
-/* "conv1", "conv2" ...: the next automatic name for `kind` in the current scope (counters restart when a scope is entered). */
+/* "conv1", "conv2" ...: the next automatic name for `kind` in the current scope (counters restart when a scope is
+ * entered). */
 const char *fig__scope_auto(fig_graph *graph, const char *kind);
 /* Value number of a leaf by kind and name, or -1. */
 int32_t fig__find_leaf(const fig_graph *graph, const fig_op *op, const char *name);
@@ -81,20 +82,21 @@ fig_status fig__graph_verify(const fig_graph *graph, fig_error *err);
 /* values_needed[v] = true for every value that the roots depend on. needed has n_values entries. */
 void fig__mark_needed(const fig_graph *graph, const int32_t *roots, int count, bool *needed);
 
-/* -- cloning (graph/clone.c): passes and phases build a new graph from an old one --------------------------------------- */
-/* Copies node n of `from` into `to`, with operands replaced through map (old value -> new node); its outputs are entered
- * into map. map has from->n_values entries, FIG_NONE where not yet copied. Noise streams and paths are kept. */
+/* -- cloning (graph/clone.c): passes and phases build a new graph from an old one ---------------------------------- */
+/* Copies node n of `from` into `to`, with operands replaced through map (old value -> new node); its outputs are
+ * entered into map. map has from->n_values entries, FIG_NONE where not yet copied. Noise streams and paths are kept. */
 void fig__copy_node(fig_graph *to, const fig_graph *from, int32_t node, fig_node *map);
-/* In one graph: rebuilds `roots` with each value old_values[i] replaced by new_values[i]; nodes that depend on none of
- * them are shared, not copied. Returns the map (in `arena`, n_values at the time of the call) from every old value to its
- * new one; values that the roots do not need, and untouched ones, map to themselves. Noise keeps its stream. */
+/* In one graph: rebuilds `roots` with each value old_values[i] replaced by new_values[i]; nodes that depend on none
+ * of them are shared, not copied. Returns the map (in `arena`, n_values at the time of the call) from every old
+ * value to its new one; values that the roots do not need, and untouched ones, map to themselves. Noise keeps its
+ * stream. */
 fig_node *fig__substitute(fig_graph *graph, const fig_node *old_values, const fig_node *new_values, int count,
                           const fig_node *roots, int n_roots, fig__arena *arena);
 
-/* -- scan (graph/scan.c) ---------------------------------------------------------------------------------------------------- */
-/* Body graph wiring. Body leaves are `input` nodes named "state0".., "x0".., "fixed0"..; results are value numbers. Operands
- * of the scan node: states, xs, fixeds. Outputs: final states, then ys (T, ...), then, when `keep`, the state before
- * each step (T, ...) per state, for the gradient. */
+/* -- scan (graph/scan.c) ------------------------------------------------------------------------------------------- */
+/* Body graph wiring. Body leaves are `input` nodes named "state0".., "x0".., "fixed0"..; results are value numbers.
+ * Operands of the scan node: states, xs, fixeds. Outputs: final states, then ys (T, ...), then, when `keep`, the
+ * state before each step (T, ...) per state, for the gradient. */
 typedef struct fig__scan {
     fig_graph *body;
     int states, xs, fixeds, ys;

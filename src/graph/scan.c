@@ -1,10 +1,11 @@
 /* graph/scan.c - loops: recording a body, shape rule, derivative
  *
- * A scan runs its body once per step. States go from step to step; sequences (time first) are read and outputs written one
- * slice at a time; fixed values are the same in every step. The derivative is a scan in the other direction, whose body
- * contains the forward body once more (from the state before the step) and its vector-Jacobian product. It needs the states
- * before each step: `keep` makes the forward scan output them; with `recompute` a second forward scan makes them when the
- * gradient is taken, so that nothing is held in between. Being a scan, the derivative can be differentiated again. */
+ * A scan runs its body once per step. States go from step to step; sequences (time first) are read and outputs
+ * written one slice at a time; fixed values are the same in every step. The derivative is a scan in the other
+ * direction, whose body contains the forward body once more (from the state before the step) and its vector-Jacobian
+ * product. It needs the states before each step: `keep` makes the forward scan output them; with `recompute` a
+ * second forward scan makes them when the gradient is taken, so that nothing is held in between. Being a scan, the
+ * derivative can be differentiated again. */
 #include "graph/graph.h"
 
 #include <string.h>
@@ -39,7 +40,7 @@ static fig_type sequence_type(fig_type slice, int64_t steps)
     return t;
 }
 
-/* -- record -------------------------------------------------------------------------------------------------------------- */
+/* -- record -------------------------------------------------------------------------------------------------------- */
 
 static fig_status scan_infer(fig_infer *c)
 {
@@ -105,7 +106,7 @@ static double scan_flops(const fig_infer *c)
     return flops * (double)s->steps;
 }
 
-/* -- building ---------------------------------------------------------------------------------------------------------------- */
+/* -- building ------------------------------------------------------------------------------------------------------ */
 
 /* Emits a scan node for a recorded body; results in the order of scan_infer. */
 static void emit_scan(fig_graph *g, fig_graph *body, const fig_node *operands, int n_operands, const fig__scan *wiring, fig_node *out)
@@ -188,9 +189,10 @@ void fig_scan(fig_graph *g, void (*step)(fig_scan_body *body), const fig_scan_op
         y[i] = result[o->states + i];
 }
 
-/* -- derivative -------------------------------------------------------------------------------------------------------------- */
+/* -- derivative ---------------------------------------------------------------------------------------------------- */
 
-/* One list of values of the backward scan: operands in the outer graph and the leaves that stand for them in the body. */
+/* One list of values of the backward scan: operands in the outer graph and the leaves that stand for them in the
+ * body. */
 typedef struct role {
     const char *name;       /* "state" "x" "fixed" */
     fig_node *operand;

@@ -1,8 +1,9 @@
 /* graph/scope.c - layer paths, automatic layer names, noise streams
  *
- * Entering a scope opens a frame whose counters start at nothing, so that calling a network function twice under one name
- * yields the same layer names and therefore the same weights. A noise stream is a hash of its layer path and of how many
- * noise nodes were made at that path before: two calls of one network draw different noise, a rebuilt graph the same. */
+ * Entering a scope opens a frame whose counters start at nothing, so that calling a network function twice under one
+ * name yields the same layer names and therefore the same weights. A noise stream is a hash of its layer path and of
+ * how many noise nodes were made at that path before: two calls of one network draw different noise, a rebuilt graph
+ * the same. */
 #include "graph/graph.h"
 
 #include <stdlib.h>

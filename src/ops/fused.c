@@ -1,7 +1,7 @@
 /* ops/fused.c - a fused pointwise program: several element-by-element steps, and sums behind them, as one node
  *
- * Made by passes/fuse_pointwise.c only, after differentiation, so it has no gradient. The reference below interprets the
- * program one element at a time with the scalar rules of pointwise.def; the fast form runs it over tiles. */
+ * Made by passes/fuse_pointwise.c only, after differentiation, so it has no gradient. The reference below interprets
+ * the program one element at a time with the scalar rules of pointwise.def; the fast form runs it over tiles. */
 #include "ops/attributes.h"
 #include "ops/op.h"
 

@@ -296,9 +296,13 @@ void fig__normalise_print(const void *attr, fig__text *out)
 fig_node fig__normalise(const fig__normalise_kind *kind, fig_node x, fig_node gamma, fig_node beta, float eps,
                         int groups, fig_node *mean, fig_node *variance)
 {
+    fig_graph *graph = fig__graph_of((fig_node[]){ x, gamma, beta }, 3);
+    bool affine = !fig_is_none(gamma) || !fig_is_none(beta);
+    if (affine && fig_is_none(beta)) /* one without the other: a constant costs less than another pass over memory */
+        beta = fig_zeros_like(gamma);
+    if (affine && fig_is_none(gamma))
+        gamma = fig_ones_like(beta);
     fig_node in[3] = { x, gamma, beta }, out[3];
-    fig_graph *graph = fig__graph_of(in, 3);
-    bool affine = !fig_is_none(gamma) && !fig_is_none(beta);
     fig_normalise_attr attr;
     memset(&attr, 0, sizeof attr);
     attr.eps = eps;
@@ -309,10 +313,6 @@ fig_node fig__normalise(const fig__normalise_kind *kind, fig_node x, fig_node ga
         *mean = out[1];
     if (variance)
         *variance = out[2];
-    if (!affine && !fig_is_none(gamma)) /* one without the other: plain arithmetic */
-        out[0] = fig_mul(out[0], gamma);
-    if (!affine && !fig_is_none(beta))
-        out[0] = fig_add(out[0], beta);
     return out[0];
 }
 

@@ -1,9 +1,9 @@
 /* passes/dedup.c - one node for equal computations
  *
- * Two nodes are equal when op, attribute bytes and operands are. Noise is no exception: each draw has a stream of its own in
- * its attribute, so only copies of one draw (a phase built again, a decomposition) are equal, and they hold the same bits. Attributes with
- * pointers (constants' data, loop bodies) are equal only when they point to the same place, except leaves, which were
- * unique by name when built. */
+ * Two nodes are equal when op, attribute bytes and operands are. Noise is no exception: each draw has a stream of
+ * its own in its attribute, so only copies of one draw (a phase built again, a decomposition) are equal, and they
+ * hold the same bits. Attributes with pointers (constants' data, loop bodies) are equal only when they point to the
+ * same place, except leaves, which were unique by name when built. */
 #include "passes/pass.h"
 
 #include <string.h>

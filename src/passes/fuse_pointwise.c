@@ -1,16 +1,17 @@
 /* passes/fuse_pointwise.c - chains of element-by-element work become one program over tiles
  *
- * Groups grow from producers to consumers: a node joins the groups of its operands when their iteration space (the full
- * shape) is its own and when the union can still run as one unit (units.c). Sums and means of a member join as reduced
- * outputs. A fused node computes each member once per element and writes only what is read outside, so no value is computed
- * twice and none is written in vain. A sum is complete only when the whole program has run: no member may read one. */
+ * Groups grow from producers to consumers: a node joins the groups of its operands when their iteration space (the
+ * full shape) is its own and when the union can still run as one unit (units.c). Sums and means of a member join as
+ * reduced outputs. A fused node computes each member once per element and writes only what is read outside, so no
+ * value is computed twice and none is written in vain. A sum is complete only when the whole program has run: no
+ * member may read one. */
 #include "passes/units.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Limits below FIG_FUSED_MAX: registers of a tile must stay in the first-level cache. Steps and sums together are at most the
- * outputs that a program can have. */
+/* Limits below FIG_FUSED_MAX: registers of a tile must stay in the first-level cache. Steps and sums together are at
+ * most the outputs that a program can have. */
 enum { MAX_STEPS = 48, MAX_OPERANDS = 24, MAX_SUMS = 8 };
 _Static_assert(MAX_STEPS + MAX_SUMS <= FIG_FUSED_MAX && FIG_FUSED_MAX <= FIG_MAX_OUTPUTS, "a program's outputs");
 
@@ -46,9 +47,10 @@ static int32_t group_of(const fuser *f, int32_t value)
     return f->units.unit_of[f->g->values[value].node];
 }
 
-/* -- growing groups -------------------------------------------------------------------------------------------------------- */
+/* -- growing groups ------------------------------------------------------------------------------------------------ */
 
-/* Whether the members of two groups can be one program: operands from outside within the limit, and none reads a sum. */
+/* Whether the members of two groups can be one program: operands from outside within the limit, and none reads a
+ * sum. */
 static bool fits(const fuser *f, int32_t a, int32_t b)
 {
     int32_t seen[MAX_OPERANDS];
@@ -107,7 +109,7 @@ static void attach_sum(fuser *f, int32_t n)
         join(f, group_of(f, operand), n);
 }
 
-/* -- making the program ------------------------------------------------------------------------------------------------------ */
+/* -- making the program -------------------------------------------------------------------------------------------- */
 
 static bool read_outside(const fuser *f, int32_t value, int32_t group)
 {

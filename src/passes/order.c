@@ -1,12 +1,12 @@
 /* passes/order.c - the order in which nodes run
  *
- * Any topological order is right; this one keeps few bytes alive and lets states be replaced in place. Among the nodes
- * whose operands are ready, one that frees at least as much as it takes goes first (weight updates as soon as their
- * gradient is there), otherwise the one that was built first. A reader of a state's old content goes before the value that
- * replaces it, unless the reader itself needs the new one.
+ * Any topological order is right; this one keeps few bytes alive and lets states be replaced in place. Among the
+ * nodes whose operands are ready, one that frees at least as much as it takes goes first (weight updates as soon as
+ * their gradient is there), otherwise the one that was built first. A reader of a state's old content goes before
+ * the value that replaces it, unless the reader itself needs the new one.
  *
- * That is greedy and can be wrong: the order of building, with the same rule for states, is made too, and the one of the two that
- * needs less memory is taken. */
+ * That is greedy and can be wrong: the order of building, with the same rule for states, is made too, and the one of
+ * the two that needs less memory is taken. */
 #include "passes/pass.h"
 
 #include <stdlib.h>
@@ -41,11 +41,12 @@ static void add_edge(scheduler *s, int32_t before, int32_t after)
     s->waiting[after]++;
 }
 
-/* -- readers of a state before its writer -------------------------------------------------------------------------------- */
+/* -- readers of a state before its writer -------------------------------------------------------------------------- */
 
 typedef struct search { int32_t *mark, *stack, now; } search;
 
-/* mark[n] == now: node n depends on node `start`. Order edges may point to smaller numbers, hence a stack and not one sweep. */
+/* mark[n] == now: node n depends on node `start`. Order edges may point to smaller numbers, hence a stack and not
+ * one sweep. */
 static void mark_dependents(const scheduler *s, int32_t start, search *found)
 {
     int depth = 0;
@@ -109,7 +110,7 @@ static void readers_first(scheduler *s)
     free(found.stack);
 }
 
-/* -- what there is to schedule --------------------------------------------------------------------------------------------- */
+/* -- what there is to schedule ------------------------------------------------------------------------------------- */
 
 /* Calls once per storage that node n reads: the i-th operand is the first with its root. */
 static bool first_of_root(const scheduler *s, const fig__node *node, int i)
@@ -214,7 +215,7 @@ static int64_t peak_of(const scheduler *s, const int32_t *order)
     return most;
 }
 
-/* -- scheduling -------------------------------------------------------------------------------------------------------------- */
+/* -- scheduling ---------------------------------------------------------------------------------------------------- */
 
 /* A heap of ready nodes, smallest number on top. */
 typedef struct heap { int32_t *node; int count; } heap;

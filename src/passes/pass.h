@@ -1,7 +1,7 @@
 /* passes/pass.h - the record of a graph rewrite
  *
- * A pass reads one graph and builds another with the same outputs and assignments. Between passes the graph is verified, and
- * each pass can be switched off by name: outputs agree with it on and off (to rounding). */
+ * A pass reads one graph and builds another with the same outputs and assignments. Between passes the graph is
+ * verified, and each pass can be switched off by name: outputs agree with it on and off (to rounding). */
 #ifndef FIG_PASSES_PASS_H
 #define FIG_PASSES_PASS_H
 
@@ -14,8 +14,8 @@ typedef struct fig__program {
     int n_outputs;
 } fig__program;
 
-/* Which values of the old graph matter: those that some root depends on, and the roots (outputs, assigned states and their
- * values) themselves, which must exist in the new graph as they are. */
+/* Which values of the old graph matter: those that some root depends on, and the roots (outputs, assigned states and
+ * their values) themselves, which must exist in the new graph as they are. */
 typedef struct fig__needs {
     const bool *value, *root;
 } fig__needs;
@@ -50,8 +50,8 @@ void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_grap
 void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__order(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 
-/* Packs lifetimes into one block: sizes in bytes, [first, last] inclusive; offsets are multiples of 64. Returns the size of
- * the block. (passes/memory.c) */
+/* Packs lifetimes into one block: sizes in bytes, [first, last] inclusive; offsets are multiples of 64. Returns the
+ * size of the block. (passes/memory.c) */
 typedef struct fig__lifetime { uint64_t bytes; int first, last; uint64_t offset; } fig__lifetime;
 uint64_t fig__pack(fig__lifetime *life, int count);
 /* The most bytes alive at one moment: no packing can be smaller. */

@@ -72,9 +72,9 @@ static int32_t copied(fig_graph *g, int32_t value)
     return fig__emit(g, &fig_op_copy, (fig_node[]){{g, value}}, 1, NULL).id;
 }
 
-/* What the layout counts on, and simplifying may undo: a new state's value is computed, not a leaf or a constant (a copy of
- * another state must be taken before that is replaced), no two states share one, and an output is no state that this run
- * replaces (an output is the value as it was read). */
+/* What the layout counts on, and simplifying may undo: a new state's value is computed, not a leaf or a constant (a
+ * copy of another state must be taken before that is replaced), no two states share one, and an output is no state
+ * that this run replaces (an output is the value as it was read). */
 static void own_storage(fig__program *p)
 {
     fig_graph *g = p->graph;

@@ -1,15 +1,15 @@
 /* passes/units.c - joining nodes into units while an order among units stays known
  *
- * Two units may become one unless a path leads from one to the other through a third: that one would have to run after the one
- * and before the other. Every unit has a place and all edges go from lower places to higher ones, so the path can only lie
- * between the two places, and a join looks at nothing else:
+ * Two units may become one unless a path leads from one to the other through a third: that one would have to run
+ * after the one and before the other. Every unit has a place and all edges go from lower places to higher ones, so
+ * the path can only lie between the two places, and a join looks at nothing else:
  *
  *     place   lo ............................................ hi
  *     unit     a    x    A    d    A    x    d    x            b        x: no relatives of a and b
  *
- * A are the ancestors of a and b between lo and hi, d the descendants. When an ancestor reads a or b there is a path. Else
- * the places that all of these hold are given out anew: first A, then the joined unit, then d, each in their old order
- * (dynamic topological order, Pearce and Kelly 2006). Places need not be dense. */
+ * A are the ancestors of a and b between lo and hi, d the descendants. When an ancestor reads a or b there is a
+ * path. Else the places that all of these hold are given out anew: first A, then the joined unit, then d, each in
+ * their old order (dynamic topological order, Pearce and Kelly 2006). Places need not be dense. */
 #include "passes/units.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* passes/units.h - nodes of a graph gathered into units that run whole
  *
- * Every node starts as a unit of its own; units join where the result can still run in some order. For a fusing pass. */
+ * Every node starts as a unit of its own; units join where the result can still run in some order. For a fusing
+ * pass. */
 #ifndef FIG_PASSES_UNITS_H
 #define FIG_PASSES_UNITS_H
 
@@ -21,8 +22,8 @@ typedef struct fig__units {
 
 void fig__units_begin(fig__units *units, const fig_graph *graph, const fig__needs *needs);
 void fig__units_end(fig__units *units);
-/* Makes units a and b one, named a. False, and nothing changes, when something outside would have to run between them (or
- * when finding that out would take too long). a == b is true. */
+/* Makes units a and b one, named a. False, and nothing changes, when something outside would have to run between
+ * them (or when finding that out would take too long). a == b is true. */
 bool fig__units_join(fig__units *units, int32_t a, int32_t b);
 /* All units in an order in which they can run; `order` has room for every node. Returns how many. */
 int32_t fig__units_order(const fig__units *units, int32_t *order);

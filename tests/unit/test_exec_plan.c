@@ -1,4 +1,5 @@
-/* test_exec_plan.c - a plan end to end: products, derivatives, assignments in place, swapped states, dry runs, errors. */
+/* test_exec_plan.c - a plan end to end: products, derivatives, assignments in place, swapped states, dry runs,
+ * errors. */
 #include "../test.h"
 
 #include "graph/graph.h"

@@ -2,8 +2,8 @@
  *
  * Outputs and states must be what the oracle says, whatever passes are off and whatever kernels run.
  *
- * FIGMENT_TEST_CASES sets how many graphs (250), FIGMENT_TEST_FIRST the number of the first. A failure names the graph's number:
- * FIGMENT_TEST_FIRST=that FIGMENT_TEST_CASES=1 runs it alone and prints it. */
+ * FIGMENT_TEST_CASES sets how many graphs (250), FIGMENT_TEST_FIRST the number of the first. A failure names the
+ * graph's number: FIGMENT_TEST_FIRST=that FIGMENT_TEST_CASES=1 runs it alone and prints it. */
 #include "../oracle.h"
 #include "../plan_check.h"
 #include "../random_training.h"
@@ -20,7 +20,7 @@ static int number_from(const char *name, int fallback)
     return text ? atoi(text) : fallback;
 }
 
-/* -- what must come out --------------------------------------------------------------------------------------------------- */
+/* -- what must come out -------------------------------------------------------------------------------------------- */
 
 /* Values of roots and states after each run, by the oracle, and how far rounding may move them. */
 typedef struct expected {
@@ -135,7 +135,7 @@ static void forget(const maker *m, expected *e)
     }
 }
 
-/* -- what comes out ----------------------------------------------------------------------------------------------------------- */
+/* -- what comes out ------------------------------------------------------------------------------------------------ */
 
 typedef struct setting { const char *off; bool reference; int threads; } setting;
 
