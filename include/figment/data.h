@@ -85,7 +85,8 @@ FIG_API void fig_data_spec_free(fig_data_spec *spec);
 /* -- tokenizers -------------------------------------------------------------------------------------------------------- */
 FIG_API int fig_tokenizer_size(const fig_tokenizer *tokenizer);
 /* Tokens of UTF-8 text into ids (at most max); returns the count, or -1 with err for a character outside the vocabulary. */
-FIG_API int64_t fig_tokenizer_encode(const fig_tokenizer *tokenizer, const char *text, int64_t length, int32_t *ids, int64_t max, fig_error *err);
+FIG_API int64_t fig_tokenizer_encode(const fig_tokenizer *tokenizer, const char *text, int64_t length, int32_t *ids,
+                                     int64_t max, fig_error *err);
 FIG_API const char *fig_tokenizer_piece(const fig_tokenizer *tokenizer, int32_t id, int *length); /* bytes of a token */
 
 /* -- loaders ------------------------------------------------------------------------------------------------------------- */

@@ -13,13 +13,4 @@
 #include <figment/use.h>
 #include <figment/json.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-FIG_API const char *fig_version(void); /* "0.1.0" */
-/* "figment.doctor/1": processor, threads, memory, libraries, kernels, cache folder, findings; heap text. */
-FIG_API char *fig_doctor_json(fig_session *session);
-#ifdef __cplusplus
-}
-#endif
 #endif

@@ -29,6 +29,9 @@ typedef struct fig_session_opts {
 FIG_API fig_status fig_session_new(const fig_session_opts *opts, fig_session **out, fig_error *err);
 FIG_API void fig_session_free(fig_session *session);
 FIG_API int fig_session_threads(const fig_session *session);
+FIG_API const char *fig_version(void); /* "0.1.0" */
+/* "figment.doctor/1": processor, threads, memory, libraries, kernels, cache folder, findings; heap text. */
+FIG_API char *fig_doctor_json(fig_session *session);
 
 /* -- store: named tensors ------------------------------------------------------------------------------------------- */
 

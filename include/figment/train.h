@@ -96,7 +96,11 @@ typedef struct fig_controller {
 /* Adds a controller of the host's own after the built-in ones; before the first step. */
 FIG_API fig_status fig_trainer_add_controller(fig_trainer *trainer, const fig_controller *controller, const void *options, fig_error *err);
 /* Observers get copies and cannot change a run. */
-typedef struct fig_observation { const char *event; /* "log" "sample" "checkpoint" "evaluation" "end" */ int64_t step; const char *json, *path; } fig_observation;
+typedef struct fig_observation {
+    const char *event; /* "log" "sample" "checkpoint" "evaluation" "end" */
+    int64_t step;
+    const char *json, *path;
+} fig_observation;
 typedef void (*fig_observer)(void *user, const fig_observation *what);
 FIG_API void fig_trainer_add_observer(fig_trainer *trainer, fig_observer observer, void *user);
 

@@ -241,7 +241,8 @@ static void markdown_all(FILE *out)
           "`FIGMENT_KERNELS=reference` computes with the plain loops alone; `FIGMENT_HOME` moves the cache.\n\n", out);
     for (int i = 0; cli_command_at(i); i++)
         markdown_command(out, cli_command_at(i));
-    fputs("## Settings of every training\n\nIn a run file, or with `--set NAME=VALUE`. `phases.NAME.lr` and the like set one phase's own.\n\n",
+    fputs("## Settings of every training\n\nIn a run file, or with `--set NAME=VALUE`. `phases.NAME.lr` and the like "
+          "set one phase's own.\n\n",
           out);
     markdown_options(out, fig_train_option_table(), true);
     fputs("## Recipes\n\n", out);

@@ -1,7 +1,7 @@
 /* catalogue.c - reading share/catalogue.yaml, which is compiled in, and telling about it
  *
  * The build turns the file into one C string (see meson.build), so that the program finds it wherever it lies. */
-#include <data/catalogue.h>
+#include "data/catalogue.h"
 #include <stdlib.h>
 #include <string.h>
 

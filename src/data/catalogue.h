@@ -2,7 +2,7 @@
 #ifndef FIG_CATALOGUE_H
 #define FIG_CATALOGUE_H
 
-#include <data/source.h>
+#include "data/source.h"
 
 typedef struct fig__dataset_file {
     const char *name, *sha256;

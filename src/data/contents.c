@@ -1,6 +1,6 @@
 /* contents.c - what every source needs while it reads: skipped items, messages to the host, names of splits */
 #include <ctype.h>
-#include <data/source.h>
+#include "data/source.h"
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>

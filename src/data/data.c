@@ -1,6 +1,6 @@
 /* data.c - opening data by name: a catalogue entry, "kind:PATH", or a path whose kind is found from its content */
-#include <data/catalogue.h>
-#include <data/prepared.h>
+#include "data/catalogue.h"
+#include "data/prepared.h"
 #include <stdlib.h>
 #include <string.h>
 

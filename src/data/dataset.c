@@ -5,7 +5,7 @@
  *     came out CACHE/datasets/NAME.lock        held while somebody fetches, so that two processes do not do it twice
  *
  * A stopped fetch goes on with what is there. Files that a person put into NAME/ by hand are checked and accepted. */
-#include <data/catalogue.h>
+#include "data/catalogue.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>

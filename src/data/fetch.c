@@ -2,7 +2,7 @@
  *
  * The programs know where their packages come from and how to check them; nothing of that is repeated here. No shell is
  * involved. What arrives is checked by dataset.c against the catalogue's sums. */
-#include <data/catalogue.h>
+#include "data/catalogue.h"
 #include <string.h>
 
 typedef struct place_kind {

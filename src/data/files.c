@@ -3,7 +3,7 @@
  * Folders are walked with a list, not by recursion, and links are not followed: a link can lead in circles or out of
  * the folder that the user named. The order (by bytes of the names, folder by folder) is part of what makes runs
  * repeatable. */
-#include <data/source.h>
+#include "data/source.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>

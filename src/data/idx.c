@@ -6,7 +6,7 @@
  * columns), rank 2 (n, pixels) with square pictures. Labels are rank 1. A folder holds one images file per split, told
  * apart by their names (train, val, t10k or test), and beside each its labels: the same name with "labels" for
  * "images". Everything is unpacked into memory, so that reading an item costs nothing. */
-#include <data/source.h>
+#include "data/source.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  * Opening walks the folder and checks every file's structure (sizes, checksums, end marker), which finds nearly
  * every broken copy without decoding it; those are skipped and named. Files beyond the first CHECK_BUDGET bytes are
  * only looked at for their first bytes, so that huge sets open in seconds. Decoding is left to the loader's threads. */
-#include <data/source.h>
+#include "data/source.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

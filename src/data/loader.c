@@ -6,7 +6,7 @@
  *
  * There are threads + 2 slots: one the caller holds, one ready beside it, and one for each thread. All memory is
  * taken at the start. A picture that turns out broken is replaced by the next readable one of its split. */
-#include <data/prepared.h>
+#include "data/prepared.h"
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>

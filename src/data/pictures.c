@@ -6,7 +6,7 @@
  *
  * Any number of threads read at once. An item of the cache goes EMPTY -> FILLING (one thread won) -> READY or BROKEN; a
  * thread that finds it FILLING decodes a copy for itself instead of waiting. */
-#include <data/prepared.h>
+#include "data/prepared.h"
 #include <stdlib.h>
 #include <string.h>
 

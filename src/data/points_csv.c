@@ -5,7 +5,7 @@
  * coordinate; a cell that is no finite number is an error that names row and column, because a silently dropped row
  * would shift a split. */
 #include <ctype.h>
-#include <data/source.h>
+#include "data/source.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

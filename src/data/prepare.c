@@ -3,7 +3,7 @@
  * A request (or the spec of a model that exists) and the contents become a spec, index tables and settled values.
  * The part kept aside for validation is a fixed random choice that depends on the number of items alone, so that
  * every run on the same data keeps the same items aside; of text it is the last part, as texts are not exchangeable. */
-#include <data/prepared.h>
+#include "data/prepared.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

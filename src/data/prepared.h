@@ -5,8 +5,8 @@
 #ifndef FIG_PREPARED_H
 #define FIG_PREPARED_H
 
-#include <data/source.h>
-#include <data/tokenizer.h>
+#include "data/source.h"
+#include "data/tokenizer.h"
 #include <stdatomic.h>
 
 /* Tokens of one split: width bytes each (1 or 2), in memory of `owner` (NULL = somebody else's). */

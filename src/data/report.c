@@ -3,7 +3,7 @@
  * Without `check` the report is quick and looks at a sample; with it everything is read, and what looks wrong is
  * listed as findings: broken and repeated items, the same item in two splits or under two labels, classes with few
  * items, blank pictures, constant columns. */
-#include <data/report.h>
+#include "data/report.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef FIG_REPORT_H
 #define FIG_REPORT_H
 
-#include <data/prepared.h>
+#include "data/prepared.h"
 
 typedef struct fig__report {
     fig_data *data;

@@ -3,7 +3,7 @@
  *
  * Repeats are found by a 128-bit hash of size and pixels as decoded, so that a copy in another file format with the
  * same pixels counts too. Near-repeats are not looked for. */
-#include <data/report.h>
+#include "data/report.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* report_text.c - text in a data report: characters, lines, what is not UTF-8, the most common characters */
-#include <data/report.h>
+#include "data/report.h"
 #include <stdlib.h>
 #include <string.h>
 

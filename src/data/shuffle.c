@@ -4,7 +4,7 @@
  * until the value falls below count makes it a permutation of 0..count-1 (Black and Rogaway 2002). At most three
  * quarters of the range lie outside, so a walk takes less than four steps on average. Six rounds of a 64-bit mix
  * give an order in which no statistics that a batch could notice remain. */
-#include <data/prepared.h>
+#include "data/prepared.h"
 
 enum { ROUNDS = 6 };
 

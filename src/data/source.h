@@ -10,9 +10,9 @@
 #ifndef FIG_SOURCE_H
 #define FIG_SOURCE_H
 
-#include <core/core.h>
+#include "core/core.h"
 #include <figment/data.h>
-#include <media/media.h>
+#include "media/media.h"
 #include <pthread.h>
 
 /* Items are counted with 32 bits in index tables; no set on an ordinary machine is larger. */

@@ -1,5 +1,5 @@
 /* sources.c - the list of data sources, and asking each whose a path is */
-#include <data/source.h>
+#include "data/source.h"
 #include <string.h>
 
 #define FIG_SOURCE(name) extern const fig_source fig_source_##name;

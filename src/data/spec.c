@@ -2,7 +2,7 @@
  *
  * A model file may be hostile, so every number is checked against the range that the rest of the program relies on.
  * Numbers are written in the shortest form that reads back to the same bits. */
-#include <data/prepared.h>
+#include "data/prepared.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

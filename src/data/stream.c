@@ -2,7 +2,7 @@
  *
  * Only regular files are opened: a pipe or device in a data folder would hang the reader. zlib checks gzip's own
  * checksum and reports a cut file. */
-#include <data/source.h>
+#include "data/source.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
  *
  * The label is the mode, moon or shape. Item i of a split is a function of its number alone, so that a larger set
  * begins with the smaller one. A test split, a fifth as large, is drawn from another stream. */
-#include <data/source.h>
+#include "data/source.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Files of a folder follow one another in the order of their names, each on lines of its own. Files called train,
  * val or test, or lying in folders so called, are splits; else all is train. A byte-order mark is dropped, nothing
  * else changed. */
-#include <data/source.h>
+#include "data/source.h"
 #include <stdlib.h>
 #include <string.h>
 

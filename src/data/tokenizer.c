@@ -1,5 +1,5 @@
 /* tokenizer.c - text to numbers and back, whatever the kind: the list of kinds, and the public calls */
-#include <data/tokenizer.h>
+#include "data/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
 

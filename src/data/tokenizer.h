@@ -5,7 +5,7 @@
 #ifndef FIG_TOKENIZER_H
 #define FIG_TOKENIZER_H
 
-#include <core/core.h>
+#include "core/core.h"
 #include <figment/data.h>
 
 typedef struct fig_tokenizer_kind fig_tokenizer_kind;

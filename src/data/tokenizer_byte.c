@@ -1,5 +1,5 @@
 /* tokenizer_byte.c - every byte is its own token: 256 of them, and nothing that it cannot say */
-#include <data/tokenizer.h>
+#include "data/tokenizer.h"
 
 typedef struct bytes {
     char piece[256];

@@ -2,7 +2,7 @@
  *
  * Sorted order makes the numbers a function of the set of characters alone. Invalid UTF-8 is refused: prepare.c then
  * falls back to bytes. ASCII is looked up in a table, the rest by bisection. */
-#include <data/tokenizer.h>
+#include "data/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
 

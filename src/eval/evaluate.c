@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Data set names of a run's run.yaml ("data: mnist", or a mapping), else the name inside the model. */
-static fig_status find_names(const fig_trained *t, fig__arena *arena, const char **key, const char **name, int max, int *count, fig_error *err)
+static fig_status find_names(const fig_trained *t, fig__arena *arena, const char **key, const char **name, int max,
+                             int *count, fig_error *err)
 {
     *count = 0;
     if (t->run_folder) {
@@ -90,7 +91,8 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
     if (status == FIG_OK)
         status = fig__evaluator_new(t, opts->metrics, &evaluator, err);
     if (status == FIG_OK && !fig__evaluator_metrics(evaluator))
-        status = fig_fail(err, FIG_E_NOT_FOUND, "recipe %s declares no metric: its samples are judged, not its likelihood", t->recipe->name);
+        status = fig_fail(err, FIG_E_NOT_FOUND,
+                          "recipe %s declares no metric: its samples are judged, not its likelihood", t->recipe->name);
     if (status == FIG_OK) {
         fig__eval_run run = { .data = sets, .n_data = n_data, .split = split, .count = opts->count, .seed = opts->seed,
                               .progress = opts->progress, .cancelled = opts->cancelled, .user = opts->user };

@@ -259,7 +259,8 @@ static void put_protocol(const running *r, const fig_metric_decl *d, char *out, 
     const fig_data_spec *spec = r->e->trained->data;
     char shape[64] = "";
     if (spec->kind == FIG_DATA_IMAGES)
-        snprintf(shape, sizeof shape, ",%dx%dx%d in %g..%g", spec->height, spec->width, spec->channels, (double)spec->low, (double)spec->high);
+        snprintf(shape, sizeof shape, ",%dx%dx%d in %g..%g", spec->height, spec->width, spec->channels,
+                 (double)spec->low, (double)spec->high);
     else if (spec->kind == FIG_DATA_TEXT)
         snprintf(shape, sizeof shape, ",window=%d,stride=%d", spec->context, spec->context);
     snprintf(out, size, "%s/1%s%.60s%s,split=%s,items=%lld,seed=%llu%s%.24s", d->name, d->protocol && *d->protocol ? "," : "",
@@ -303,8 +304,11 @@ fig_status fig__evaluator_run(fig__evaluator *e, const fig__eval_run *run, fig_s
     r->run = run;
     fig_status status = FIG_OK;
     for (int i = 0; i < run->n_data && i < 8 && status == FIG_OK; i++) {
-        status = fig_loader_new(run->data[i].data, &(fig_loader_opts){ .split = run->split, .order = FIG_ORDER_SEQUENTIAL, .batch = EVAL_BATCH,
-                                                                       .key = run->data[i].key }, &r->loader[i], err);
+        status = fig_loader_new(
+            run->data[i].data,
+            &(fig_loader_opts){
+                .split = run->split, .order = FIG_ORDER_SEQUENTIAL, .batch = EVAL_BATCH, .key = run->data[i].key },
+            &r->loader[i], err);
         r->n_loaders += status == FIG_OK;
     }
     if (status == FIG_OK)

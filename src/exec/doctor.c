@@ -2,7 +2,7 @@
 #include "exec/exec.h"
 #include "kernels/kernel.h"
 
-#include <figment/figment.h>
+#include <figment/plan.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,9 +71,13 @@ char *fig_doctor_json(fig_session *session)
     fig__text_init(&out, 1u << 16);
     fig__text_print(&out, "{\"schema\": \"figment.doctor/1\", \"version\": \"%s\", \"cpu\": ", fig_version());
     fig__json_put_text(&out, machine->cpu);
-    fig__text_print(&out, ", \"isa\": \"%s\", \"bf16\": %s, \"threads\": %d, \"threads_allowed\": %d, \"memory_free_mb\": %.0f, ", machine->isa,
-                    machine->avx512_bf16 ? "true" : "false", session->threads, machine->threads, (double)available / 1e6);
-    fig__text_print(&out, "\"libraries\": {\"onednn\": \"%s\"}, \"ops\": %d, \"kernels\": %d, \"kernel_choice\": \"%s\", \"cache_folder\": ",
+    fig__text_print(
+        &out, ", \"isa\": \"%s\", \"bf16\": %s, \"threads\": %d, \"threads_allowed\": %d, \"memory_free_mb\": %.0f, ",
+        machine->isa, machine->avx512_bf16 ? "true" : "false", session->threads, machine->threads,
+        (double)available / 1e6);
+    fig__text_print(&out,
+                    "\"libraries\": {\"onednn\": \"%s\"}, \"ops\": %d, \"kernels\": %d, \"kernel_choice\": \"%s\", "
+                    "\"cache_folder\": ",
                     fig__onednn_version(), ops, kernels, session->opts.reference_kernels ? "reference" : "fast");
     fig__json_put_text(&out, cache ? cache : "");
     fig__text_print(&out, ", ");

@@ -4,7 +4,7 @@
  * product is checked, and the tensors must tile the data from its first byte to its last. Once a file is open its
  * entries are true. */
 #include <inttypes.h>
-#include <interop/safetensors.h>
+#include "interop/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
 

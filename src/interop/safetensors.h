@@ -8,7 +8,7 @@
 #ifndef FIG_SAFETENSORS_H
 #define FIG_SAFETENSORS_H
 
-#include <core/core.h>
+#include "core/core.h"
 #include <figment/graph.h>
 
 typedef struct fig__safetensors_entry {

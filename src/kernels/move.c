@@ -71,9 +71,11 @@ static void move_plane(const move_work *w, const char *from, char *to, int64_t b
     }
     if (w->from_row == 1 && w->to_column == 1) {
         if (size == 4)
-            fig__fast_transpose_4((uint32_t *)(void *)to, w->to_row, (const uint32_t *)(const void *)from, w->from_column, rows, w->columns);
+            fig__fast_transpose_4((uint32_t *)(void *)to, w->to_row, (const uint32_t *)(const void *)from,
+                                  w->from_column, rows, w->columns);
         else
-            fig__fast_transpose_2((uint16_t *)(void *)to, w->to_row, (const uint16_t *)(const void *)from, w->from_column, rows, w->columns);
+            fig__fast_transpose_2((uint16_t *)(void *)to, w->to_row, (const uint16_t *)(const void *)from,
+                                  w->from_column, rows, w->columns);
         return;
     }
     for (int64_t i = 0; i < rows; i++)

@@ -160,8 +160,8 @@ static void backward_channels(const float *restrict x, const float *restrict dy,
 
 /* dx = scale (g - share - (x - mean) slope) */
 FIG_CLONES
-static void backward_write(float *dx, const float *x, const float *dy, float mean, float scale, const float *gamma, float share, float slope,
-                           int64_t n)
+static void backward_write(float *dx, const float *x, const float *dy, float mean, float scale, const float *gamma,
+                           float share, float slope, int64_t n)
 {
     if (gamma) {
 #pragma omp simd

@@ -4,7 +4,7 @@
  * and a small TIFF file: byte order, 42, offset of the first directory; a directory is a count and entries of 12
  * bytes. Only the first directory is read and no offset is followed from it, so that a damaged block cannot lead in
  * circles; anything unexpected means "as stored". */
-#include <media/media.h>
+#include "media/media.h"
 #include <stdlib.h>
 #include <string.h>
 

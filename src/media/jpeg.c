@@ -4,7 +4,7 @@
  * frame (see png.c). Cut data is a warning to libjpeg, which then invents the missing part; here it is an error. The
  * number of scans is limited, because a progressive file of a few kilobytes can ask for thousands of passes over a
  * huge picture. */
-#include <media/media.h>
+#include "media/media.h"
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef FIG_MEDIA_H
 #define FIG_MEDIA_H
 
-#include <core/core.h>
+#include "core/core.h"
 #include <figment/data.h>
 
 /* Limits before allocation: a side, and the pixels of one picture. Larger photographs are no training data, and 64 M

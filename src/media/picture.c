@@ -2,7 +2,7 @@
  *
  * The name of a file says nothing here: a PNG called .jpg is a PNG. */
 #include <errno.h>
-#include <media/media.h>
+#include "media/media.h"
 #include <stdlib.h>
 #include <string.h>
 

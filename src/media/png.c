@@ -3,7 +3,7 @@
  * libpng reports errors by longjmp. The job lives in the caller's frame and the setjmp in a function of its own, so
  * that no local of that function changes between the two. Ancillary chunks that carry text or profiles are never
  * unpacked: they are where small files inflate to gigabytes. */
-#include <media/media.h>
+#include "media/media.h"
 #include <png.h>
 #include <setjmp.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * in float, rounded once at the end. Scaling to cover the target and cutting the centre is one step: the target's
  * pixel centres are laid over the centre of the source. */
 #include <math.h>
-#include <media/media.h>
+#include "media/media.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * Cells are enlarged by whole factors without smoothing, so that every pixel of a sample can be seen as it is. */
 #include <math.h>
-#include <media/media.h>
+#include "media/media.h"
 #include <string.h>
 
 enum { SHEET_WIDTH = 1000, MAX_ZOOM = 8, GROUND = 128 };

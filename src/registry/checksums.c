@@ -61,7 +61,9 @@ fig_status fig__verify_checksums(const fig__safetensors *file, const char *path,
         const fig__safetensors_entry *entry = fig__safetensors_at(file, i);
         snprintf(expected, sizeof expected, "%08x", fig__crc32c(entry->data, entry->bytes, 0));
         if (strcmp(fig__json_text(fig__json_get(json, entry->name), ""), expected))
-            status = fig_fail(err, FIG_E_FORMAT, "%s: damaged: tensor \"%s\" does not match its checksum; use another copy", path, entry->name);
+            status =
+                fig_fail(err, FIG_E_FORMAT, "%s: damaged: tensor \"%s\" does not match its checksum; use another copy",
+                         path, entry->name);
     }
     fig__json_free(json);
     return status;

@@ -88,7 +88,8 @@ static fig_status compare_names(const fig_model *model, const fig__safetensors *
     }
     fig_status status = FIG_OK;
     if (faults)
-        status = fig_fail(err, FIG_E_FORMAT, "%s: tensors do not match recipe %s with these options: %s", path, model->recipe->name, list.data);
+        status = fig_fail(err, FIG_E_FORMAT, "%s: tensors do not match recipe %s with these options: %s", path,
+                          model->recipe->name, list.data);
     fig__text_free(&list);
     return status;
 }

@@ -69,7 +69,7 @@ char *fig_trained_json(const fig_trained *m)
     return out.data;
 }
 
-/* -- runs --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- runs ---------------------------------------------------------------------------------------------------------- */
 
 static void put_names(fig__arena *arena, const char *folder, const char *what, fig__text *out)
 {

@@ -106,9 +106,11 @@ static fig_status compile(fig_sampler *s, fig_error *err)
     keep_own_assigns(s);
     FIG_TRY(fig__store_above(t->store, &s->store, err));
     FIG_TRY(fig__model_initialise(s->model, s->store, t->seed, err));
-    return fig_plan_compile(s->model->graph, s->store,
-                            &(fig_plan_opts){ .outputs = &s->decl->output, .n_outputs = 1, .state_prefix = t->state_prefix, .share = t->share },
-                            &s->plan, err);
+    return fig_plan_compile(
+        s->model->graph, s->store,
+        &(fig_plan_opts){
+            .outputs = &s->decl->output, .n_outputs = 1, .state_prefix = t->state_prefix, .share = t->share },
+        &s->plan, err);
 }
 
 fig_status fig_sampler_new(fig_trained *model, const fig_sample_opts *opts, fig_sampler **out, fig_error *err)

@@ -219,7 +219,9 @@ fig_status fig_samples_save(const fig_samples *s, const char *path, fig_error *e
             return fig_fail(err, FIG_E_USAGE, "%s: texts are saved as .txt or .json", path);
         put_rows(&out, s, ",");
     } else {
-        return fig_fail(err, FIG_E_USAGE, "%s: the ending says the format; use .png, .txt, .csv, .npy or .json, or a folder ending in /", path);
+        return fig_fail(err, FIG_E_USAGE,
+                        "%s: the ending says the format; use .png, .txt, .csv, .npy or .json, or a folder ending in /",
+                        path);
     }
     fig_status status = out.overflow ? fig_fail(err, FIG_E_LIMIT, "%s: more than 1 GB of text; use .npy", path)
                                      : fig__file_write(path, out.data ? out.data : "", out.length, err);

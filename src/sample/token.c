@@ -217,7 +217,9 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
     int64_t vocabulary = type.dim[type.rank - 1];
     fig__pick pick = { s->opts.temperature, s->opts.top_p, s->opts.top_k, s->opts.greedy };
     for (int row = 0; row < s->batch; row++)
-        put(s, row, fig__pick_token(logits + row * vocabulary, vocabulary, &pick, chance(s, s->row + row, t->known - t->prompt), t->scratch));
+        put(s, row,
+            fig__pick_token(logits + row * vocabulary, vocabulary, &pick, chance(s, s->row + row, t->known - t->prompt),
+                            t->scratch));
     t->known++;
     bool done = t->known == t->room;
     FIG_TRY(tell(s, done, err));

@@ -146,7 +146,9 @@ static fig_status read_examples(fig_trainer *t, const char *field, int64_t count
     fig_loader *loader;
     const fig_batch *batch;
     *out = NULL;
-    FIG_TRY(fig_loader_new(t->data[0].data, &(fig_loader_opts){ .split = split, .order = FIG_ORDER_SEQUENTIAL, .batch = (int)count }, &loader, err));
+    FIG_TRY(fig_loader_new(t->data[0].data,
+                           &(fig_loader_opts){ .split = split, .order = FIG_ORDER_SEQUENTIAL, .batch = (int)count },
+                           &loader, err));
     fig_status status = fig_loader_next(loader, &batch, err);
     for (int i = 0; status == FIG_OK && i < batch->fields; i++)
         if (!strcmp(batch->name[i], field)) {
@@ -181,7 +183,10 @@ static fig_status save_sheet(fig_trainer *t, fig_error *err)
     const fig_samples *samples = fig_sampler_samples(t->sheet);
     bool picture = samples->kind == FIG_DATA_IMAGES || samples->kind == FIG_DATA_POINTS;
     fig__arena *arena = fig__arena_new();
-    char *name = fig__arena_format(arena, "samples/step-%07lld.%s", (long long)t->state.step, picture ? "png" : samples->text ? "txt" : "csv");
+    char *name = fig__arena_format(arena, "samples/step-%07lld.%s", (long long)t->state.step,
+                                   picture         ? "png"
+                                   : samples->text ? "txt"
+                                                   : "csv");
     char *path = fig__run_path(t, arena, name);
     fig_status status;
     if (picture) {

@@ -199,7 +199,8 @@ static void build_loss(fig__builder *b, fig__group *group, phase_graph *p, const
     fig_node loss = map[p->phase->loss.id], mask = fig_is_none(p->phase->mask) ? FIG_NONE : map[p->phase->mask.id];
     p->weight = m->weight;
     if (fig_rank(loss) == 2)
-        p->weight = fig_is_none(mask) ? fig_broadcast(fig_expand(m->weight, 1), fig_type_of(loss)) : fig_mul(fig_expand(m->weight, 1), mask);
+        p->weight = fig_is_none(mask) ? fig_broadcast(fig_expand(m->weight, 1), fig_type_of(loss))
+                                      : fig_mul(fig_expand(m->weight, 1), mask);
     p->sum = fig_sum(fig_mul(loss, p->weight), NULL);
     p->count = fig_sum(p->weight, NULL);
     p->mean = fig_div(p->sum, p->count);
@@ -236,7 +237,9 @@ static void transform(fig__builder *b, fig__group *group, phase_graph *p, bool w
     fig_scope_pop(b->graph);
     if (!fig_is_none(t.norm) && with_outputs)
         add_output(group, FIG__OUT_NORM, p->index,
-                   b->round->model->n_phases > 1 ? fig__arena_format(b->graph->arena, "grad_norm.%s", p->phase->name) : "grad_norm", t.norm);
+                   b->round->model->n_phases > 1 ? fig__arena_format(b->graph->arena, "grad_norm.%s", p->phase->name)
+                                                 : "grad_norm",
+                   t.norm);
 }
 
 static bool decays(const fig__phase_options *o, const fig_type *type)

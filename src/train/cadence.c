@@ -45,8 +45,10 @@ fig_status fig__cadence_parse(const char *key, const char *text, fig__cadence *o
         every = -1;
     bool whole = out->unit == FIG__SECONDS || every == floor(every);
     if (every < 0 || every > 1e12 || !whole)
-        return fig_fail(err, FIG_E_USAGE, "%s: \"%.60s\" is no cadence; expected a number of steps, or \"2 epochs\", \"5 minutes\", \"never\"",
-                        key, text);
+        return fig_fail(
+            err, FIG_E_USAGE,
+            "%s: \"%.60s\" is no cadence; expected a number of steps, or \"2 epochs\", \"5 minutes\", \"never\"", key,
+            text);
     if (every == 0)
         *out = (fig__cadence){ FIG__NEVER, 0 };
     return FIG_OK;

@@ -29,8 +29,11 @@ fig_status fig__check_weights_finite(const fig_trainer *t, fig_error *err)
         for (int64_t k = 0; k < n; k++)
             probe += x[k] * 0.0f;
         if (probe != 0.0f || isnan(probe))
-            return fig_fail(err, FIG_E_NUMERIC, "step %lld: \"%s\" holds values that are not finite; the last checkpoint is good; try a lower "
-                            "lr, or clip=1", (long long)t->state.step, fig_store_name(t->store, i));
+            return fig_fail(
+                err, FIG_E_NUMERIC,
+                "step %lld: \"%s\" holds values that are not finite; the last checkpoint is good; try a lower "
+                "lr, or clip=1",
+                (long long)t->state.step, fig_store_name(t->store, i));
     }
     return FIG_OK;
 }
@@ -113,8 +116,9 @@ static fig_status read_tensors(fig_trainer *t, const fig__safetensors *file, con
         wanted++;
         const fig__safetensors_entry *entry = fig__safetensors_find(file, fig_store_name(t->store, i));
         if (!entry || !entry->usable || !fig__types_equal(&entry->type, fig_store_type(t->store, i)))
-            return fig_fail(err, FIG_E_FORMAT, "%s: state \"%s\" is missing or has another shape; the run was made with other settings", path,
-                            fig_store_name(t->store, i));
+            return fig_fail(err, FIG_E_FORMAT,
+                            "%s: state \"%s\" is missing or has another shape; the run was made with other settings",
+                            path, fig_store_name(t->store, i));
     }
     if (wanted != fig__safetensors_count(file))
         return fig_fail(err, FIG_E_FORMAT, "%s: holds %zu tensors, this run has %zu", path, fig__safetensors_count(file), wanted);
@@ -250,7 +254,9 @@ fig_status fig__checkpoint_roll_back(fig_trainer *t, fig_error *err)
     }
     FIG_TRY(status);
     if (!found)
-        return fig_fail(err, FIG_E_NUMERIC, "step %lld: the loss is not finite, and there is no checkpoint to go back to", (long long)failed);
+        return fig_fail(err, FIG_E_NUMERIC,
+                        "step %lld: the loss is not finite, and there is no checkpoint to go back to",
+                        (long long)failed);
     memcpy(t->state.drawn, drawn, sizeof drawn);
     t->state.noise_skip = skip + failed - t->state.step;
     t->state.log_bytes = log_bytes;

@@ -148,8 +148,10 @@ static int get_scores(const fig__json *list, fig_score *scores)
     for (size_t i = 0; i < fig__json_count(list) && count < FIG__MAX_SCORES; i++) {
         const fig__json *row = fig__json_at(list, i);
         fig_score *s = &scores[count++];
-        *s = (fig_score){ .value = get_real(fig__json_at(row, 4)), .standard_error = get_real(fig__json_at(row, 5)),
-                          .count = fig__json_int(fig__json_at(row, 6), 0), .higher_is_better = fig__json_bool(fig__json_at(row, 7), false) };
+        *s = (fig_score){ .value = get_real(fig__json_at(row, 4)),
+                          .standard_error = get_real(fig__json_at(row, 5)),
+                          .count = fig__json_int(fig__json_at(row, 6), 0),
+                          .higher_is_better = fig__json_bool(fig__json_at(row, 7), false) };
         snprintf(s->name, sizeof s->name, "%s", fig__json_text(fig__json_at(row, 0), ""));
         snprintf(s->unit, sizeof s->unit, "%s", fig__json_text(fig__json_at(row, 1), ""));
         snprintf(s->split, sizeof s->split, "%s", fig__json_text(fig__json_at(row, 2), ""));
@@ -163,8 +165,11 @@ static fig_status check_data(const fig_trainer *t, const fig__json *list, const 
     for (int i = 0; i < t->n_data; i++) {
         const char *was = fig__json_text(fig__json_at(list, (size_t)i), ""), *is = fig_data_get_spec(t->data[i].data)->data_hash;
         if (strcmp(was, is))
-            return fig_fail(err, FIG_E_USAGE, "%s: the run was made on other data (%.12s..., now %.12s...); resume with the same data, or begin "
-                            "a new run", where, was, is);
+            return fig_fail(
+                err, FIG_E_USAGE,
+                "%s: the run was made on other data (%.12s..., now %.12s...); resume with the same data, or begin "
+                "a new run",
+                where, was, is);
     }
     return FIG_OK;
 }
@@ -208,8 +213,9 @@ fig_status fig__state_read(fig_trainer *t, const char *json, const char *where, 
     }
     int64_t threads = fig__json_int(fig__json_get(root, "threads"), 0);
     if (status == FIG_OK && threads && threads != fig_session_threads(t->session))
-        fig__say(t, FIG_LOG_WARNING, "the run used %lld threads and now has %d: its numbers will differ in the last digits", (long long)threads,
-                 fig_session_threads(t->session));
+        fig__say(t, FIG_LOG_WARNING,
+                 "the run used %lld threads and now has %d: its numbers will differ in the last digits",
+                 (long long)threads, fig_session_threads(t->session));
     fig__json_free(root);
     if (status == FIG_OK)
         t->state = s;

@@ -266,7 +266,8 @@ void fig__feeds_pool(fig__feeds *f, int input, const void *rows)
             continue;
         }
         uint32_t bits[4];
-        fig__philox((uint64_t)f->t->settings.train.seed, stream, (uint64_t)(f->t->state.step + f->t->state.noise_skip), (uint64_t)row, bits);
+        fig__philox((uint64_t)f->t->settings.train.seed, stream, (uint64_t)(f->t->state.step + f->t->state.noise_skip),
+                    (uint64_t)row, bits);
         if (bits[0] & 1)
             continue;
         char *old = held + (size_t)(bits[1] % (uint64_t)capacity) * p->row;

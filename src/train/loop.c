@@ -62,7 +62,8 @@ static void checkpoint_if_possible(fig_trainer *t, fig_train_progress *p)
         }
     }
     t->last_checkpointed = fig__elapsed(t);
-    fig__say(t, FIG_LOG_WARNING, "no checkpoint at step %lld: %s; training goes on and tries again", (long long)t->state.step, fault.message);
+    fig__say(t, FIG_LOG_WARNING, "no checkpoint at step %lld: %s; training goes on and tries again",
+             (long long)t->state.step, fault.message);
 }
 
 static fig_status do_pending(fig_trainer *t, fig_train_progress *p, fig_error *err)
@@ -158,7 +159,7 @@ static fig_status finish(fig_trainer *t, fig_train_progress *p, fig_error *err)
     return FIG_OK;
 }
 
-/* -- progress ----------------------------------------------------------------------------------------------------------------------------- */
+/* -- progress ------------------------------------------------------------------------------------------------------ */
 
 static void fill_progress(const fig_trainer *t, fig_train_progress *p)
 {

@@ -45,13 +45,14 @@ fig_status fig__refuse_with_batch(fig_trainer *t, fig_error *err)
             break;
     }
     if (low)
-        return fig_fail(err, FIG_E_LIMIT, "batch %lld needs %.0f MB and %.0f MB are free; batch=%lld would fit", (long long)batch, needed / 1e6,
-                        available / 1e6, (long long)low);
-    return fig_fail(err, FIG_E_LIMIT, "the model needs %.0f MB and %.0f MB are free; no batch would fit: make the model smaller", needed / 1e6,
-                    available / 1e6);
+        return fig_fail(err, FIG_E_LIMIT, "batch %lld needs %.0f MB and %.0f MB are free; batch=%lld would fit",
+                        (long long)batch, needed / 1e6, available / 1e6, (long long)low);
+    return fig_fail(err, FIG_E_LIMIT,
+                    "the model needs %.0f MB and %.0f MB are free; no batch would fit: make the model smaller",
+                    needed / 1e6, available / 1e6);
 }
 
-/* -- forecast ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- forecast ------------------------------------------------------------------------------------------------------ */
 
 /* Seconds of a round, from running a few on random data; NaN when that cannot be. */
 static double time_rounds(fig_trainer *t)
@@ -135,8 +136,11 @@ fig_status fig_trainer_plan_json(fig_trainer *t, char **json, fig_error *err)
     fig__text_print(&out, "}, \"planned_mb\": %.1f, \"activations_mb\": %.1f, \"states_mb\": %.1f, \"available_mb\": %.0f",
                     (double)(info.planned_bytes + info.state_bytes) / 1e6, (double)info.planned_bytes / 1e6, (double)info.state_bytes / 1e6,
                     (double)fig__memory_available() / 1e6);
-    fig__text_print(&out, ", \"flops_per_step\": %.0f, \"batch\": %lld, \"steps\": %lld, \"epoch_steps\": %lld, \"plans\": %d, \"nodes\": %d", info.flops,
-                    (long long)t->settings.train.batch, (long long)t->steps, (long long)t->epoch_steps, t->round->n_groups, info.nodes);
+    fig__text_print(&out,
+                    ", \"flops_per_step\": %.0f, \"batch\": %lld, \"steps\": %lld, \"epoch_steps\": %lld, \"plans\": "
+                    "%d, \"nodes\": %d",
+                    info.flops, (long long)t->settings.train.batch, (long long)t->steps, (long long)t->epoch_steps,
+                    t->round->n_groups, info.nodes);
     fig__text_print(&out, ", \"seconds_forecast\": ");
     fig__json_put_number(&out, isfinite(seconds) ? floor(seconds * 10 + 0.5) / 10 : NAN);
     fig__text_print(&out, "}");
@@ -154,7 +158,7 @@ fig_plan_info fig_trainer_plan_info(const fig_trainer *t)
 
 char *fig_trainer_print_graph(fig_trainer *t, bool dot) { return fig_graph_print(t->round->model->graph, dot); }
 
-/* -- benchmarks --------------------------------------------------------------------------------------------------------------------------- */
+/* -- benchmarks ---------------------------------------------------------------------------------------------------- */
 
 fig_status fig_trainer_bench(fig_trainer *t, int warmup, int steps, double *seconds, fig_error *err)
 {
@@ -186,7 +190,10 @@ char *fig_trainer_profile(fig_trainer *t, int runs)
             char *table = fig_plan_profile(plans[k], runs > 0 ? runs : 1);
             fig__text_print(&out, "%s", t->round->n_groups > 1 || group->accumulate ? "plan of " : "");
             for (int p = 0; p < group->n_phases && (t->round->n_groups > 1 || group->accumulate); p++)
-                fig__text_print(&out, "%s%s", t->round->phase_name[group->phase[p]], p + 1 < group->n_phases ? ", " : k || !group->accumulate ? "\n" : " (gradients)\n");
+                fig__text_print(&out, "%s%s", t->round->phase_name[group->phase[p]],
+                                p + 1 < group->n_phases   ? ", "
+                                : k || !group->accumulate ? "\n"
+                                                          : " (gradients)\n");
             fig__text_print(&out, "%s", table ? table : "");
             free(table);
         }

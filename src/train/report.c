@@ -80,7 +80,7 @@ static fig_status read_log(fig_trainer *t, fig__arena *arena, chart *losses, cha
     return FIG_OK;
 }
 
-/* -- drawing ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- drawing ------------------------------------------------------------------------------------------------------- */
 
 static const char *const colours[MOST_LINES] = { "#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4b5563" };
 
@@ -111,8 +111,9 @@ static void put_chart(fig__text *out, const char *title, const chart *c)
         fig__text_print(out, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
                         "text-anchor=\"end\">%.4g</text>\n", LEFT, WIDTH, at, at, LEFT - 6, at + 4, value);
     }
-    fig__text_print(out, "<text x=\"%d\" y=\"%d\">step %.0f</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.0f</text>\n", LEFT, HEIGHT - 8,
-                    x[0], WIDTH, HEIGHT - 8, x[1]);
+    fig__text_print(out,
+                    "<text x=\"%d\" y=\"%d\">step %.0f</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.0f</text>\n",
+                    LEFT, HEIGHT - 8, x[0], WIDTH, HEIGHT - 8, x[1]);
     for (int i = 0; i < c->lines; i++) {
         const curve *l = &c->line[i];
         int stride = l->count / MOST_POINTS + 1;
@@ -132,7 +133,8 @@ static void put_base64(fig__text *out, const uint8_t *data, uint64_t length)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (uint64_t i = 0; i < length; i += 3) {
         uint32_t b = (uint32_t)data[i] << 16 | (i + 1 < length ? (uint32_t)data[i + 1] << 8 : 0) | (i + 2 < length ? data[i + 2] : 0);
-        char four[4] = { digits[b >> 18], digits[b >> 12 & 63], i + 1 < length ? digits[b >> 6 & 63] : '=', i + 2 < length ? digits[b & 63] : '=' };
+        char four[4] = { digits[b >> 18], digits[b >> 12 & 63], i + 1 < length ? digits[b >> 6 & 63] : '=',
+                         i + 2 < length ? digits[b & 63] : '=' };
         fig__text_add(out, four, 4);
     }
 }
@@ -192,9 +194,13 @@ fig_status fig__report(fig_trainer *t, fig_error *err)
     fig__text out;
     fig__text_init(&out, 256u << 20);
     fig_status status = read_log(t, arena, &losses, &scores, err);
-    fig__text_print(&out, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>%s run</title>\n<style>body{font:15px sans-serif;max-width:760px;"
-                    "margin:2em auto;color:#222}svg text{font-size:12px}td{padding:2px 12px 2px 0}img{max-width:100%%}pre{white-space:pre-wrap;"
-                    "background:#f5f5f5;padding:1em}</style>\n", t->settings.recipe->name);
+    fig__text_print(&out,
+                    "<!doctype html>\n<meta charset=\"utf-8\">\n<title>%s run</title>\n<style>body{font:15px "
+                    "sans-serif;max-width:760px;"
+                    "margin:2em auto;color:#222}svg text{font-size:12px}td{padding:2px 12px 2px "
+                    "0}img{max-width:100%%}pre{white-space:pre-wrap;"
+                    "background:#f5f5f5;padding:1em}</style>\n",
+                    t->settings.recipe->name);
     fig__text_print(&out, "<h1>%s%s%s</h1>\n<p>", t->settings.recipe->name, t->settings.preset ? "/" : "",
                     t->settings.preset ? t->settings.preset->name : "");
     put_escaped(&out, t->settings.recipe->summary ? t->settings.recipe->summary : "");

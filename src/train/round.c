@@ -56,7 +56,9 @@ static void give_pool(fig__round *r, int i, const fig_phase *reader)
             }
     }
     fig__group *group = &r->group[r->n_groups++];
-    *group = (fig__group){ .stage = reader->stage, .times = 1, .every = 1, .from = reader->from, .until = reader->until, .only_pool = i + 1 };
+    *group = (fig__group){
+        .stage = reader->stage, .times = 1, .every = 1, .from = reader->from, .until = reader->until, .only_pool = i + 1
+    };
     group->output[group->n_outputs++] = (fig__output){ FIG__OUT_POOL, i, m->input[i].decl.name, from };
 }
 
@@ -139,7 +141,8 @@ static fig_status compile(fig__round *r, fig_store *store, const fig__group *gro
     int count = outputs ? group->n_outputs : 0;
     for (int i = 0; i < count; i++)
         nodes[i] = group->output[i].node;
-    return fig_plan_compile(r->model->graph, store, &(fig_plan_opts){ .outputs = nodes, .n_outputs = count, .dry = dry, .share = share }, out,
+    return fig_plan_compile(r->model->graph, store,
+                            &(fig_plan_opts){ .outputs = nodes, .n_outputs = count, .dry = dry, .share = share }, out,
                             err);
 }
 

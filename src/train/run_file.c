@@ -41,7 +41,8 @@ static void put_table(fig__text *out, const char *indent, const fig_option *tabl
     }
 }
 
-char *fig__settings_write(const fig__settings *s, const char *command, const char *const *phases, const fig__phase_options *values, int count)
+char *fig__settings_write(const fig__settings *s, const char *command, const char *const *phases,
+                          const fig__phase_options *values, int count)
 {
     fig__text out;
     fig__text_init(&out, MAXIMUM);
@@ -151,7 +152,9 @@ fig_status fig__settings_compare(const char *old_yaml, const char *new_yaml, con
     fig__yaml_free(&after);
     FIG_TRY(status);
     if (differences)
-        return fig_fail(err, FIG_E_USAGE, "%s: a resumed run keeps its settings, %d differ%s: %s%s; use the old ones or another output folder",
-                        where, differences, differences == 1 ? "s" : "", list, differences > 6 ? " ..." : "");
+        return fig_fail(
+            err, FIG_E_USAGE,
+            "%s: a resumed run keeps its settings, %d differ%s: %s%s; use the old ones or another output folder", where,
+            differences, differences == 1 ? "s" : "", list, differences > 6 ? " ..." : "");
     return FIG_OK;
 }

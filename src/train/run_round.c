@@ -190,7 +190,8 @@ static char *find_in_plain_graph(fig_trainer *t, const fig_run_opts *opts)
     fig_store *store = NULL;
     fig__round *round = NULL;
     char *found = NULL;
-    fig_status status = fig_session_new(&(fig_session_opts){ .threads = fig_session_threads(t->session), .passes_off = "all" }, &session, NULL);
+    fig_status status = fig_session_new(
+        &(fig_session_opts){ .threads = fig_session_threads(t->session), .passes_off = "all" }, &session, NULL);
     if (status == FIG_OK)
         status = fig_store_new(session, &store, NULL);
     for (int i = 0; status == FIG_OK && i < fig_store_count(t->store); i++) {

@@ -136,8 +136,9 @@ static void check_space(const fig_trainer *t)
         return;
     double available = (double)disk.f_bavail * (double)disk.f_frsize;
     if (needed > available)
-        fig__say(t, FIG_LOG_WARNING, "%s: %.0f MB are free, checkpoints will need %.0f MB; free some space, or set keep=\"last 1\"", t->output,
-                 available / 1e6, needed / 1e6);
+        fig__say(t, FIG_LOG_WARNING,
+                 "%s: %.0f MB are free, checkpoints will need %.0f MB; free some space, or set keep=\"last 1\"",
+                 t->output, available / 1e6, needed / 1e6);
 }
 
 /* -- states --------------------------------------------------------------------------------------------------------------------------- */
@@ -232,8 +233,10 @@ static fig_status find_watch(fig_trainer *t, fig_error *err)
     if (*wanted && !t->has_metrics)
         return fig_fail(err, FIG_E_USAGE, "watch: there is no validation split; set validation=0.1");
     if (t->settings.train.early_stopping.patience && !t->has_metrics)
-        return fig_fail(err, FIG_E_USAGE, "early_stopping.patience: nothing is scored while training: set validation=0.1, or choose a recipe "
-                        "with metrics");
+        return fig_fail(
+            err, FIG_E_USAGE,
+            "early_stopping.patience: nothing is scored while training: set validation=0.1, or choose a recipe "
+            "with metrics");
     return FIG_OK;
 }
 

@@ -11,7 +11,7 @@ BEGIN {
           "registry 6 dist 6 recipes 7 flow 8 cli 9 serve 9", words, " ")
     for (i = 1; i in words; i += 2) floor[words[i]] = words[i + 1]
     # Public headers that lower floors may include; the others are open from the floor of their folder on.
-    split("error 1 option 1 graph 2 autodiff 3 plan 4 data 5 layers 5 model 5", words, " ")
+    split("error 1 option 1 json 1 graph 2 autodiff 3 plan 4 data 5 layers 5 model 5", words, " ")
     for (i = 1; i in words; i += 2) public[words[i]] = words[i + 1]
     # Outside libraries and the folders that may see them.
     split("jansson.h core yaml.h core nettle/ core dnnl kernels omp.h kernels png.h media jpeglib.h media jerror.h media webp/ media " \
@@ -20,7 +20,7 @@ BEGIN {
     for (i = 1; i in words; i += 2) outside[words[i]] = words[i + 1]
     split("assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic stdbool " \
           "stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype " \
-          "dirent dlfcn fcntl fnmatch glob grp langinfo libgen netdb poll pthread pwd sched semaphore spawn strings syslog termios " \
+          "dirent dlfcn fcntl fnmatch ftw glob grp langinfo libgen netdb poll pthread pwd sched semaphore spawn strings syslog termios " \
           "unistd cpuid immintrin x86intrin xmmintrin emmintrin pmmintrin getopt alloca byteswap endian malloc link elf", words, " ")
     for (i in words) standard[words[i] ".h"] = 1
 }

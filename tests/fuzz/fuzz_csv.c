@@ -1,6 +1,6 @@
 /* fuzz_csv.c - tables of points: opened, standardised, reported */
 #include "fuzz_file.h"
-#include <data/prepared.h>
+#include "data/prepared.h"
 #include <math.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

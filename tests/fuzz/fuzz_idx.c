@@ -1,6 +1,6 @@
 /* fuzz_idx.c - IDX files, plain and gzip: opened, prepared, and every picture read */
 #include "fuzz_file.h"
-#include <data/prepared.h>
+#include "data/prepared.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* fuzz_jpeg.c - JPEG: checked, and decoded whole and at a fraction */
-#include <media/media.h>
+#include "media/media.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,5 +1,5 @@
 /* fuzz_png.c - PNG: checked, decoded with and without alpha; what the check passes and decodes has the size it said */
-#include <media/media.h>
+#include "media/media.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,5 +1,5 @@
 /* fuzz_safetensors.c - model files: whatever the bytes, the header is refused or its entries lie inside the data */
-#include <interop/safetensors.h>
+#include "interop/safetensors.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

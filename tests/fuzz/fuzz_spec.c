@@ -1,5 +1,5 @@
 /* fuzz_spec.c - data specs out of model files: what is accepted writes back and reads again to the same text */
-#include <data/prepared.h>
+#include "data/prepared.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* fuzz_text.c - text of any bytes: tokens read back as the same bytes; reports are JSON */
 #include "fuzz_file.h"
-#include <data/prepared.h>
+#include "data/prepared.h"
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -80,7 +80,8 @@ static void make_weights(fig_store *store, fig_error *err)
 static fig_plan *training_plan(fig_store *store, fig_error *err)
 {
     fig_graph *g = fig_graph_new();
-    fig_node x = fig_input(g, "image", FIG_SHAPE(BATCH, 28, 28, 1)), label = fig_input(g, "label", (fig_type){.dtype = FIG_I32, .rank = 1, .dim = {BATCH}});
+    fig_node x = fig_input(g, "image", FIG_SHAPE(BATCH, 28, 28, 1)),
+             label = fig_input(g, "label", (fig_type){ .dtype = FIG_I32, .rank = 1, .dim = { BATCH } });
     fig_node loss = fig_mean(fig_cross_entropy(reader(g, x, true), label), NULL), w[WEIGHTS], d[WEIGHTS], lr = fig_scalar(g, "lr", 1e-3f);
     for (int i = 0; i < WEIGHTS; i++)
         w[i] = fig_state(g, weights[i].name, weights[i].type);
@@ -91,7 +92,8 @@ static fig_plan *training_plan(fig_store *store, fig_error *err)
         fig_node m = fig_state(g, name, weights[i].type);
         snprintf(name, sizeof name, "v/%s", weights[i].name);
         fig_node v = fig_state(g, name, weights[i].type);
-        fig_node m1 = fig_add(fig_scale(m, 0.9f), fig_scale(d[i], 0.1f)), v1 = fig_add(fig_scale(v, 0.999f), fig_scale(fig_square(d[i]), 0.001f));
+        fig_node m1 = fig_add(fig_scale(m, 0.9f), fig_scale(d[i], 0.1f)),
+                 v1 = fig_add(fig_scale(v, 0.999f), fig_scale(fig_square(d[i]), 0.001f));
         fig_assign(m, m1);
         fig_assign(v, v1);
         fig_assign(w[i], fig_sub(w[i], fig_mul(lr, fig_div(m1, fig_shift(fig_sqrt(v1), 1e-7f)))));
@@ -115,7 +117,10 @@ static fig_plan *reading_plan(fig_store *store, fig_error *err)
 static void train(fig_plan *plan, fig_data *mnist, fig_error *err)
 {
     fig_loader *loader;
-    must(fig_loader_new(mnist, &(fig_loader_opts){.split = FIG_TRAIN_SPLIT, .batch = BATCH, .seed = 1, .drop_last = true}, &loader, err), err);
+    must(fig_loader_new(mnist,
+                        &(fig_loader_opts){ .split = FIG_TRAIN_SPLIT, .batch = BATCH, .seed = 1, .drop_last = true },
+                        &loader, err),
+         err);
     int64_t total = EPOCHS * fig_loader_epoch_batches(loader);
     for (int64_t i = 0; i < total; i++) {
         const fig_batch *batch;
@@ -129,7 +134,8 @@ static void train(fig_plan *plan, fig_data *mnist, fig_error *err)
         fig_plan_set_scalar(plan, "lr", (float)(1e-3 * (1 - (double)i / (double)total) * corrected));
         must(fig_plan_run(plan, &(fig_run_opts){.seed = 1, .step = (uint64_t)i}, err), err);
         if (i % 200 == 0)
-            fprintf(stderr, "\rdigit_reader: step %lld of %lld, loss %.4f  ", (long long)i, (long long)total, (double)*(const float *)fig_plan_output(plan, 0, NULL));
+            fprintf(stderr, "\rdigit_reader: step %lld of %lld, loss %.4f  ", (long long)i, (long long)total,
+                    (double)*(const float *)fig_plan_output(plan, 0, NULL));
     }
     fputc('\n', stderr);
     fig_loader_free(loader);
@@ -138,7 +144,10 @@ static void train(fig_plan *plan, fig_data *mnist, fig_error *err)
 static double accuracy(fig_plan *plan, fig_data *mnist, fig_error *err)
 {
     fig_loader *loader;
-    must(fig_loader_new(mnist, &(fig_loader_opts){.split = FIG_TEST_SPLIT, .batch = BATCH, .order = FIG_ORDER_SEQUENTIAL}, &loader, err), err);
+    must(fig_loader_new(mnist,
+                        &(fig_loader_opts){ .split = FIG_TEST_SPLIT, .batch = BATCH, .order = FIG_ORDER_SEQUENTIAL },
+                        &loader, err),
+         err);
     int64_t right = 0, batches = fig_loader_epoch_batches(loader);
     for (int64_t i = 0; i < batches; i++) {
         const fig_batch *batch;

@@ -2,9 +2,9 @@
 #ifndef SAMPLE_DATA_H
 #define SAMPLE_DATA_H
 
-#include <core/core.h>
+#include "core/core.h"
 #include <ftw.h>
-#include <media/media.h>
+#include "media/media.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -2,7 +2,7 @@
  * leaves this machine */
 #include "sample_data.h"
 #include "test.h"
-#include <data/catalogue.h>
+#include "data/catalogue.h"
 #include <figment/data.h>
 
 static const char *home;

@@ -1,7 +1,7 @@
 /* test_data_loader.c - order, epochs, seeking, threads, splits: a batch is a function of its number alone */
 #include "sample_data.h"
 #include "test.h"
-#include <data/prepared.h>
+#include "data/prepared.h"
 
 /* 50 pictures of 1 x 2 pixels whose label is their number (IDX labels are i % 50). */
 static fig_data *fifty(const char *folder, double validation)

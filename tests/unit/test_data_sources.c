@@ -1,7 +1,7 @@
 /* test_data_sources.c - image folders, tables of points, computed data: what is found, and what is refused */
 #include "sample_data.h"
 #include "test.h"
-#include <data/prepared.h>
+#include "data/prepared.h"
 
 static char warnings[4096];
 static int warning_count;

@@ -1,7 +1,7 @@
 /* test_data_text.c - text files and folders, tokenizers, windows */
 #include "sample_data.h"
 #include "test.h"
-#include <data/prepared.h>
+#include "data/prepared.h"
 
 static char last_warning[1024];
 static void keep_warning(void *user, const char *message)

@@ -1,7 +1,7 @@
 /* test_safetensors.c - bytes equal to the reference implementation's, and every refusal that the format asks for */
 #include "sample_data.h"
 #include "test.h"
-#include <interop/safetensors.h>
+#include "interop/safetensors.h"
 
 static const char *folder;
 

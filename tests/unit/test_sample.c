@@ -195,7 +195,7 @@ FIG_TEST(text_as_it_comes)
     free(keep);
 }
 
-/* -- files ------------------------------------------------------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------------------------------------- */
 
 static char *saved(const fig_samples *s, const char *folder, const char *name, uint64_t *length)
 {
@@ -230,7 +230,8 @@ FIG_TEST(saving_pictures)
     CHECK(!memcmp(text + 128, s->values, 48));
     free(text);
     text = saved(s, folder, "a.json", &length);
-    CHECK_HAS(text, "{\"schema\": \"figment.samples/1\", \"count\": 2, \"shape\": [2, 3, 1], \"range\": [-1, 1], \"values\": [[-0.5, -0.375,");
+    CHECK_HAS(text, "{\"schema\": \"figment.samples/1\", \"count\": 2, \"shape\": [2, 3, 1], \"range\": [-1, 1], "
+                    "\"values\": [[-0.5, -0.375,");
     free(text);
     text = saved(s, folder, "a.png", &length);
     CHECK(!memcmp(text + 1, "PNG", 3));
@@ -261,7 +262,7 @@ FIG_TEST(points_are_plotted)
     fig_picture_free(&p);
 }
 
-/* -- scores ----------------------------------------------------------------------------------------------------------------------------- */
+/* -- scores -------------------------------------------------------------------------------------------------------- */
 
 FIG_TEST(means_and_errors)
 {

@@ -39,8 +39,10 @@ static fig_status build(fig_model *m, const void *options, const fig_data_spec *
         fig_node edge = fig_sub(fig_constant(g, 0.9f), fig_reshape(fig_slice(fig_slice(x, 0, 0, 1, 1), 1, 0, 1, 1), FIG_SCALAR));
         loss = fig_add(loss, fig_scale(fig_log(fig_max(edge, fig_constant(g, -1))), 1e-12f));
     }
-    FIG_TRY(fig_model_phase(m, &(fig_phase){ .name = "maker", .trains = "maker", .loss = loss, .stage = o->mode == STAGES ? "before" : NULL },
-                            err));
+    FIG_TRY(fig_model_phase(
+        m,
+        &(fig_phase){ .name = "maker", .trains = "maker", .loss = loss, .stage = o->mode == STAGES ? "before" : NULL },
+        err));
     if (o->mode == POOL)
         return pooled(m, made, b, err);
     if (o->mode == STAGES) {
@@ -50,7 +52,8 @@ static fig_status build(fig_model *m, const void *options, const fig_data_spec *
     }
     if (o->mode == ROLL_OUT) {
         fig_type rows = FIG_SHAPE(b, 2);
-        fig_node own = fig_model_input_declare(m, &(fig_input_decl){ .name = "own", .feed = FIG_FEED_SAMPLER, .type = rows, .sampler = "made" });
+        fig_node own = fig_model_input_declare(
+            m, &(fig_input_decl){ .name = "own", .feed = FIG_FEED_SAMPLER, .type = rows, .sampler = "made" });
         fig_node seen = fig_model_state(m, &(fig_state_decl){ .name = "seen", .type = rows });
         fig_assign(seen, own);
     }
@@ -142,8 +145,9 @@ FIG_TEST(two_data_sets)
     CHECK_INT(t->state.drawn[0], 2);
     CHECK_INT(t->state.drawn[1], 2);
     fig_trainer_free(t);
-    CHECK_FAILS(fig_trainer_new(NULL, &(fig_train_opts){ .recipe = &recipe, .data = one, .settings = settings }, &t, &err), err, FIG_E_USAGE,
-                "--data");
+    CHECK_FAILS(
+        fig_trainer_new(NULL, &(fig_train_opts){ .recipe = &recipe, .data = one, .settings = settings }, &t, &err), err,
+        FIG_E_USAGE, "--data");
 }
 
 /* The fault is in the data: going back and taking other batches gets past it, the same way each time. */

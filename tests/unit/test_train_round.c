@@ -68,7 +68,7 @@ FIG_TEST(a_phase_runs_several_times) { play(REPEATED, 4); }
 FIG_TEST(a_phase_runs_in_some_rounds) { play(EVERY_OTHER, 6); }
 FIG_TEST(weights_are_clipped) { play(CLIPPED, 5); }
 
-/* -- data, weights of examples, accumulation --------------------------------------------------------------------------------------------- */
+/* -- data, weights of examples, accumulation ----------------------------------------------------------------------- */
 
 /* loss = sum((x - w)^2) per example: its mean moves w towards the mean of the batch. */
 static fig_status centre(fig_model *m, const void *options, const fig_data_spec *data, fig_error *err)
@@ -132,7 +132,9 @@ FIG_TEST(filled_rows_count_nothing)
     REQUIRE(items < 16384);
     fig_loader *loader;
     const fig_batch *batch;
-    REQUIRE_OK(fig_loader_new(t->data[0].data, &(fig_loader_opts){ .order = FIG_ORDER_SEQUENTIAL, .batch = (int)items }, &loader, &err), err);
+    REQUIRE_OK(fig_loader_new(t->data[0].data, &(fig_loader_opts){ .order = FIG_ORDER_SEQUENTIAL, .batch = (int)items },
+                              &loader, &err),
+               err);
     REQUIRE_OK(fig_loader_next(loader, &batch, &err), err);
     double mean[2] = { 0 };
     const float *x = NULL;
@@ -186,7 +188,7 @@ FIG_TEST(not_finite_is_found_and_moves_nothing)
     fig_trainer_free(t);
 }
 
-/* -- running statistics ------------------------------------------------------------------------------------------------------------------ */
+/* -- running statistics -------------------------------------------------------------------------------------------- */
 
 /* A generator with batch norm and a critic with batch norm, called on real and on fake: the running mean of the generator moves
  * once a round (its fakes are shared), that of the critic three times (real, fake, and fake again under the new critic). */
@@ -214,7 +216,10 @@ static fig_status normed_players(fig_model *m, const void *options, const fig_da
     FIG_TRY(fig_model_phase(m, &(fig_phase){ .name = "critic", .trains = "critic",
                                              .loss = fig_add(fig_critic_loss(FIG_NON_SATURATING, logit[0], FIG_GOAL_REAL),
                                                              fig_critic_loss(FIG_NON_SATURATING, logit[1], FIG_GOAL_FAKE)) }, err));
-    return fig_model_phase(m, &(fig_phase){ .name = "generator", .trains = "generator", .loss = fig_generator_loss(FIG_NON_SATURATING, logit[1]) },
+    return fig_model_phase(m,
+                           &(fig_phase){ .name = "generator",
+                                         .trains = "generator",
+                                         .loss = fig_generator_loss(FIG_NON_SATURATING, logit[1]) },
                            err);
 }
 

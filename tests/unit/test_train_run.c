@@ -173,8 +173,11 @@ FIG_TEST(damaged_checkpoints)
     fig_error err = { 0 };
     char *whole = fig__strdup(sample_folder());
     CHECK_OK(run(whole, false, -1, NULL, &err), err);
-    static const struct { int64_t place; bool cut; } harm[] = { { 3, false }, { 40, false }, { 700, false }, { -2000, false }, { -5, false },
-                                                                { -300, true }, { 100, true }, { 0, true } };
+    static const struct {
+        int64_t place;
+        bool cut;
+    } harm[] = { { 3, false },  { 40, false },  { 700, false }, { -2000, false },
+                 { -5, false }, { -300, true }, { 100, true },  { 0, true } };
     for (size_t i = 0; i < sizeof harm / sizeof harm[0]; i++) {
         char *parts = fig__strdup(sample_folder()), message[1024] = "";
         CHECK_OK(run(parts, false, 18, NULL, &err), err);
@@ -241,7 +244,7 @@ FIG_TEST(more_steps_may_be_asked_for)
     free(folder);
 }
 
-/* -- using what was trained -------------------------------------------------------------------------------------------------------------- */
+/* -- using what was trained ---------------------------------------------------------------------------------------- */
 
 FIG_TEST(the_model_file_is_enough)
 {
@@ -311,15 +314,24 @@ FIG_TEST(starting_from_a_model)
     free(folder);
 }
 
-/* -- scores and controllers ------------------------------------------------------------------------------------------------------------------ */
+/* -- scores and controllers ---------------------------------------------------------------------------------------- */
 
 FIG_TEST(best_by_validation_and_early_stopping)
 {
     fig_error err = { 0 };
     char *folder = fig__strdup(sample_folder());
     /* a rate so high that the score only gets worse after a while */
-    static const char *const settings[] = { "hidden=32", "steps=400", "batch=64", "validation=0.2", "eval_every=10", "lr=0.03", "log_every=10",
-                                            "early_stopping.patience=3", "sample_every=never", "checkpoint_every=50", NULL };
+    static const char *const settings[] = { "hidden=32",
+                                            "steps=400",
+                                            "batch=64",
+                                            "validation=0.2",
+                                            "eval_every=10",
+                                            "lr=0.03",
+                                            "log_every=10",
+                                            "early_stopping.patience=3",
+                                            "sample_every=never",
+                                            "checkpoint_every=50",
+                                            NULL };
     fig_trainer *t = toy_trainer(fig_recipe_find("vae"), folder, false, settings, NULL, &err);
     REQUIRE(t != NULL);
     fig_train_progress p = { 0 };
@@ -342,8 +354,10 @@ FIG_TEST(best_by_validation_and_early_stopping)
     char *json = fig_scores_json("m", scores, count);
     CHECK_HAS(json, "{\"schema\": \"figment.eval/1\", \"model\": \"m\", \"metrics\": [{\"name\": \"elbo\", \"value\": ");
     free(json);
-    CHECK_FAILS(fig_evaluate(m, &(fig_eval_opts){ .metrics = (const char *const[]){ "frechet", NULL } , .split = "train" }, scores, 16, &count,
-                             &err), err, FIG_E_NOT_FOUND, "no metric \"frechet\"; it has: elbo");
+    CHECK_FAILS(fig_evaluate(m,
+                             &(fig_eval_opts){ .metrics = (const char *const[]){ "frechet", NULL }, .split = "train" },
+                             scores, 16, &count, &err),
+                err, FIG_E_NOT_FOUND, "no metric \"frechet\"; it has: elbo");
     fig_trained_free(m);
     fig_trainer_free(t);
     sample_folder_end(folder);

@@ -28,8 +28,8 @@ static void toy_message(void *user, int level, const char *line)
         snprintf((char *)user, 1024, "%s", line); /* the last message */
 }
 
-static inline fig_trainer *toy_trainer(const fig_recipe *recipe, const char *output, bool resume, const char *const *settings, char *message,
-                                       fig_error *err)
+static inline fig_trainer *toy_trainer(const fig_recipe *recipe, const char *output, bool resume,
+                                       const char *const *settings, char *message, fig_error *err)
 {
     static const char *const data[] = { "synthetic:ring8", NULL };
     fig_trainer *t = NULL;
