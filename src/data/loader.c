@@ -174,12 +174,15 @@ static void fill_text(const fig_loader *loader, batch_slot *slot, uint64_t numbe
                         ? place * context
                         : (int64_t)draw(loader, number, row, (uint64_t)(tokens->count - context));
     int32_t *out = slot->tokens + (int64_t)row * (context + 1);
+    int64_t here = tokens->count - start < context + 1 ? tokens->count - start : context + 1;
     if (tokens->width == 1)
-        for (int64_t i = 0; i <= context; i++)
+        for (int64_t i = 0; i < here; i++)
             out[i] = ((const uint8_t *)tokens->ids)[start + i];
     else
-        for (int64_t i = 0; i <= context; i++)
+        for (int64_t i = 0; i < here; i++)
             out[i] = ((const uint16_t *)tokens->ids)[start + i];
+    for (int64_t i = here; i <= context; i++) /* past the end of the text: only in the last window in order */
+        out[i] = -1;
 }
 
 static fig_status fill(const fig_loader *loader, fig__picture_reader *reader, batch_slot *slot, uint64_t number)

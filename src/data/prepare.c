@@ -216,8 +216,12 @@ static fig_status build_tokenizer(fig_data *data, const char *kind, fig_error *e
     return fig__tokenizer_build(bytes ? "byte" : kind, text, length, pieces, &data->spec->tokenizer, err);
 }
 
-/* Windows of context + 1 tokens that share only their ends: each but the first token is predicted once. */
-static int64_t count_windows(int64_t tokens, int context) { return tokens > context ? (tokens - 1) / context : 0; }
+/* Windows of context + 1 tokens that share only their ends: each but the first token is predicted once. The last one may
+ * reach past the end, where its tokens are -1. */
+static int64_t count_windows(int64_t tokens, int context)
+{
+    return tokens > context ? (tokens - 1 + context - 1) / context : 0;
+}
 
 static fig_status encode_splits(fig_data *data, fig_error *err)
 {

@@ -56,13 +56,16 @@ static fig_node predict(const gpt *n, fig_node tokens, fig_node places)
     return fig_reshape(logits, FIG_SHAPE(fig_dim(x, 0), fig_dim(x, 1), n->vocabulary));
 }
 
-/* Nats per token (B, T) of windows (B, T + 1): each token is predicted from those before it in its window. */
-static fig_node next_token_loss(const gpt *n, fig_node window)
+/* Nats per token (B, T) of windows (B, T + 1): each token is predicted from those before it in its window. mask (B, T) is
+ * 0 where the window reaches past the end of the text. */
+static fig_node next_token_loss(const gpt *n, fig_node window, fig_node *mask)
 {
     int64_t t = fig_dim(window, 1) - 1;
     fig_type places = { .dtype = FIG_I32, .rank = 1, .dim = { t } };
+    fig_node next = fig_slice(window, 1, 1, t, 1); /* (B, T) */
     fig_node logits = predict(n, fig_slice(window, 1, 0, t, 1), fig_iota(window.graph, places, 0));
-    return fig_cross_entropy(logits, fig_slice(window, 1, 1, t, 1));
+    *mask = fig_greater_equal(next, fig_constant_i32(window.graph, 0));
+    return fig_cross_entropy(logits, next);
 }
 
 static void declare_sampler(fig_model *model, gpt *n, int64_t known)
@@ -118,15 +121,17 @@ static fig_status gpt_build(fig_model *model, const void *options, const fig_dat
         declare_sampler(model, &n, data->vocabulary);
         return FIG_OK;
     }
-    fig_node nats = next_token_loss(&n, fig_model_input(model, "tokens")); /* (B, T) */
+    fig_node mask, nats = next_token_loss(&n, fig_model_input(model, "tokens"), &mask); /* (B, T) */
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         return fig_model_phase(model,
                                &(fig_phase){ .name = "cross_entropy",
                                              .loss = nats,
+                                             .mask = mask,
                                              .settings = "optimizer=adamw weight_decay=0.1 clip=1" },
                                err);
     fig_model_metric(model, &(fig_metric_decl){ .name = "cross_entropy",
                                                 .value = nats,
+                                                .mask = mask,
                                                 .unit = "nats/token",
                                                 .derive = "perplexity bits_per_byte",
                                                 .protocol = "windows=context" });

@@ -100,8 +100,8 @@ FIG_TEST(windows)
     fig_data *data = prepared(
         path, &(fig_data_request){ .kinds = FIG_DATA_TEXT, .context = 7, .tokenizer = "byte", .validation = 0.25 });
     REQUIRE(data);
-    CHECK_INT(fig_data_items(data, FIG_TRAIN_SPLIT), 10); /* 75 tokens: 74 predictions, 10 windows of 7 */
-    CHECK_INT(fig_data_items(data, FIG_VALIDATION_SPLIT), 3);
+    CHECK_INT(fig_data_items(data, FIG_TRAIN_SPLIT), 11); /* 75 tokens: 74 predictions, 10 windows of 7 and one of 4 */
+    CHECK_INT(fig_data_items(data, FIG_VALIDATION_SPLIT), 4); /* 24 predictions: 3 windows of 7 and one of 3 */
     fig_error err = { 0 };
     fig_loader *loader;
     const fig_batch *batch;
@@ -113,9 +113,13 @@ FIG_TEST(windows)
         CHECK_TEXT(batch->name[0], "tokens");
         CHECK_INT(batch->type[0].dtype, FIG_I32);
         CHECK_INT(batch->type[0].dim[1], 8);
-        CHECK_INT(batch->real_rows, b ? 1 : 2);
-        for (int i = 0; i < 8; i++)
-            CHECK_INT(((const int32_t *)batch->data[0])[i], text[75 + b * 14 + i]);
+        CHECK_INT(batch->real_rows, 2);
+        const int32_t *tokens = batch->data[0];
+        for (int row = 0; row < 2; row++)
+            for (int i = 0; i < 8; i++) { /* past the end of the text: -1 */
+                int at = 75 + (b * 2 + row) * 7 + i;
+                CHECK_INT(tokens[row * 8 + i], at < 100 ? text[at] : -1);
+            }
     }
     fig_loader_free(loader);
 
