@@ -29,6 +29,7 @@ typedef struct fig_train_opts {
     void (*message)(void *user, int level, const char *line); /* warnings and notes, one line each */
     void (*progress)(void *user, const char *what, double done); /* fetching data, compiling */
     void *user;
+    const fig_session_opts *session_opts; /* with session NULL: of the trainer's own session; threads 0 = as the settings say */
 } fig_train_opts;
 
 /* The options every training has (batch, steps, lr ...), for help and forms. */

@@ -1,8 +1,8 @@
 /* cli/arguments.c - one parser for every command, driven by its option table
  *
- * --name VALUE, --name=VALUE, -nVALUE, -n VALUE, flags alone or as --name=false, single letters in a row (-qv), "--" before words
- * that begin with a dash; options and words in any order. Underscores of the table are dashes on the command line. Errors name
- * the nearest known option. */
+ * --name VALUE, --name=VALUE, -nVALUE, -n VALUE, flags alone or as --name=false, single letters in a row (-qv), "--"
+ * before words that begin with a dash; options and words in any order. Underscores of the table are dashes on the
+ * command line. Errors name the nearest known option. */
 #include "cli/command.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,19 +13,18 @@ typedef struct global_options {
 } global_options;
 
 static const fig_option global_option_table[] = {
-    { "color", FIG_CHOICE, offsetof(global_options, color), 0, .help = "colours in the output", .choices = "auto always never" },
+    { "color", FIG_CHOICE, offsetof(global_options, color), 0, .help = "colours in the output",
+      .choices = "auto always never" },
     { "progress", FIG_CHOICE, offsetof(global_options, progress), 0,
       .help = "progress on standard error: auto is a bar on a terminal, else a line at every logged step",
       .choices = "auto bar plain json none" },
     { "quiet", FIG_BOOL, offsetof(global_options, quiet), .help = "errors only", .short_name = 'q' },
-    { "verbose", FIG_BOOL, offsetof(global_options, verbose), .help = "more messages; twice: for debugging", .short_name = 'v' },
+    { "verbose", FIG_BOOL, offsetof(global_options, verbose), .help = "more messages; twice: for debugging",
+      .short_name = 'v' },
     { 0 },
 };
 
-const fig_option *cli_global_options(void)
-{
-    return global_option_table;
-}
+const fig_option *cli_global_options(void) { return global_option_table; }
 
 static bool has_word(const char *words, const char *word)
 {
@@ -88,7 +87,8 @@ typedef struct parser {
 static fig_status store(parser *p, const fig_option *row, const char *value, fig_error *err)
 {
     fig_arguments *out = p->out;
-    if (row >= global_option_table && row < global_option_table + sizeof(global_option_table) / sizeof(*global_option_table)) {
+    if (row >= global_option_table &&
+        row < global_option_table + sizeof(global_option_table) / sizeof(*global_option_table)) {
         p->verbose += !strcmp(row->name, "verbose");
         return fig_options_set(global_option_table, &p->globals, row->name, value, err);
     }
@@ -96,7 +96,8 @@ static fig_status store(parser *p, const fig_option *row, const char *value, fig
     bool repeatable = has_word(p->command->repeatable, row->name);
     if (repeatable) {
         if (out->repeats == FIG_MAX_WORDS)
-            return fig_fail(err, FIG_E_USAGE, "--%s is given more than %d times; use a run file", row->name, FIG_MAX_WORDS);
+            return fig_fail(err, FIG_E_USAGE, "--%s is given more than %d times; use a run file", row->name,
+                            FIG_MAX_WORDS);
         out->repeated[out->repeats].row = row;
         out->repeated[out->repeats++].value = value;
     }
@@ -109,7 +110,8 @@ static fig_status store(parser *p, const fig_option *row, const char *value, fig
 static fig_status next_value(parser *p, const char *shown, const fig_option *row, const char **value, fig_error *err)
 {
     if (p->at + 1 >= p->argc)
-        return fig_fail(err, FIG_E_USAGE, "%s needs a value%s%s", shown, row->metavar ? ": " : "", row->metavar ? row->metavar : "");
+        return fig_fail(err, FIG_E_USAGE, "%s needs a value%s%s", shown, row->metavar ? ": " : "",
+                        row->metavar ? row->metavar : "");
     *value = p->argv[++p->at];
     return FIG_OK;
 }
@@ -120,7 +122,8 @@ static fig_status parse_long(parser *p, const char *word, fig_error *err)
     const char *equals = strchr(word, '=');
     size_t length = equals ? (size_t)(equals - word) : strlen(word);
     if (length >= sizeof name)
-        return fig_fail(err, FIG_E_USAGE, "unknown option --%.40s...; `figment help %s` lists all", word, p->command->name);
+        return fig_fail(err, FIG_E_USAGE, "unknown option --%.40s...; `figment help %s` lists all", word,
+                        p->command->name);
     memcpy(name, word, length);
     name[length] = 0;
     const fig_option *row = find_long(p->command->options, name);
@@ -144,7 +147,8 @@ static fig_status parse_short(parser *p, const char *letters, fig_error *err)
         if (!row)
             row = find_short(global_option_table, *letter);
         if (!row)
-            return fig_fail(err, FIG_E_USAGE, "unknown option -%c; `figment help %s` lists all", *letter, p->command->name);
+            return fig_fail(err, FIG_E_USAGE, "unknown option -%c; `figment help %s` lists all", *letter,
+                            p->command->name);
         if (row->type == FIG_BOOL) {
             FIG_TRY(store(p, row, "true", err));
             continue;
@@ -192,7 +196,8 @@ static fig_status parse_words(parser *p, fig_error *err)
     return FIG_OK;
 }
 
-fig_status cli_arguments_parse(const fig_command *command, int argc, char **argv, fig_cli *cli, fig_arguments *out, fig_error *err)
+fig_status cli_arguments_parse(const fig_command *command, int argc, char **argv, fig_cli *cli, fig_arguments *out,
+                               fig_error *err)
 {
     *out = (fig_arguments){ .command = command };
     out->values = calloc(1, command->options_size ? command->options_size : 1);
@@ -209,8 +214,8 @@ fig_status cli_arguments_parse(const fig_command *command, int argc, char **argv
     if (status != FIG_OK || out->help)
         return status;
     if (out->words < command->least)
-        return fig_fail(err, FIG_E_USAGE, "usage: figment %s %s (`figment help %s` explains)", command->name, command->usage,
-                        command->name);
+        return fig_fail(err, FIG_E_USAGE, "usage: figment %s %s (`figment help %s` explains)", command->name,
+                        command->usage, command->name);
     return FIG_OK;
 }
 

@@ -1,8 +1,8 @@
 /* cli/bench.c - how long a training step takes, beside what the machine could do
  *
- * The training workloads are presets of the recipes with the names and shapes of common PyTorch benchmarks: same layers, same
- * batch, random data, a whole step (forward, backward, clipping, optimizer). Speeds are of this machine at this moment: compare
- * only runs of one sitting. The first result is the first workload named. */
+ * The training workloads are presets of the recipes with the names and shapes of common PyTorch benchmarks: same
+ * layers, same batch, random data, a whole step (forward, backward, clipping, optimizer). Speeds are of this machine
+ * at this moment: compare only runs of one sitting. The first result is the first workload named. */
 #include "cli/bench.h"
 #include <math.h>
 #include <stdlib.h>
@@ -12,22 +12,22 @@
 #define MOST_STEPS 500
 
 typedef struct workload {
-    const char *name;   /* also the preset's */
+    const char *name; /* also the preset's */
     const char *recipe;
-    const char *data;   /* gives the shapes; the values are random */
-    int batch;          /* of the preset, for items a second */
-    int items;          /* per row of the batch: 1, or tokens of a window */
+    const char *data; /* gives the shapes; the values are random */
+    int batch;        /* of the preset, for items a second */
+    int items;        /* per row of the batch: 1, or tokens of a window */
 } workload;
 
 static const workload workloads[] = {
-    { "mlp_gan", "gan", "synthetic:shapes", 128, 1 },
-    { "dcgan28", "dcgan", "synthetic:shapes", 256, 1 },
-    { "dcgan64", "dcgan", "synthetic:shapes", 64, 1 },
-    { "vae_mlp", "vae", "synthetic:shapes", 128, 1 },
-    { "vae_conv", "vae", "synthetic:shapes", 128, 1 },
-    { "gpt_nano_cpu", "gpt", "synthetic:sums", 12, 64 },
-    { "gpt_nano_full", "gpt", "synthetic:sums", 64, 256 },
-    { "gpt2_124m", "gpt", "synthetic:sums", 4, 64 },
+    { "mlp_gan", "gan", "random:28x28x1", 128, 1 },
+    { "dcgan28", "dcgan", "random:28x28x1", 256, 1 },
+    { "dcgan64", "dcgan", "random:64x64x3", 64, 1 },
+    { "vae_mlp", "vae", "random:28x28x1", 128, 1 },
+    { "vae_conv", "vae", "random:32x32x3", 128, 1 },
+    { "gpt_nano_cpu", "gpt", "random:tokens:65", 12, 64 },
+    { "gpt_nano_full", "gpt", "random:tokens:65", 64, 256 },
+    { "gpt2_124m", "gpt", "random:tokens:50257", 4, 64 },
     { "gemm", NULL, NULL, 0, 0 },
     { "copy", NULL, NULL, 0, 0 },
 };
@@ -41,14 +41,19 @@ typedef struct bench_options {
 } bench_options;
 
 static const fig_option bench_option_table[] = {
-    { "steps", FIG_INT, offsetof(bench_options, steps), 0, 0, MOST_STEPS, "timed steps; 0 = as many as fit into --seconds" },
-    { "seconds", FIG_FLOAT, offsetof(bench_options, seconds), 10, 0.01, 3600, "time for a workload, at least three steps" },
+    { "steps", FIG_INT, offsetof(bench_options, steps), 0, 0, MOST_STEPS,
+      "timed steps; 0 = as many as fit into --seconds" },
+    { "seconds", FIG_FLOAT, offsetof(bench_options, seconds), 10, 0.01, 3600,
+      "time for a workload, at least three steps" },
     { "batch", FIG_INT, offsetof(bench_options, batch), 0, 0, 65536, "rows of a batch; 0 = the workload's own" },
-    { "preset", FIG_TEXT, offsetof(bench_options, preset), .help = "another preset of the workload's recipe", .metavar = "NAME" },
-    { "precision", FIG_TEXT, offsetof(bench_options, precision), .help = "arithmetic of the products", .fallback_text = "f32",
-      .metavar = "f32" },
-    { "threads", FIG_INT, offsetof(bench_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows", .short_name = 't' },
-    { "profile", FIG_BOOL, offsetof(bench_options, profile), .help = "also print the time of every step of the plan to standard error" },
+    { "preset", FIG_TEXT, offsetof(bench_options, preset), .help = "another preset of the workload's recipe",
+      .metavar = "NAME" },
+    { "precision", FIG_TEXT, offsetof(bench_options, precision), .help = "arithmetic of the products",
+      .fallback_text = "f32", .metavar = "f32" },
+    { "threads", FIG_INT, offsetof(bench_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
+      .short_name = 't' },
+    { "profile", FIG_BOOL, offsetof(bench_options, profile),
+      .help = "also print the time of every step of the plan to standard error" },
     { "json", FIG_BOOL, offsetof(bench_options, json), .help = "one JSON document \"figment.bench/1\"" },
     { 0 },
 };
@@ -64,12 +69,12 @@ static const workload *find_workload(const char *name, fig_error *err)
         table[i].type = FIG_BOOL;
     }
     const char *near = fig_options_nearest(table, name);
-    fig_fail(err, FIG_E_NOT_FOUND, "no workload \"%s\"; %s%s%s", name, near ? "did you mean " : "`figment help bench` lists all",
-             near ? near : "", near ? "?" : "");
+    fig_fail(err, FIG_E_NOT_FOUND, "no workload \"%s\"; %s%s%s", name,
+             near ? "did you mean " : "`figment help bench` lists all", near ? near : "", near ? "?" : "");
     return NULL;
 }
 
-/* -- one training workload --------------------------------------------------------------------------------------------------- */
+/* -- one training workload ---------------------------------------------------------------------------------------- */
 
 static fig_status time_steps(const bench_options *o, fig_trainer *trainer, cli_bench_result *out, fig_error *err)
 {
@@ -103,15 +108,20 @@ static fig_status bench_training(fig_cli *cli, const bench_options *o, const wor
     if (o->batch)
         settings[n++] = batch;
     settings[n++] = precision;
-    fig_train_opts opts = { .recipe = fig_recipe_find(w->recipe), .preset = o->preset ? o->preset : w->name, .data = data,
-                            .settings = settings, .command = cli->command_line, .message = cli_on_message, .user = cli };
+    fig_train_opts opts = { .recipe = fig_recipe_find(w->recipe),
+                            .preset = o->preset ? o->preset : w->name,
+                            .data = data,
+                            .settings = settings,
+                            .command = cli->command_line,
+                            .message = cli_on_message,
+                            .user = cli };
     fig_trainer *trainer = NULL;
+    *out = (cli_bench_result){ .workload = w->name };
     cli_bench_reset_peak();
     FIG_TRY(fig_trainer_new(session, &opts, &trainer, err));
     fig_status status = time_steps(o, trainer, out, err);
     if (status == FIG_OK) {
         fig_plan_info info = fig_trainer_plan_info(trainer);
-        out->workload = w->name;
         out->items = (double)(o->batch ? o->batch : w->batch) * w->items;
         out->flops = info.flops;
         out->planned_mb = (double)(info.planned_bytes + info.state_bytes) / 1e6;
@@ -126,9 +136,11 @@ static fig_status bench_training(fig_cli *cli, const bench_options *o, const wor
     return status;
 }
 
-/* -- printing ------------------------------------------------------------------------------------------------------------------ */
+/* -- printing ----------------------------------------------------------------------------------------------------- */
 
-typedef struct ceilings { cli_bench_result gemm, copy; } ceilings;
+typedef struct ceilings {
+    cli_bench_result gemm, copy;
+} ceilings;
 
 static double gemm_gflops(const ceilings *top) { return top->gemm.flops / top->gemm.least / 1e9; }
 static double copy_gbps(const ceilings *top) { return top->copy.bytes / top->copy.least / 1e9; }
@@ -159,7 +171,8 @@ static void put_machine(cli_doc *json, fig_session *session, const ceilings *top
     free(document);
 }
 
-static void print_json(const bench_options *o, fig_session *session, const ceilings *top, const cli_bench_result *results, int count)
+static void print_json(const bench_options *o, fig_session *session, const ceilings *top,
+                       const cli_bench_result *results, int count)
 {
     cli_doc json = cli_doc_begin(stdout, "bench");
     put_machine(&json, session, top);
@@ -185,10 +198,10 @@ static void print_json(const bench_options *o, fig_session *session, const ceili
 
 static void print_table(fig_session *session, const ceilings *top, const cli_bench_result *results, int count)
 {
-    printf("ceilings on %d threads: matrix products %.0f GFLOP/s f32, copying %.1f GB/s\n\n", fig_session_threads(session),
-           gemm_gflops(top), copy_gbps(top));
-    printf("%-15s %6s %12s %12s %14s %9s %7s %9s %9s\n", "workload", "steps", "median ms", "least ms", "items/s", "GFLOP/s", "ceiling",
-           "plan MB", "peak MB");
+    printf("ceilings on %d threads: matrix products %.0f GFLOP/s f32, copying %.1f GB/s\n\n",
+           fig_session_threads(session), gemm_gflops(top), copy_gbps(top));
+    printf("%-15s %6s %12s %12s %14s %9s %7s %9s %9s\n", "workload", "steps", "median ms", "least ms", "items/s",
+           "GFLOP/s", "ceiling", "plan MB", "peak MB");
     for (int i = 0; i < count; i++)
         printf("%-15s %6d %12.3f %12.3f %14.1f %9.1f %6.1f%% %9.1f %9.1f\n", results[i].workload, results[i].steps,
                1e3 * results[i].median, 1e3 * results[i].least, results[i].items / results[i].median,
@@ -196,10 +209,10 @@ static void print_table(fig_session *session, const ceilings *top, const cli_ben
                results[i].peak_rss_mb);
 }
 
-/* -- the command ------------------------------------------------------------------------------------------------------------------ */
+/* -- the command -------------------------------------------------------------------------------------------------- */
 
-static fig_status bench_all(fig_cli *cli, const bench_options *o, fig_session *session, const workload *const *chosen, int count,
-                            fig_error *err)
+static fig_status bench_all(fig_cli *cli, const bench_options *o, fig_session *session, const workload *const *chosen,
+                            int count, fig_error *err)
 {
     cli_bench_result results[FIG_MAX_WORDS];
     ceilings top;
@@ -247,10 +260,11 @@ const fig_command fig_command_bench = {
     .name = "bench",
     .summary = "time training steps, and what the machine could do at most",
     .usage = "[WORKLOAD]...",
-    .help = "Workloads: mlp_gan dcgan28 dcgan64 vae_mlp vae_conv gpt_nano_cpu gpt_nano_full gpt2_124m, and the ceilings gemm and copy;\n"
-            "without a name all of them. A step is whole: forward, backward, clipping, optimizer, on random data of the right shape.\n"
-            "Compare only figures of one machine and one sitting.",
-    .examples = "figment bench\nfigment bench dcgan64 --json\nfigment bench gpt_nano_full --batch 16 --steps 10 --profile",
+    .help = "Workloads: mlp_gan dcgan28 dcgan64 vae_mlp vae_conv gpt_nano_cpu gpt_nano_full gpt2_124m, and the "
+            "ceilings gemm and copy; without a name all of them. A step is whole: forward, backward, clipping, "
+            "optimizer, on random data of the right shape. Compare only figures of one machine and one sitting.",
+    .examples =
+        "figment bench\nfigment bench dcgan64 --json\nfigment bench gpt_nano_full --batch 16 --steps 10 --profile",
     .options = bench_option_table,
     .options_size = sizeof(bench_options),
     .most = FIG_MAX_WORDS,

@@ -1,4 +1,4 @@
-/* cli/bench.h - what the bench command's two files share: bench.c runs training workloads, bench_machine.c finds the ceilings */
+/* cli/bench.h - what bench.c (training workloads) and bench_machine.c (the machine's ceilings) share */
 #ifndef FIG_CLI_BENCH_H
 #define FIG_CLI_BENCH_H
 

@@ -1,8 +1,8 @@
 /* cli/bench_machine.c - the machine's ceilings, through the same engine: matrix products and copying
  *
  * gemm: one f32 product of 1024 x 1024 matrices, 2 * 1024^3 operations. copy: 64 MiB read and 64 MiB written by an
- * element-by-element step, well past the caches. Memory is read from the kernel's high-water mark, which is set back before each
- * workload, so that one process can measure several. */
+ * element-by-element step, well past the caches. Memory is read from the kernel's high-water mark, which is set back
+ * before each workload, so that one process can measure several. */
 #include "cli/bench.h"
 #include <malloc.h>
 #include <stdlib.h>
@@ -67,7 +67,8 @@ static fig_status time_plan(fig_plan *plan, double limit, cli_bench_result *out,
     fig_status status = FIG_OK;
     for (int i = 0; i < 3 && status == FIG_OK; i++)
         status = fig_plan_run(plan, &opts, err);
-    for (double start = now_seconds(), at = start; status == FIG_OK && runs < MOST_RUNS && (runs < 3 || at - start < limit); runs++) {
+    for (double start = now_seconds(), at = start;
+         status == FIG_OK && runs < MOST_RUNS && (runs < 3 || at - start < limit); runs++) {
         double before = at;
         status = fig_plan_run(plan, &opts, err);
         at = now_seconds();
@@ -87,7 +88,8 @@ static fig_status time_graph(fig_session *session, fig_node output, double limit
     fig_status status = fig_store_new(session, &store, err);
     cli_bench_reset_peak();
     if (status == FIG_OK)
-        status = fig_plan_compile(output.graph, store, &(fig_plan_opts){ .outputs = &output, .n_outputs = 1 }, &plan, err);
+        status =
+            fig_plan_compile(output.graph, store, &(fig_plan_opts){ .outputs = &output, .n_outputs = 1 }, &plan, err);
     static const char *const names[] = { "a", "b" };
     for (int i = 0; status == FIG_OK && i < 2; i++) {
         fig_type type;

@@ -1,10 +1,10 @@
 /* cli/command.h - what a command of `figment` is, and the little that commands share
  *
- * How to add a command: write cli/NAME.c with an option table, one function and a `const fig_command fig_command_NAME` at its
- * end, and put the row FIG_COMMAND(NAME) into commands.def. Parsing, -h, --help, `figment help`, docs/commands.md and "did you
- * mean" follow from the record. A command parses, calls the library through its public headers, and prints: results on
- * standard output, progress and messages on standard error. It returns a fig_status; main.c prints the error and turns it
- * into the exit code. */
+ * How to add a command: write cli/NAME.c with an option table, one function and a `const fig_command
+ * fig_command_NAME` at its end, and put the row FIG_COMMAND(NAME) into commands.def. Parsing, -h, --help, `figment
+ * help`, docs/commands.md and "did you mean" follow from the record. A command parses, calls the library through its
+ * public headers, and prints: results on standard output, progress and messages on standard error. It returns a
+ * fig_status; main.c prints the error and turns it into the exit code. */
 #ifndef FIG_CLI_COMMAND_H
 #define FIG_CLI_COMMAND_H
 
@@ -31,7 +31,7 @@ typedef struct fig_command {
 const fig_command *cli_command_at(int index);
 const fig_command *cli_command_find(const char *name);
 
-/* -- arguments.c: one parser for every command ------------------------------------------------------------------------- */
+/* -- arguments.c: one parser for every command -------------------------------------------------------------------- */
 
 #define FIG_MAX_WORDS 64 /* positional arguments, and repeated options: more is a mistake in a script, not a use */
 
@@ -49,21 +49,22 @@ struct fig_arguments {
 /* Options that every command takes: --color --progress --quiet --verbose. Help and docs list them once. */
 const fig_option *cli_global_options(void);
 /* Reads argv (after the command's name). Global options go into the cli. */
-fig_status cli_arguments_parse(const fig_command *command, int argc, char **argv, fig_cli *cli, fig_arguments *out, fig_error *err);
+fig_status cli_arguments_parse(const fig_command *command, int argc, char **argv, fig_cli *cli, fig_arguments *out,
+                               fig_error *err);
 void cli_arguments_free(fig_arguments *arguments);
 /* True when the user gave the option, whatever its value. */
 bool cli_arguments_has(const fig_arguments *arguments, const char *name);
 /* Values of a repeatable option in order, NULL-terminated, into list[FIG_MAX_WORDS + 1]; returns how many. */
 int cli_arguments_list(const fig_arguments *arguments, const char *name, const char **list);
 
-/* -- help.c ------------------------------------------------------------------------------------------------------------- */
+/* -- help.c ------------------------------------------------------------------------------------------------------- */
 
 void cli_help_overview(FILE *out);
 void cli_help_command(FILE *out, const fig_command *command, bool full);
 /* An option table as aligned lines; settings = names as in a run file instead of as flags. */
 void cli_help_options(FILE *out, const fig_option *table, bool settings);
 
-/* -- output.c: standard error, colours, files ------------------------------------------------------------------------------ */
+/* -- output.c: standard error, colours, files --------------------------------------------------------------------- */
 
 typedef enum fig_progress_mode { /* in the order of the choices of --progress */
     FIG_PROGRESS_AUTO, FIG_PROGRESS_BAR, FIG_PROGRESS_PLAIN, FIG_PROGRESS_JSON, FIG_PROGRESS_NONE
@@ -79,10 +80,11 @@ struct fig_cli {
     bool drawn;                 /* a bar stands on the terminal's last line */
     double drawn_at;
     char what[160];             /* last task named by cli_progress_fraction */
-    int what_tenths;
+    double what_since;
+    bool what_said;
 };
 
-/* Decides on colours and progress from options, environment (NO_COLOR, CLICOLOR_FORCE, TERM, FIGMENT_LOG) and terminal. */
+/* Decides on colours and progress from options, NO_COLOR, CLICOLOR_FORCE, TERM, FIGMENT_LOG and the terminal. */
 void cli_output_settle(fig_cli *cli);
 /* "      Verb rest of the line" on standard error unless quiet. */
 void cli_say(fig_cli *cli, const char *verb, const char *format, ...) FIG_PRINTF(3, 4);
@@ -103,14 +105,14 @@ const char *cli_count_text(int64_t count, char out[32]);
 const char *cli_time_text(double seconds, char out[32]);
 char *cli_join(const char *format, ...) FIG_PRINTF(1, 2); /* heap text; never NULL */
 
-/* -- progress.c ------------------------------------------------------------------------------------------------------------- */
+/* -- progress.c --------------------------------------------------------------------------------------------------- */
 
 void cli_progress_training(fig_cli *cli, const fig_train_progress *now);
 /* A task with a known (0..1) or unknown (< 0) share done: fetching, compiling, evaluating. user is the fig_cli. */
 void cli_progress_fraction(void *user, const char *what, double done);
 void cli_progress_clear(fig_cli *cli);
 
-/* -- json_out.c: documents of the command's own; library documents are printed as they come ----------------------------------- */
+/* -- json_out.c: documents of the command's own; library documents are printed as they come ----------------------- */
 
 typedef struct cli_doc { FILE *out; int depth; bool more[16]; } cli_doc;
 cli_doc cli_doc_begin(FILE *out, const char *schema); /* {"schema":"figment.NAME/1" */
@@ -124,7 +126,7 @@ void cli_doc_int(cli_doc *writer, const char *key, int64_t value);
 void cli_doc_bool(cli_doc *writer, const char *key, bool value);
 void cli_doc_options(cli_doc *writer, const char *key, const fig_option *table);
 
-/* -- outline.c: any JSON document as text for people: keys aligned, arrays of objects as tables ---------------------------------- */
+/* -- outline.c: any JSON document as text for people: keys aligned, arrays of objects as tables ------------------- */
 
 fig_status cli_outline_print(fig_cli *cli, FILE *out, const char *json, const char *where, fig_error *err);
 /* The first value under this key, wherever in the document it stands; NULL = none. */
@@ -132,16 +134,17 @@ const fig_json *cli_find_key(const fig_json *value, const char *key);
 /* Prints the document as it is (json), or as an outline; frees it. */
 fig_status cli_print_document(fig_cli *cli, char *document, bool json, const char *where, fig_error *err);
 
-/* -- recipes.c: a recipe by name; FIG_E_NOT_FOUND with the nearest name ---------------------------------------------------------- */
+/* -- recipes.c: a recipe by name; FIG_E_NOT_FOUND with the nearest name ------------------------------------------- */
 
 fig_status cli_recipe_named(const char *name, const fig_recipe **out, fig_error *err);
 
-/* -- session.c, signals.c ----------------------------------------------------------------------------------------------------- */
+/* -- session.c, signals.c ----------------------------------------------------------------------------------------- */
 
 /* A session with the user's threads (0 = automatic) and the kernels that FIGMENT_KERNELS names. */
+fig_status cli_session_opts(fig_cli *cli, int64_t threads, fig_session_opts *out, fig_error *err);
 fig_status cli_session_open(fig_cli *cli, int64_t threads, fig_session **out, fig_error *err);
-/* While a trainer is guarded, the first SIGINT or SIGTERM asks it to stop after the step; the second ends the process at once.
- * NULL ends the guard. */
+/* While a trainer is guarded, the first SIGINT or SIGTERM asks it to stop after the step; the second ends the process
+ * at once. NULL ends the guard. */
 void cli_signals_guard(fig_trainer *trainer);
 
 #endif

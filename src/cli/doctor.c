@@ -7,8 +7,8 @@ typedef struct doctor_options {
 } doctor_options;
 
 static const fig_option doctor_option_table[] = {
-    { "threads", FIG_INT, offsetof(doctor_options, threads), 0, 0, 1024, "threads to look at; 0 = what the machine allows",
-      .short_name = 't' },
+    { "threads", FIG_INT, offsetof(doctor_options, threads), 0, 0, 1024,
+      "threads to look at; 0 = what the machine allows", .short_name = 't' },
     { "json", FIG_BOOL, offsetof(doctor_options, json), .help = "one JSON document \"figment.doctor/1\"" },
     { 0 },
 };

@@ -15,26 +15,24 @@ typedef struct eval_options {
 static const fig_option eval_option_table[] = {
     { "data", FIG_TEXT, offsetof(eval_options, data), .help = "what to score on instead of the model's own data",
       .metavar = "NAME|PATH" },
-    { "metric", FIG_TEXT, offsetof(eval_options, metric), .help = "a metric by name; may be repeated; default: all that the recipe has",
-      .metavar = "NAME" },
+    { "metric", FIG_TEXT, offsetof(eval_options, metric),
+      .help = "a metric by name; may be repeated; default: all that the recipe has", .metavar = "NAME" },
     { "n", FIG_INT, offsetof(eval_options, count), 0, 0, 1e12, "items; 0 = the whole split", .short_name = 'n' },
     { "split", FIG_TEXT, offsetof(eval_options, split),
       .help = "train, validation or test; default: test if there is one, else validation", .metavar = "SPLIT" },
     { "seed", FIG_INT, offsetof(eval_options, seed), 1, 0, 9e15, "seed of the noise", .short_name = 's' },
-    { "threads", FIG_INT, offsetof(eval_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows", .short_name = 't' },
+    { "threads", FIG_INT, offsetof(eval_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
+      .short_name = 't' },
     { "json", FIG_BOOL, offsetof(eval_options, json), .help = "one JSON document \"figment.eval/1\"" },
     { 0 },
 };
 
-static void on_progress(void *user, double done)
-{
-    cli_progress_fraction(user, "evaluating", done);
-}
+static void on_progress(void *user, double done) { cli_progress_fraction(user, "evaluating", done); }
 
 static void print_scores(const fig_cli *cli, const fig_score *scores, int count)
 {
-    printf("%s%-20s %14s %12s  %-14s %-10s %9s  %s%s\n", cli_bold(cli), "metric", "value", "stderr", "unit", "split", "n", "protocol",
-           cli_plain(cli));
+    printf("%s%-20s %14s %12s  %-14s %-10s %9s  %s%s\n", cli_bold(cli), "metric", "value", "stderr", "unit", "split",
+           "n", "protocol", cli_plain(cli));
     for (int i = 0; i < count; i++) {
         char items[32], error[32] = "-", value[32] = "-";
         if (isfinite(scores[i].value))
@@ -54,8 +52,13 @@ static fig_status evaluate(fig_cli *cli, const fig_arguments *given, fig_trained
     fig_score *scores = calloc(MOST_SCORES, sizeof *scores);
     if (!scores)
         return fig_fail(err, FIG_E_LIMIT, "out of memory");
-    fig_eval_opts opts = { .data = o->data, .metrics = named ? metrics : NULL, .count = o->count, .seed = (uint64_t)o->seed,
-                           .split = o->split, .progress = on_progress, .user = cli };
+    fig_eval_opts opts = { .data = o->data,
+                           .metrics = named ? metrics : NULL,
+                           .count = o->count,
+                           .seed = (uint64_t)o->seed,
+                           .split = o->split,
+                           .progress = on_progress,
+                           .user = cli };
     fig_status status = fig_evaluate(model, &opts, scores, MOST_SCORES, &count, err);
     cli_progress_clear(cli);
     if (status == FIG_OK && o->json)
@@ -84,7 +87,8 @@ const fig_command fig_command_eval = {
     .name = "eval",
     .summary = "score a model on held-out data",
     .usage = "RUN|MODEL",
-    .help = "Every score names its split, the number of items and a protocol; scores of different protocols are never compared.",
+    .help = "Every score names its split, the number of items and a protocol; scores of different protocols are "
+            "never compared.",
     .examples = "figment eval runs/clothes\nfigment eval runs/digits --metric elbo --json",
     .options = eval_option_table,
     .options_size = sizeof(eval_options),

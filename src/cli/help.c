@@ -9,7 +9,7 @@
 
 #define HELP_COLUMN 30
 
-/* -- one option ------------------------------------------------------------------------------------------------------- */
+/* -- one option --------------------------------------------------------------------------------------------------- */
 
 static void dashed(const char *name, char *out, size_t size)
 {
@@ -36,10 +36,10 @@ static const char *metavar(const fig_option *row)
 
 static void number_text(double value, char out[32])
 {
-    if (fabs(value) < 1e6 && fabs(value - rint(value)) < 1e-300)
+    if (fabs(value) < 1e9 && fabs(value - rint(value)) < 1e-300)
         snprintf(out, 32, "%.0f", value);
     else
-        snprintf(out, 32, "%g", value);
+        snprintf(out, 32, "%.7g", value);
 }
 
 /* "default 0.001, 0 to 1", "bar plain json none; default auto", or nothing where there is nothing to say. */
@@ -65,7 +65,7 @@ static void range_text(const fig_option *row, bool setting, char *out, size_t si
         snprintf(out, size, "one of %s; default %s", row->choices, word);
     } else if (row->type == FIG_BOOL && setting) {
         snprintf(out, size, "default %s", row->fallback != 0 ? "true" : "false");
-    } else if (row->type == FIG_TEXT && row->fallback_text) {
+    } else if (row->type == FIG_TEXT && row->fallback_text && row->fallback_text[0]) {
         snprintf(out, size, "default %s", row->fallback_text);
     }
 }
@@ -83,26 +83,24 @@ static void option_label(const fig_option *row, bool setting, char *out, size_t 
     if (row->short_name)
         snprintf(letter, sizeof letter, "-%c%s", row->short_name, only_letter ? "" : ", ");
     const char *value = row->type == FIG_BOOL ? NULL : metavar(row);
-    snprintf(out, size, "%s%s%s%s%s", letter, only_letter ? "" : "--", only_letter ? "" : name, value ? " " : "", value ? value : "");
+    snprintf(out, size, "%s%s%s%s%s", letter, only_letter ? "" : "--", only_letter ? "" : name, value ? " " : "",
+             value ? value : "");
 }
 
 /* Text from `column` on, broken at blanks before column 100; a line's end in the text is a blank. */
 static void print_wrapped(FILE *out, const char *text, int column, int at)
 {
-    while (*text) {
-        size_t word = strcspn(text, " \n");
-        if (at > column && at + (int)word > 100) {
-            fprintf(out, "\n%*s", column, "");
-            at = column;
-        }
-        fwrite(text, 1, word, out);
-        at += (int)word;
-        text += word;
-        if (*text) {
+    for (bool first = true; *text; first = false) {
+        int word = (int)strcspn(text, " \n");
+        bool fits = at + 1 + word <= 100;
+        if (!first && fits)
             fputc(' ', out);
-            at++;
-            text++;
-        }
+        else if (!first)
+            fprintf(out, "\n%*s", column, "");
+        at = (first ? at : fits ? at + 1 : column) + word;
+        fwrite(text, 1, (size_t)word, out);
+        text += word;
+        text += *text != 0;
     }
     fputc('\n', out);
 }
@@ -113,7 +111,8 @@ void cli_help_options(FILE *out, const fig_option *table, bool settings)
         char label[96], range[256];
         option_label(&table[i], settings, label, sizeof label);
         range_text(&table[i], settings, range, sizeof range);
-        char *line = cli_join("%s%s%s%s", table[i].help ? table[i].help : "", range[0] ? " (" : "", range, range[0] ? ")" : "");
+        char *line =
+            cli_join("%s%s%s%s", table[i].help ? table[i].help : "", range[0] ? " (" : "", range, range[0] ? ")" : "");
         fprintf(out, "  %-*s", HELP_COLUMN - 3, label);
         if ((int)strlen(label) > HELP_COLUMN - 4)
             fprintf(out, "\n%*s", HELP_COLUMN, "");
@@ -124,19 +123,21 @@ void cli_help_options(FILE *out, const fig_option *table, bool settings)
     }
 }
 
-/* -- terminal ------------------------------------------------------------------------------------------------------------ */
+/* -- terminal ----------------------------------------------------------------------------------------------------- */
 
 void cli_help_overview(FILE *out)
 {
     fputs("figment trains, evaluates and samples generative models: pictures, text, points in the plane\n\n", out);
     for (int i = 0; cli_command_at(i); i++)
         fprintf(out, "  figment %-12s %s\n", cli_command_at(i)->name, cli_command_at(i)->summary);
-    fputs("\nA first run:\n"
-          "  figment train vae --data fashion-mnist -o runs/clothes\n"
-          "  figment sample runs/clothes -n 64 -o clothes.png\n"
-          "\n`figment help VERB` explains a command. Exit codes: 0 fine, 1 failed, 2 usage, 3 not found, 4 corrupt input,\n"
-          "5 reading or writing, 6 memory or another limit, 7 interrupted with a checkpoint saved, 8 a check said no.\n",
-          out);
+    fputs(
+        "\nA first run:\n"
+        "  figment train vae --data fashion-mnist -o runs/clothes\n"
+        "  figment sample runs/clothes -n 64 -o clothes.png\n"
+        "\n`figment help VERB` explains a command. Exit codes: 0 fine, 1 failed, 2 usage, 3 not found, 4 corrupt "
+        "input,\n"
+        "5 reading or writing, 6 memory or another limit, 7 interrupted with a checkpoint saved, 8 a check said no.\n",
+        out);
 }
 
 static void print_indented(FILE *out, const char *lines, const char *indent)
@@ -171,7 +172,7 @@ void cli_help_command(FILE *out, const fig_command *command, bool full)
     }
 }
 
-/* -- docs/commands.md -------------------------------------------------------------------------------------------------------- */
+/* -- docs/commands.md --------------------------------------------------------------------------------------------- */
 
 /* Table cells must not hold a bare bar. */
 static void put_cell(FILE *out, const char *text)
@@ -200,8 +201,8 @@ static void markdown_options(FILE *out, const fig_option *table, bool settings)
 
 static void markdown_command(FILE *out, const fig_command *command)
 {
-    fprintf(out, "## figment %s\n\n%c%s.\n\n", command->name, command->summary[0] - ('a' <= command->summary[0] ? 32 : 0),
-            command->summary + 1);
+    fprintf(out, "## figment %s\n\n%c%s.\n\n", command->name,
+            command->summary[0] - ('a' <= command->summary[0] ? 32 : 0), command->summary + 1);
     fprintf(out, "    figment %s%s%s%s\n\n", command->name, command->usage[0] ? " " : "", command->usage,
             command->options ? " [options]" : "");
     if (command->help)
@@ -227,18 +228,22 @@ static void markdown_recipe(FILE *out, const fig_recipe *recipe)
 
 static void markdown_all(FILE *out)
 {
-    fputs("# Commands\n\nThis page is made from the option tables by `figment help --all`; a check compares the two.\n\n"
-          "Results go to standard output; progress and messages to standard error. Every command that reads takes `--json` and\n"
-          "prints one document whose first key is its `schema`.\n\n"
-          "| exit code | |\n|---|---|\n| 0 | fine |\n| 1 | failed |\n| 2 | usage: unknown option, value out of range |\n"
-          "| 3 | a file, model, data set or name was not found |\n| 4 | corrupt or invalid input |\n| 5 | reading or writing failed |\n"
-          "| 6 | memory or another limit |\n| 7 | interrupted, a checkpoint is saved |\n| 8 | a check said no |\n"
-          "| 130, 143 | ended at once by SIGINT or SIGTERM |\n\n",
-          out);
+    fputs(
+        "# Commands\n\nThis page is made from the option tables by `figment help --all`; a check compares the two.\n\n"
+        "Results go to standard output; progress and messages to standard error. Every command that reads takes "
+        "`--json` and\n"
+        "prints one document whose first key is its `schema`.\n\n"
+        "| exit code | |\n|---|---|\n| 0 | fine |\n| 1 | failed |\n| 2 | usage: unknown option, value out of range |\n"
+        "| 3 | a file, model, data set or name was not found |\n| 4 | corrupt or invalid input |\n| 5 | reading or "
+        "writing failed |\n"
+        "| 6 | memory or another limit |\n| 7 | interrupted, a checkpoint is saved |\n| 8 | a check said no |\n"
+        "| 130, 143 | ended at once by SIGINT or SIGTERM |\n\n",
+        out);
     fputs("## Options of every command\n\n", out);
     markdown_options(out, cli_global_options(), false);
     fputs("`NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb` and `FIGMENT_LOG=error|warning|info|debug` are honoured;\n"
-          "`FIGMENT_KERNELS=reference` computes with the plain loops alone; `FIGMENT_HOME` moves the cache.\n\n", out);
+          "`FIGMENT_KERNELS=reference` computes with the plain loops alone; `FIGMENT_HOME` moves the cache.\n\n",
+          out);
     for (int i = 0; cli_command_at(i); i++)
         markdown_command(out, cli_command_at(i));
     fputs("## Settings of every training\n\nIn a run file, or with `--set NAME=VALUE`. `phases.NAME.lr` and the like "
@@ -250,7 +255,7 @@ static void markdown_all(FILE *out)
         markdown_recipe(out, fig_recipe_at(i));
 }
 
-/* -- the command ------------------------------------------------------------------------------------------------------------ */
+/* -- the command -------------------------------------------------------------------------------------------------- */
 
 typedef struct help_options {
     bool all;

@@ -1,6 +1,7 @@
 /* cli/json_out.c - writing the few JSON documents that the command makes itself
  *
- * Every document is one line and begins with its schema. Numbers are printed so that they read back to the same bits. */
+ * Every document is one line and begins with its schema. Numbers are printed so that they read back to the same
+ * bits. */
 #include "cli/command.h"
 #include <math.h>
 #include <string.h>
@@ -42,10 +43,7 @@ cli_doc cli_doc_begin(FILE *out, const char *schema)
     return writer;
 }
 
-void cli_doc_end(cli_doc *writer)
-{
-    fputs("}\n", writer->out);
-}
+void cli_doc_end(cli_doc *writer) { fputs("}\n", writer->out); }
 
 void cli_doc_open(cli_doc *writer, const char *key, char bracket)
 {

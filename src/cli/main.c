@@ -16,10 +16,7 @@ static const fig_command *const commands[] = {
     NULL
 };
 
-const fig_command *cli_command_at(int index)
-{
-    return commands[index];
-}
+const fig_command *cli_command_at(int index) { return commands[index]; }
 
 const fig_command *cli_command_find(const char *name)
 {

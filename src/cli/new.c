@@ -11,7 +11,8 @@ typedef struct new_options {
 static const fig_option new_option_table[] = {
     { "output", FIG_TEXT, offsetof(new_options, output), .help = "where to write it; - is standard output",
       .fallback_text = "run.yaml", .metavar = "FILE", .short_name = 'o' },
-    { "preset", FIG_TEXT, offsetof(new_options, preset), .help = "start from this preset's settings", .metavar = "NAME" },
+    { "preset", FIG_TEXT, offsetof(new_options, preset), .help = "start from this preset's settings",
+      .metavar = "NAME" },
     { "force", FIG_BOOL, offsetof(new_options, force), .help = "replace a file that is there" },
     { 0 },
 };
@@ -26,7 +27,8 @@ static fig_status new_run(fig_cli *cli, const fig_arguments *given, fig_error *e
     fig_status status = cli_write_text(o->output, yaml, o->force, err);
     free(yaml);
     if (status == FIG_OK && strcmp(o->output, "-") != 0)
-        cli_say(cli, "Wrote", "%s; edit it, then: figment train %s --data NAME|PATH -o runs/first", o->output, o->output);
+        cli_say(cli, "Wrote", "%s; edit it, then: figment train %s --data NAME|PATH -o runs/first", o->output,
+                o->output);
     return status;
 }
 

@@ -1,20 +1,25 @@
 /* cli/outline.c - a JSON document as text for people
  *
- * Reports of the library are JSON documents; a person reads the same document as an outline: an object is its keys in a column
- * with the values beside, an array of objects is a table, an array of plain values is one line. Long tables end with a count.
- * So a new report needs no printing code. */
+ * Reports of the library are JSON documents; a person reads the same document as an outline: an object is its keys
+ * in a column with the values beside, an array of objects is a table (one outline after another where it would be too
+ * wide), an array of plain values is one line. Long tables end with a count. So a new report needs no printing code. */
 #include "cli/command.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_ROWS 60    /* more rows than a screen or two are for --json */
+#define TABLE_ROWS 60 /* more rows than a screen or two are for --json */
 #define TABLE_COLUMNS 12
 #define CELL_WIDTH 60
+#define SCREEN_WIDTH 150
 
-typedef struct outline { const fig_cli *cli; FILE *out; } outline;
+typedef struct outline {
+    const fig_cli *cli;
+    FILE *out;
+} outline;
 
-static void print_value(const outline *o, const fig_json *value, int indent, int width);
+static void print_value(const outline *o, const fig_json *value, int indent, int gap, int column);
+static void print_object(const outline *o, const fig_json *object, int indent);
 
 static bool is_plain(const fig_json *value)
 {
@@ -35,8 +40,9 @@ static void number_cell(double number, char *out, size_t size)
 {
     char digits[32];
     if (fabs(number) < 1e15 && fabs(number - rint(number)) < 1e-300)
-        snprintf(out, size, "%s", fabs(number) < 10000 ? (snprintf(digits, sizeof digits, "%.0f", number), digits)
-                                                       : cli_count_text((int64_t)number, digits));
+        snprintf(out, size, "%s",
+                 fabs(number) < 10000 ? (snprintf(digits, sizeof digits, "%.0f", number), digits)
+                                      : cli_count_text((int64_t)number, digits));
     else
         snprintf(out, size, "%.6g", number);
 }
@@ -152,6 +158,25 @@ static void print_table(const outline *o, const fig_json *array, int indent)
     }
 }
 
+/* True when the rows of a table would not fit a screen, or would have to cut something. */
+static bool too_wide(const fig_json *array)
+{
+    const char *names[TABLE_COLUMNS];
+    int columns = find_columns(array, names), sum = 0;
+    for (int c = 0; c < columns; c++) {
+        int width = text_columns(names[c]);
+        for (size_t i = 0, n = fig_json_count(array); i < n; i++) {
+            char cell[2 * CELL_WIDTH];
+            table_cell(fig_json_get(fig_json_at(array, i), names[c]), cell, sizeof cell);
+            width = text_columns(cell) > width ? text_columns(cell) : width;
+        }
+        if (width > CELL_WIDTH)
+            return true;
+        sum += width + 2;
+    }
+    return sum > SCREEN_WIDTH;
+}
+
 static void print_list(const outline *o, const fig_json *array, int indent)
 {
     size_t count = fig_json_count(array);
@@ -181,24 +206,30 @@ static void print_object(const outline *o, const fig_json *object, int indent)
     }
     for (size_t i = 0, n = fig_json_count(object); i < n; i++) {
         const char *key = fig_json_key(object, i);
-        if (!indent && !strcmp(key, "schema"))
+        if (!strcmp(key, "schema"))
             continue;
         pad(o->out, indent);
         fprintf(o->out, "%s%s%s", cli_bold(o->cli), key, cli_plain(o->cli));
-        print_value(o, fig_json_at(object, i), indent, width - text_columns(key) + 2);
+        print_value(o, fig_json_at(object, i), indent, width - text_columns(key) + 2, indent + width + 2);
     }
 }
 
-/* After a key: a plain value on the same line, `gap` blanks on; anything larger below. */
-static void print_value(const outline *o, const fig_json *value, int indent, int gap)
+/* After a key: a plain value or list on the same line, `gap` blanks on, which is at `column`; anything larger below. */
+static void print_value(const outline *o, const fig_json *value, int indent, int gap, int column)
 {
     fig_json_kind kind = fig_json_kind_of(value);
     if (kind == FIG_JSON_ARRAY && fig_json_count(value) && !all_plain(value)) {
         fputc('\n', o->out);
-        print_table(o, value, indent + 2);
+        bool table = !too_wide(value);
+        if (table)
+            print_table(o, value, indent + 2);
+        for (size_t i = 0, n = table ? 0 : fig_json_count(value); i < n; i++) {
+            fputs(i ? "\n" : "", o->out);
+            print_object(o, fig_json_at(value, i), indent + 2);
+        }
     } else if (kind == FIG_JSON_ARRAY) {
         pad(o->out, gap);
-        print_list(o, value, indent + gap);
+        print_list(o, value, column);
     } else if (kind == FIG_JSON_OBJECT) {
         fputc('\n', o->out);
         print_object(o, value, indent + 2);
@@ -233,7 +264,7 @@ fig_status cli_outline_print(fig_cli *cli, FILE *out, const char *json, const ch
     if (fig_json_kind_of(root) == FIG_JSON_OBJECT)
         print_object(&o, root, 0);
     else
-        print_value(&o, root, 0, 0);
+        print_value(&o, root, 0, 0, 0);
     fig_json_free(root);
     return FIG_OK;
 }

@@ -81,15 +81,9 @@ void cli_on_message(void *user, int level, const char *line)
         cli_say(cli, "Debug", "%s", line);
 }
 
-const char *cli_bold(const fig_cli *cli)
-{
-    return cli->colour_out ? "\033[1m" : "";
-}
+const char *cli_bold(const fig_cli *cli) { return cli->colour_out ? "\033[1m" : ""; }
 
-const char *cli_plain(const fig_cli *cli)
-{
-    return cli->colour_out ? "\033[0m" : "";
-}
+const char *cli_plain(const fig_cli *cli) { return cli->colour_out ? "\033[0m" : ""; }
 
 /* Writes and syncs a temporary beside the file; the old one stays whole until the rename. */
 static fig_status write_file(const char *path, const char *text, fig_error *err)
@@ -133,7 +127,8 @@ fig_status cli_write_text(const char *path, const char *text, bool replace, fig_
     }
     struct stat there;
     if (!replace && stat(path, &there) == 0)
-        return fig_fail(err, FIG_E_USAGE, "%s is there already; choose another name with -o, or add --force to replace it", path);
+        return fig_fail(err, FIG_E_USAGE,
+                        "%s is there already; choose another name with -o, or add --force to replace it", path);
     return write_file(path, text, err);
 }
 

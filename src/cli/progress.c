@@ -1,7 +1,7 @@
 /* cli/progress.c - the progress line on standard error
  *
- * bar:   one line redrawn at most ten times a second:  "    Training [====>   ] 1,200/3,000 [0:12<0:18, 96.1 it/s, loss=0.93]"
- * plain: the recipe's own log line at every logged step, for files and pipes
+ * bar:   one line, redrawn at most ten times a second: "Training [===>  ] 1,200/3,000 [0:12<0:18, 96.1 it/s, loss=0.93]"
+ * plain: the recipe's own log line at every logged step, for files and pipes; a task of over two seconds is named once
  * json:  one object a line at every logged step
  * The bar is wiped before anything else is printed to standard error. */
 #include "cli/command.h"
@@ -50,10 +50,7 @@ static void draw(fig_cli *cli, const char *verb, double share, const char *rest)
     cli->drawn_at = now_seconds();
 }
 
-static bool too_soon(const fig_cli *cli)
-{
-    return now_seconds() - cli->drawn_at < 0.1;
-}
+static bool too_soon(const fig_cli *cli) { return now_seconds() - cli->drawn_at < 0.1; }
 
 /* " generator=0.91 discriminator=1.20": losses of the last logged step. */
 static void losses_text(const fig_train_progress *now, char *out, size_t size)
@@ -76,8 +73,9 @@ static void print_bar(fig_cli *cli, const fig_train_progress *now)
     double rate = now->seconds > 0 ? (double)now->step / now->seconds : 0;
     if (now->seconds_left >= 0 && (double)now->step > 0)
         rate = now->seconds_left > 0 ? (double)(now->steps - now->step) / now->seconds_left : rate;
-    snprintf(rest, sizeof rest, "%s/%s [%s<%s, %.3g it/s%s]", cli_count_text(now->step, done), cli_count_text(now->steps, all),
-             cli_time_text(now->seconds, elapsed), cli_time_text(now->seconds_left, left), rate, losses);
+    snprintf(rest, sizeof rest, "%s/%s [%s<%s, %.3g it/s%s]", cli_count_text(now->step, done),
+             cli_count_text(now->steps, all), cli_time_text(now->seconds, elapsed),
+             cli_time_text(now->seconds_left, left), rate, losses);
     draw(cli, "Training", now->steps > 0 ? (double)now->step / (double)now->steps : -1, rest);
 }
 
@@ -125,17 +123,20 @@ void cli_progress_fraction(void *user, const char *what, double done)
 {
     fig_cli *cli = user;
     bool same = !strcmp(cli->what, what);
-    if (cli->progress == FIG_PROGRESS_BAR) {
-        if (same && too_soon(cli) && done < 1)
-            return;
+    if (!same) {
+        snprintf(cli->what, sizeof cli->what, "%s", what);
+        cli->what_since = now_seconds();
+        cli->what_said = false;
+    }
+    if (cli->progress == FIG_PROGRESS_BAR && (!same || !too_soon(cli) || done >= 1)) {
         char rest[224];
         if (done >= 0)
             snprintf(rest, sizeof rest, "%3.0f %% %.200s", 100 * done, what);
         else
             snprintf(rest, sizeof rest, "%.200s", what);
         draw(cli, "Working", done, rest);
-    } else if (cli->progress == FIG_PROGRESS_PLAIN && !same) {
+    } else if (cli->progress == FIG_PROGRESS_PLAIN && !cli->what_said && now_seconds() - cli->what_since > 2) {
+        cli->what_said = true;
         cli_say(cli, "Working", "%s", what);
     }
-    snprintf(cli->what, sizeof cli->what, "%s", what);
 }

@@ -74,8 +74,8 @@ static void list_all(const fig_cli *cli, bool as_json)
     char kinds[64];
     if (!as_json) {
         for (int i = 0; fig_recipe_at(i); i++)
-            printf("%s%-10s%s %s (%s)\n", cli_bold(cli), fig_recipe_at(i)->name, cli_plain(cli), fig_recipe_at(i)->summary,
-                   kinds_text(fig_recipe_at(i)->data_kinds, kinds));
+            printf("%s%-10s%s %s (%s)\n", cli_bold(cli), fig_recipe_at(i)->name, cli_plain(cli),
+                   fig_recipe_at(i)->summary, kinds_text(fig_recipe_at(i)->data_kinds, kinds));
         printf("\nfigment recipes NAME shows options and presets.\n");
         return;
     }

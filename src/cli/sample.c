@@ -10,22 +10,31 @@ typedef struct sample_options {
 } sample_options;
 
 static const fig_option sample_option_table[] = {
-    { "n", FIG_INT, offsetof(sample_options, count), 0, 0, 1e7, "samples; 0 = 64 pictures, 1,000 points, 1 text", .short_name = 'n' },
-    { "seed", FIG_INT, offsetof(sample_options, seed), 1, 0, 9e15, "sample i depends on the seed and i only", .short_name = 's' },
+    { "n", FIG_INT, offsetof(sample_options, count), 0, 0, 1e7, "samples; 0 = 64 pictures, 1,000 points, 1 text",
+      .short_name = 'n' },
+    { "seed", FIG_INT, offsetof(sample_options, seed), 1, 0, 9e15, "sample i depends on the seed and i only",
+      .short_name = 's' },
     { "output", FIG_TEXT, offsetof(sample_options, output),
-      .help = "by its ending: .png a sheet, .txt .csv .npy .json; a folder gets a file a sample; - is standard output for text "
+      .help = "by its ending: .png a sheet, .txt .csv .npy .json; a folder gets a file a sample; - is standard output "
+              "for text "
               "and JSON (default sample.png; text goes to standard output)",
       .metavar = "FILE|DIR/", .short_name = 'o' },
-    { "prompt", FIG_TEXT, offsetof(sample_options, prompt), .help = "text to go on from", .metavar = "TEXT", .short_name = 'p' },
+    { "prompt", FIG_TEXT, offsetof(sample_options, prompt), .help = "text to go on from", .metavar = "TEXT",
+      .short_name = 'p' },
     { "length", FIG_INT, offsetof(sample_options, length), 0, 0, 1e8, "tokens of text to make; 0 = 500" },
-    { "temperature", FIG_FLOAT, offsetof(sample_options, temperature), 1, 0, 100, "below 1 safer, above 1 wilder; 0 = greedy" },
-    { "top_k", FIG_INT, offsetof(sample_options, top_k), 0, 0, 1e7, "draw from the k most likely tokens; 0 = from all" },
-    { "top_p", FIG_FLOAT, offsetof(sample_options, top_p), 1, 0, 1, "draw from the smallest set with this probability" },
+    { "temperature", FIG_FLOAT, offsetof(sample_options, temperature), 1, 0, 100,
+      "below 1 safer, above 1 wilder; 0 = greedy" },
+    { "top_k", FIG_INT, offsetof(sample_options, top_k), 0, 0, 1e7,
+      "draw from the k most likely tokens; 0 = from all" },
+    { "top_p", FIG_FLOAT, offsetof(sample_options, top_p), 1, 0, 1,
+      "draw from the smallest set with this probability" },
     { "greedy", FIG_BOOL, offsetof(sample_options, greedy), .help = "always take the most likely token" },
-    { "sampler", FIG_TEXT, offsetof(sample_options, sampler), .help = "one of the recipe's samplers; default: its first",
-      .metavar = "NAME" },
-    { "threads", FIG_INT, offsetof(sample_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows", .short_name = 't' },
-    { "json", FIG_BOOL, offsetof(sample_options, json), .help = "one JSON document \"figment.samples/1\" on standard output" },
+    { "sampler", FIG_TEXT, offsetof(sample_options, sampler),
+      .help = "one of the recipe's samplers; default: its first", .metavar = "NAME" },
+    { "threads", FIG_INT, offsetof(sample_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
+      .short_name = 't' },
+    { "json", FIG_BOOL, offsetof(sample_options, json),
+      .help = "one JSON document \"figment.samples/1\" on standard output" },
     { 0 },
 };
 
@@ -54,14 +63,24 @@ static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *mo
     fig_data_kind kind = fig_trained_data(model)->kind;
     bool text = kind == FIG_DATA_TEXT, to_stdout = o->json || (o->output ? !strcmp(o->output, "-") : text);
     if (!text && (o->prompt || o->length || o->greedy || o->top_k))
-        return fig_fail(err, FIG_E_USAGE, "%s does not make text; leave --prompt, --length, --greedy and --top-k out", given->word[0]);
+        return fig_fail(err, FIG_E_USAGE, "%s does not make text; leave --prompt, --length, --greedy and --top-k out",
+                        given->word[0]);
     if (!text && to_stdout && !o->json)
-        return fig_fail(err, FIG_E_USAGE, "only text goes to standard output; write pictures with -o FILE.png, or add --json");
+        return fig_fail(err, FIG_E_USAGE,
+                        "only text goes to standard output; write pictures with -o FILE.png, or add --json");
     int64_t count = o->count ? o->count : text ? 1 : kind == FIG_DATA_POINTS ? 1000 : 64;
     bool stream = text && to_stdout && !o->json && count == 1;
-    fig_sample_opts opts = { .count = count, .seed = (uint64_t)o->seed, .sampler = o->sampler, .prompt = o->prompt, .length = o->length,
-                             .temperature = o->temperature, .greedy = o->greedy || o->temperature < 1e-6, .top_k = (int)o->top_k,
-                             .top_p = o->top_p, .piece = stream ? stream_piece : NULL, .user = cli };
+    fig_sample_opts opts = { .count = count,
+                             .seed = (uint64_t)o->seed,
+                             .sampler = o->sampler,
+                             .prompt = o->prompt,
+                             .length = o->length,
+                             .temperature = o->temperature,
+                             .greedy = o->greedy || o->temperature < 1e-6,
+                             .top_k = (int)o->top_k,
+                             .top_p = o->top_p,
+                             .piece = stream ? stream_piece : NULL,
+                             .user = cli };
     fig_samples *samples = NULL;
     FIG_TRY(fig_sample(model, &opts, &samples, err));
     fig_status status = FIG_OK;
@@ -76,8 +95,8 @@ static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *mo
         status = fig_samples_save(samples, path, err);
         char number[32];
         if (status == FIG_OK)
-            cli_say(cli, "Wrote", "%s: %s sample%s, seed %lld", path, cli_count_text(count, number), count == 1 ? "" : "s",
-                     (long long)o->seed);
+            cli_say(cli, "Wrote", "%s: %s sample%s, seed %lld", path, cli_count_text(count, number),
+                    count == 1 ? "" : "s", (long long)o->seed);
     }
     fig_samples_free(samples);
     return status;

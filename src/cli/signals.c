@@ -1,8 +1,8 @@
 /* cli/signals.c - Ctrl-C and SIGTERM while training
  *
- * The first signal lets the step end and a checkpoint be written (exit code 7), the second ends the process at once (130 or
- * 143). Without a guarded trainer the default action stays: there is nothing to save. A handler has no argument, so the
- * guarded trainer is the one static object of the command. */
+ * The first signal lets the step end and a checkpoint be written (exit code 7), the second ends the process at once
+ * (130 or 143). Without a guarded trainer the default action stays: there is nothing to save. A handler has no
+ * argument, so the guarded trainer is the one static object of the command. */
 #include "cli/command.h"
 #include <signal.h>
 #include <string.h>

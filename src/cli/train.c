@@ -1,7 +1,8 @@
 /* cli/train.c - training: builds what fig_trainer_new wants to know from flags, then pulls steps until it says finished
  *
- * RECIPE, RUN.YAML or a run folder says what to train. Flags such as --steps are settings too ("steps=N") and win over --set,
- * which wins over preset and run file. The loop over steps is nothing but fig_trainer_step and the progress line. */
+ * RECIPE, RUN.YAML or a run folder says what to train. Flags such as --steps are settings too ("steps=N") and win
+ * over --set, which wins over preset and run file. The loop over steps is nothing but fig_trainer_step and the
+ * progress line. */
 #include "cli/command.h"
 #include <dirent.h>
 #include <stdlib.h>
@@ -16,22 +17,28 @@ typedef struct train_options {
 
 static const fig_option train_option_table[] = {
     { "data", FIG_TEXT, offsetof(train_options, data),
-      .help = "catalogue name, file or folder; NAME=PATH for a recipe with several inputs; may be repeated", .metavar = "NAME|PATH" },
-    { "output", FIG_TEXT, offsetof(train_options, output), .help = "run folder (default runs/RECIPE-DATA-N)", .metavar = "RUN",
-      .short_name = 'o' },
-    { "preset", FIG_TEXT, offsetof(train_options, preset), .help = "named settings of the recipe; default: by the kind of data",
-      .metavar = "NAME" },
-    { "set", FIG_TEXT, offsetof(train_options, set), .help = "any setting of the recipe or the training; may be repeated",
-      .metavar = "NAME=VALUE" },
+      .help = "catalogue name, file or folder; NAME=PATH for a recipe with several inputs; may be repeated",
+      .metavar = "NAME|PATH" },
+    { "output", FIG_TEXT, offsetof(train_options, output), .help = "run folder (default runs/RECIPE-DATA-N)",
+      .metavar = "RUN", .short_name = 'o' },
+    { "preset", FIG_TEXT, offsetof(train_options, preset),
+      .help = "named settings of the recipe; default: by the kind of data", .metavar = "NAME" },
+    { "set", FIG_TEXT, offsetof(train_options, set),
+      .help = "any setting of the recipe or the training; may be repeated", .metavar = "NAME=VALUE" },
     { "epochs", FIG_TEXT, offsetof(train_options, epochs), .help = "passes over the data", .metavar = "N" },
     { "steps", FIG_TEXT, offsetof(train_options, steps), .help = "steps, instead of epochs", .metavar = "N" },
-    { "minutes", FIG_TEXT, offsetof(train_options, minutes), .help = "stop early after this long, at a logged step", .metavar = "M" },
-    { "seed", FIG_TEXT, offsetof(train_options, seed), .help = "the same seed gives the same bits", .metavar = "S", .short_name = 's' },
-    { "threads", FIG_INT, offsetof(train_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows", .short_name = 't' },
-    { "precision", FIG_TEXT, offsetof(train_options, precision), .help = "arithmetic of the products", .metavar = "f32" },
+    { "minutes", FIG_TEXT, offsetof(train_options, minutes), .help = "stop early after this long, at a logged step",
+      .metavar = "M" },
+    { "seed", FIG_TEXT, offsetof(train_options, seed), .help = "the same seed gives the same bits", .metavar = "S",
+      .short_name = 's' },
+    { "threads", FIG_INT, offsetof(train_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
+      .short_name = 't' },
+    { "precision", FIG_TEXT, offsetof(train_options, precision), .help = "arithmetic of the products",
+      .metavar = "f32" },
     { "resume", FIG_BOOL, offsetof(train_options, resume),
       .help = "go on from the last checkpoint of RUN, to the same bits as without the interruption" },
-    { "from", FIG_TEXT, offsetof(train_options, from), .help = "begin with the weights of this model", .metavar = "MODEL" },
+    { "from", FIG_TEXT, offsetof(train_options, from), .help = "begin with the weights of this model",
+      .metavar = "MODEL" },
     { "dry_run", FIG_BOOL, offsetof(train_options, dry_run),
       .help = "only show what would be trained: weights, memory, operations, time" },
     { "dump_graph", FIG_TEXT, offsetof(train_options, dump_graph),
@@ -47,10 +54,9 @@ typedef struct request { /* what the flags add up to; texts are heap or borrowed
     const char *data[FIG_MAX_WORDS + 1];
     char *settings[FIG_MAX_WORDS + 8];
     int n_data, n_settings;
-    int64_t threads;
 } request;
 
-/* -- what to train -------------------------------------------------------------------------------------------------------- */
+/* -- what to train ------------------------------------------------------------------------------------------------ */
 
 static bool is_folder(const char *path)
 {
@@ -76,7 +82,8 @@ static char *file_of_run(const char *folder, fig_error *err)
     char *file = cli_join("%s/run.yaml", folder);
     if (exists(file))
         return file;
-    fig_fail(err, FIG_E_NOT_FOUND, "%s: holds no run.yaml, so it is no run to go on with; name a recipe and --data to begin one", folder);
+    fig_fail(err, FIG_E_NOT_FOUND,
+             "%s: holds no run.yaml, so it is no run to go on with; name a recipe and --data to begin one", folder);
     free(file);
     return NULL;
 }
@@ -86,7 +93,8 @@ static fig_status choose_subject(const fig_arguments *given, request *r, fig_err
     const train_options *o = given->values;
     if (!given->words) {
         if (!o->output || !o->resume)
-            return fig_fail(err, FIG_E_USAGE, "train what? name a recipe (`figment recipes`), a run file, or --resume -o RUN");
+            return fig_fail(err, FIG_E_USAGE,
+                            "train what? name a recipe (`figment recipes`), a run file, or --resume -o RUN");
         r->run_file = file_of_run(o->output, err);
         return r->run_file ? FIG_OK : FIG_E_NOT_FOUND;
     }
@@ -102,14 +110,15 @@ static fig_status choose_subject(const fig_arguments *given, request *r, fig_err
     }
     if (exists(word) || is_run_file_name(word)) {
         if (!exists(word))
-            return fig_fail(err, FIG_E_NOT_FOUND, "%s: no such run file; `figment new RECIPE -o %s` writes one", word, word);
+            return fig_fail(err, FIG_E_NOT_FOUND, "%s: no such run file; `figment new RECIPE -o %s` writes one", word,
+                            word);
         r->run_file = cli_join("%s", word);
         return FIG_OK;
     }
     return cli_recipe_named(word, &r->recipe, err);
 }
 
-/* -- where to ---------------------------------------------------------------------------------------------------------------- */
+/* -- where to ----------------------------------------------------------------------------------------------------- */
 
 /* Letters of a data name that can stand in a folder name: "idx:/a/My Photos/" -> "my-photos". */
 static void folder_word(const char *data, char *out, size_t size)
@@ -145,22 +154,12 @@ static char *free_run_name(const request *r)
     }
 }
 
-/* -- settings ------------------------------------------------------------------------------------------------------------------- */
+/* -- settings ----------------------------------------------------------------------------------------------------- */
 
 static void add_setting(request *r, const char *name, const char *value)
 {
     if (value)
         r->settings[r->n_settings++] = cli_join("%s=%s", name, value);
-}
-
-/* "threads=N" of --set is wanted before there is a trainer: the session has the threads. */
-static int64_t threads_of(const request *r)
-{
-    int64_t threads = r->threads;
-    for (int i = 0; i < r->n_settings && !threads; i++)
-        if (!strncmp(r->settings[i], "threads=", 8))
-            threads = atoll(r->settings[i] + 8);
-    return threads < 0 || threads > 1024 ? 0 : threads;
 }
 
 static fig_status collect(const fig_arguments *given, request *r, fig_error *err)
@@ -179,7 +178,6 @@ static fig_status collect(const fig_arguments *given, request *r, fig_error *err
     add_setting(r, "minutes", o->minutes);
     add_setting(r, "seed", o->seed);
     add_setting(r, "precision", o->precision);
-    r->threads = o->threads;
     if (o->threads) {
         char number[32];
         snprintf(number, sizeof number, "%lld", (long long)o->threads);
@@ -190,7 +188,8 @@ static fig_status collect(const fig_arguments *given, request *r, fig_error *err
     FIG_TRY(choose_subject(given, r, err));
     if (r->recipe && !r->n_data && !(o->resume && r->output && exists(r->output))) {
         const char *hint = r->recipe->presets && r->recipe->presets->data ? r->recipe->presets->data : "NAME|PATH";
-        return fig_fail(err, FIG_E_USAGE, "train %s on what? add --data %s (`figment data list` shows what can be fetched)",
+        return fig_fail(err, FIG_E_USAGE,
+                        "train %s on what? add --data %s (`figment data list` shows what can be fetched)",
                         r->recipe->name, hint);
     }
     if (!o->dry_run && !r->output) {
@@ -211,7 +210,7 @@ static void request_free(request *r)
     free(r->output);
 }
 
-/* -- running --------------------------------------------------------------------------------------------------------------------- */
+/* -- running ------------------------------------------------------------------------------------------------------ */
 
 static fig_status show_plan(fig_cli *cli, const train_options *o, fig_trainer *trainer, fig_error *err)
 {
@@ -266,30 +265,40 @@ static fig_status train(fig_cli *cli, const request *r, fig_trainer *trainer, bo
     FIG_TRY(status);
     char seconds[32], steps[32];
     cli_say(cli, "Finished", "%s steps in %s: %s", cli_count_text(now.step, steps), cli_time_text(now.seconds, seconds),
-             now.why_finished ? now.why_finished : "all steps");
-    cli_say(cli, "Next", "figment sample %s; figment eval %s; what was drawn on the way is in %s/samples", r->output, r->output,
-             r->output);
+            now.why_finished ? now.why_finished : "all steps");
+    cli_say(cli, "Next", "figment sample %s; figment eval %s; what was drawn on the way is in %s/samples", r->output,
+            r->output, r->output);
     print_result(r, &now, as_json);
     return FIG_OK;
 }
 
 static fig_status prepare_and_train(fig_cli *cli, const train_options *o, const request *r, fig_error *err)
 {
-    fig_session *session = NULL;
     fig_trainer *trainer = NULL;
-    FIG_TRY(cli_session_open(cli, threads_of(r), &session, err));
-    fig_train_opts opts = { .recipe = r->recipe, .run_file = r->run_file, .preset = o->preset, .data = r->n_data ? r->data : NULL,
-                            .output = o->dry_run ? NULL : r->output, .settings = (const char *const *)r->settings, .resume = o->resume,
-                            .from = o->from, .dry_run = o->dry_run, .command = cli->command_line, .message = cli_on_message,
-                            .progress = cli_progress_fraction, .user = cli };
-    fig_status status = fig_trainer_new(session, &opts, &trainer, err);
+    fig_session_opts session;
+    /* Threads are a setting, of --threads, the run file or the resumed run: the trainer makes the session. */
+    FIG_TRY(cli_session_opts(cli, 0, &session, err));
+    fig_train_opts opts = { .recipe = r->recipe,
+                            .run_file = r->run_file,
+                            .preset = o->preset,
+                            .data = r->n_data ? r->data : NULL,
+                            .output = o->dry_run ? NULL : r->output,
+                            .settings = (const char *const *)r->settings,
+                            .resume = o->resume,
+                            .from = o->from,
+                            .dry_run = o->dry_run,
+                            .command = cli->command_line,
+                            .message = cli_on_message,
+                            .progress = cli_progress_fraction,
+                            .user = cli,
+                            .session_opts = &session };
+    fig_status status = fig_trainer_new(NULL, &opts, &trainer, err);
     cli_progress_clear(cli);
     if (status == FIG_OK && o->dry_run)
         status = show_plan(cli, o, trainer, err);
     else if (status == FIG_OK)
         status = train(cli, r, trainer, o->json, err);
     fig_trainer_free(trainer);
-    fig_session_free(session);
     return status;
 }
 
@@ -300,7 +309,7 @@ static fig_status train_run(fig_cli *cli, const fig_arguments *given, fig_error 
     fig_status status = collect(given, &r, err);
     if (status == FIG_OK && !o->dry_run)
         cli_say(cli, "Training", "%s%s%s into %s", r.recipe ? r.recipe->name : r.run_file, r.n_data ? " on " : "",
-                 r.n_data ? r.data[0] : "", r.output);
+                r.n_data ? r.data[0] : "", r.output);
     if (status == FIG_OK)
         status = prepare_and_train(cli, o, &r, err);
     request_free(&r);
@@ -311,10 +320,11 @@ const fig_command fig_command_train = {
     .name = "train",
     .summary = "fit a model to data",
     .usage = "RECIPE|RUN.YAML|RUN",
-    .help = "Makes a run folder: run.yaml (everything that was set), log.jsonl (one object a logged step), samples/ (sheets from one\n"
-            "fixed seed), checkpoints/, and model.safetensors, which is all that `figment sample` needs. What --data names is fetched\n"
-            "if it is in the catalogue. Ctrl-C finishes the step, writes a checkpoint and ends with exit code 7; --resume goes on to\n"
-            "the same bits. Prints the run folder.",
+    .help = "Makes a run folder: run.yaml (everything that was set), log.jsonl (one object a logged step), "
+            "samples/ (sheets from one fixed seed), checkpoints/, and model.safetensors, which is all that "
+            "`figment sample` needs. What --data names is fetched if it is in the catalogue. Ctrl-C finishes the "
+            "step, writes a checkpoint and ends with exit code 7; --resume goes on to the same bits. Prints the "
+            "run folder.",
     .examples = "figment train vae --data fashion-mnist -o runs/clothes\n"
                 "figment train dcgan --data photos/ --minutes 30\n"
                 "figment train gpt --data diary.txt --set context=128 --steps 3000\n"

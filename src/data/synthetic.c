@@ -1,8 +1,8 @@
 /* synthetic.c - data that is computed: points in the plane, small pictures and sums as text, for lessons and measuring
  *
  *     synthetic:ring8        8 Gaussians on the unit circle, deviation 0.01 (Lin et al. 2018, PacGAN); ring<K>
- *     synthetic:grid25       25 Gaussians at -4, -2 ... 4 in both directions, deviation 0.05; grid<K>, K a square
- *     (grid5 = grid25) synthetic:moons        two half circles, deviation 0.05
+ *     synthetic:grid25       25 Gaussians at -4, -2 ... 4 in both directions, deviation 0.05; grid<K>, K a square or a side
+ *     synthetic:moons        two half circles, deviation 0.05
  *     synthetic:swissroll    a spiral, radius 0.3 to 1, deviation 0.01
  *     synthetic:shapes       grey pictures of 28 x 28: disc, square, triangle, cross, ring, bar
  *     synthetic:sums         lines of text such as "407+95=502"

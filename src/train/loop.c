@@ -19,7 +19,7 @@ static void decide(fig_trainer *t)
         t->last_logged = now;
         if (t->settings.train.minutes > 0 && now >= t->settings.train.minutes * 60 && !last) {
             s->stopped = true;
-            snprintf(s->why, sizeof s->why, "time limit");
+            snprintf(s->why, sizeof s->why, FIG__TIME_LIMIT);
             last = true;
         }
     }

@@ -311,10 +311,13 @@ static fig_status make(fig_trainer *t, fig_session *session, const fig_train_opt
     FIG_TRY(fig__trainer_open_data(t, err));
     if (t->random_data && t->output)
         return fig_fail(err, FIG_E_USAGE, "random data are for benchmarks and dry runs; a run needs real data");
-    give_advice(t);
+    if (!t->random_data)
+        give_advice(t);
     t->session = session;
     if (!session) {
-        FIG_TRY(fig_session_new(&(fig_session_opts){ .threads = (int)t->settings.train.threads }, &t->session, err));
+        fig_session_opts own = opts->session_opts ? *opts->session_opts : (fig_session_opts){ 0 };
+        own.threads = own.threads ? own.threads : (int)t->settings.train.threads;
+        FIG_TRY(fig_session_new(&own, &t->session, err));
         t->own_session = true;
     }
     FIG_TRY(build(t, err));
@@ -345,8 +348,13 @@ static fig_status make(fig_trainer *t, fig_session *session, const fig_train_opt
         check_space(t);
     if (found && !t->state.finished)
         fig__say(t, FIG_LOG_INFO, "going on from step %lld", (long long)t->state.step);
-    if (found && t->state.finished && t->state.step < t->steps && !t->state.stopped)
+    bool more_time = t->settings.train.minutes <= 0 || t->state.seconds < t->settings.train.minutes * 60;
+    if (found && t->state.stopped && more_time && !strcmp(t->state.why, FIG__TIME_LIMIT))
+        t->state.stopped = false; /* the limit has moved */
+    if (found && t->state.finished && t->state.step < t->steps && !t->state.stopped) {
         t->state.finished = false; /* more steps were asked for */
+        t->state.why[0] = 0;
+    }
     fig__feeds_seek(t->feeds);
     return found && t->state.finished ? complete_files(t, err) : FIG_OK;
 }

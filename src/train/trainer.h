@@ -51,6 +51,8 @@ typedef struct fig__run_state {
     bool finished;
 } fig__run_state;
 
+#define FIG__TIME_LIMIT "time limit" /* why a run ended that --minutes has stopped: it may go on when the limit moves */
+
 typedef struct fig__controlling { const fig_controller *record; const void *options; void *state; bool own_options; } fig__controlling;
 typedef struct fig__observing { fig_observer call; void *user; } fig__observing;
 

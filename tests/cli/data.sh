@@ -10,6 +10,10 @@ has 200
 has 28
 expect 0 '' data info idx:pics
 expect 0 '' data check pics
+# Test pictures that stand in train as well are an error.
+cp -r pics leaking && idx_pictures leaking/t10k-images-idx3-ubyte 40 28
+expect 8 'found errors' data check leaking
+has leak
 words text.txt
 expect 0 '' data info text.txt
 has text

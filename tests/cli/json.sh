@@ -59,8 +59,6 @@ expect 0 '' show run --json
 keys figment.run/1
 expect 0 '' show run/model.safetensors --json
 keys figment.model/1 recipe
-expect 0 '' show run --command
-has 'figment train vae'
 expect 0 '' show run
 lacks '{'
 expect 0 '' eval run --json

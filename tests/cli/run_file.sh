@@ -20,12 +20,12 @@ broken() { # broken CODE TEXT LINES...: a run file of these lines is refused wit
     expect "$code" "$text" train broken.yaml --data pics -o never
 }
 broken 2 'latnt' 'recipe: vae' 'steps: 5' 'latnt: 3'
-has 'broken.yaml:3' err
+has 'broken.yaml: line 3' err
 has 'did you mean' err
 broken 2 'batch' 'recipe: vae' 'batch: 0'
-has 'broken.yaml:2' err
+has 'broken.yaml: line 2' err
 broken 2 'latent' 'recipe: vae' '' 'latent: many'
-has 'broken.yaml:3' err
+has 'broken.yaml: line 3' err
 broken 2 'body' 'recipe: vae' 'body: cone'
 has 'mlp' err
 broken 4 'batch' 'recipe: vae' 'batch: 8' 'batch: 9'
@@ -37,7 +37,7 @@ broken 3 'vea' 'recipe: vea'
 expect 2 'latnt' train vae --data pics --set latnt=3 -o never
 expect 2 'lr' train vae --data pics --set lr=-1 -o never
 expect 2 'phases' train vae --data pics --set phases.nothing.lr=1 -o never
-expect 2 'preset' train vae --data pics --preset nothing -o never
+expect 3 'no preset' train vae --data pics --preset nothing -o never
 
 # A run's own run.yaml is complete: it repeats the run.
 tiny_run vae first

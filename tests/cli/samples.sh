@@ -26,7 +26,7 @@ expect 0 'sample.png' sample pictures-run
 there sample.png
 expect 2 'does not make text' sample pictures-run --prompt hello
 expect 2 '.doc' sample pictures-run -o x.doc
-expect 2 'sampler' sample pictures-run --sampler nothing
+expect 3 'no sampler' sample pictures-run --sampler nothing
 
 # A model file is all that is needed: without its run and its data.
 cp pictures-run/model.safetensors alone.safetensors
