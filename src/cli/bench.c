@@ -268,5 +268,6 @@ const fig_command fig_command_bench = {
     .options = bench_option_table,
     .options_size = sizeof(bench_options),
     .most = FIG_MAX_WORDS,
+    .computes = true,
     .run = bench_run,
 };

@@ -24,6 +24,7 @@ typedef struct fig_command {
     size_t options_size;       /* of the struct that the table fills */
     const char *repeatable;    /* blank-separated names of text options that may be given several times */
     int least, most;           /* positional arguments */
+    bool computes;             /* runs plans: see short_spins in main.c */
     fig_status (*run)(fig_cli *cli, const fig_arguments *given, fig_error *err);
 } fig_command;
 

@@ -95,5 +95,6 @@ const fig_command fig_command_eval = {
     .repeatable = "metric",
     .least = 1,
     .most = 1,
+    .computes = true,
     .run = eval_run,
 };

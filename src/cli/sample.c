@@ -129,5 +129,6 @@ const fig_command fig_command_sample = {
     .options_size = sizeof(sample_options),
     .least = 1,
     .most = 1,
+    .computes = true,
     .run = sample_run,
 };

@@ -334,5 +334,6 @@ const fig_command fig_command_train = {
     .options_size = sizeof(train_options),
     .repeatable = "data set",
     .most = 1,
+    .computes = true,
     .run = train_run,
 };

@@ -170,12 +170,12 @@ static const fig_preset gpt_presets[] = {
     /* clang-format off */
     { .name = "text",
       .summary = "small GPT over characters, some minutes on two cores",
-      .settings = "layers=4 heads=4 width=128 context=128 batch=32 steps=2000 lr=3e-3 beta2=0.99 warmup=100 "
+      .settings = "layers=4 heads=4 width=128 context=128 batch=32 steps=2000 lr=4e-3 beta2=0.99 warmup=100 "
                   "schedule=cosine lr_end=0.05",
       .data_kinds = FIG_DATA_TEXT, .data = "jargon" },
     { .name = "nano-cpu",
       .summary = "4 layers, 4 heads, 128 wide, context 64, batch 12, 2,000 steps",
-      .settings = "layers=4 heads=4 width=128 context=64 batch=12 steps=2000 lr=3e-3 beta2=0.99 warmup=100 "
+      .settings = "layers=4 heads=4 width=128 context=64 batch=12 steps=2000 lr=4e-3 beta2=0.99 warmup=100 "
                   "schedule=cosine lr_end=0.02",
       .data = "tinyshakespeare" },
     { .name = "nano-full",
