@@ -1,25 +1,18 @@
 /* kernels/softmax_fast.c - rows of softmax, log-softmax, logsumexp and their gradients
  *
  * The maximum is taken off first, so the largest term is exp(0). */
+#include "kernels/exponential.h"
 #include "kernels/fast.h"
 #include "kernels/parallel.h"
 
 #include <math.h>
-
-static inline float maximum(const float *x, int64_t n)
-{
-    float m = x[0];
-    for (int64_t i = 1; i < n; i++)
-        m = x[i] > m ? x[i] : m;
-    return m;
-}
 
 FIG_CLONES static float exponentials(float *y, const float *x, float m, int64_t n)
 {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; i++) {
-        float e = expf(x[i] - m);
+        float e = fig__exp(x[i] - m);
         y[i] = e;
         sum += e;
     }
@@ -30,14 +23,21 @@ FIG_CLONES static float sum_of_exponentials(const float *x, float m, int64_t n)
 {
     float sum = 0;
     for (int64_t i = 0; i < n; i++)
-        sum += expf(x[i] - m);
+        sum += fig__exp(x[i] - m);
     return sum;
 }
 
+/* The compiler makes vectors of a maximum only where it need not mind NaN. Here it need not: a NaN comes back through exp. */
+#pragma GCC push_options
+#pragma GCC optimize("finite-math-only")
 FIG_CLONES static float row_maximum(const float *x, int64_t n)
 {
-    return maximum(x, n);
+    float m = x[0];
+    for (int64_t i = 1; i < n; i++)
+        m = x[i] > m ? x[i] : m;
+    return m;
 }
+#pragma GCC pop_options
 
 FIG_CLONES static void multiply(float *y, float factor, int64_t n)
 {
