@@ -197,7 +197,7 @@ static const fig_option dcgan_option_table[] = {
 #define A_LINE "Epoch: {epoch}, Gen Loss: {loss.generator:.4f}, Disc Loss: {loss.discriminator:.4f}"
 #define G_SETTINGS                                                                                  \
     "body=dcgan size=32 channels=3 width=64 init=uniform_fan_in fakes=fresh batch=64 drop_last=no " \
-    "validation=0 sample_rows=8 sample_columns=8 sample_gap=2 "
+    "validation=0 sample_rows=8 sample_columns=8 sample_gap=2 sample_zoom=1 "
 #define G_LINE "Epoch [{epoch}/{epochs}] Loss_D: {loss.discriminator:.4f}, Loss_G: {loss.generator:.4f}"
 static const fig_preset dcgan_presets[] = {
     /* clang-format off */

@@ -70,7 +70,7 @@ fig_samples *fig__samples_new(const fig_data_spec *data, int64_t count);
 fig_status fig__samples_hold(fig_samples *samples, const fig_type *one, fig_error *err);
 void fig__samples_hold_text(fig_samples *samples, size_t longest);
 /* One sheet of everything: pictures side by side, points as a scatter plot. */
-fig_status fig__samples_sheet(const fig_samples *samples, int columns, int gap, fig_picture *out, fig_error *err);
+fig_status fig__samples_sheet(const fig_samples *samples, int columns, int gap, int zoom, fig_picture *out, fig_error *err);
 /* points (n, 2) and more columns (the first two count) as black dots on white; limits from the points. */
 fig_status fig__scatter(const float *points, int64_t n, int dimensions, int size, fig_picture *out, fig_error *err);
 /* Length of the longest prefix that does not end inside a UTF-8 character. */

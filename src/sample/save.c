@@ -20,7 +20,7 @@ static int square_columns(int64_t n)
     return columns;
 }
 
-fig_status fig__samples_sheet(const fig_samples *s, int columns, int gap, fig_picture *out, fig_error *err)
+fig_status fig__samples_sheet(const fig_samples *s, int columns, int gap, int zoom, fig_picture *out, fig_error *err)
 {
     *out = (fig_picture){ 0 };
     if (s->kind == FIG_DATA_POINTS && s->values)
@@ -30,13 +30,13 @@ fig_status fig__samples_sheet(const fig_samples *s, int columns, int gap, fig_pi
     if (s->count < 1)
         return fig_fail(err, FIG_E_USAGE, "no samples were made yet");
     return fig_picture_sheet(s->values, (int)s->count, (int)s->type.dim[1], (int)s->type.dim[2], (int)s->type.dim[3], s->low, s->high,
-                             columns > 0 ? columns : square_columns(s->count), gap, 0, out, err);
+                             columns > 0 ? columns : square_columns(s->count), gap, zoom, out, err);
 }
 
 static fig_status save_sheet(const fig_samples *s, const char *path, fig_error *err)
 {
     fig_picture sheet;
-    FIG_TRY(fig__samples_sheet(s, s->columns, s->gap ? s->gap : 2, &sheet, err));
+    FIG_TRY(fig__samples_sheet(s, s->columns, s->gap ? s->gap : 2, 0, &sheet, err));
     fig_status status = fig_picture_save(&sheet, path, err);
     fig_picture_free(&sheet);
     return status;

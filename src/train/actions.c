@@ -191,7 +191,8 @@ static fig_status save_sheet(fig_trainer *t, fig_error *err)
     fig_status status;
     if (picture) {
         fig_picture sheet = { 0 };
-        status = fig__samples_sheet(samples, (int)t->settings.train.sample_columns, (int)t->settings.train.sample_gap, &sheet, err);
+        status = fig__samples_sheet(samples, (int)t->settings.train.sample_columns, (int)t->settings.train.sample_gap,
+                                    (int)t->settings.train.sample_zoom, &sheet, err);
         if (status == FIG_OK)
             status = fig_picture_save(&sheet, path, err);
         fig_picture_free(&sheet);

@@ -69,6 +69,7 @@ const fig_option fig__train_options_table[] = {
     { "sample_rows", FIG_INT, AT(sample_rows), 8, 1, 100, "rows of a sample sheet" },
     { "sample_columns", FIG_INT, AT(sample_columns), 8, 1, 100, "columns of a sample sheet" },
     { "sample_gap", FIG_INT, AT(sample_gap), 2, 0, 100, "pixels between the pictures of a sheet" },
+    { "sample_zoom", FIG_INT, AT(sample_zoom), 0, 0, 32, "times that a sheet's pictures are enlarged; 0 = chosen" },
     { "sample_seed", FIG_INT, AT(sample_seed), 1, 0, 9007199254740992.0, "seed of the sample sheets" },
     { "sample_length", FIG_INT, AT(sample_length), 500, 1, 1000000, "tokens of a text sample" },
     { "early_stopping.patience", FIG_INT, AT(early_stopping.patience), 0, 0, 1e6,

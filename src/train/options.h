@@ -36,7 +36,7 @@ typedef struct fig__train_options {
     int data_order;         /* a fig_order */
     bool drop_last;
     char *log_every, *sample_every, *eval_every, *checkpoint_every, *keep, *watch;
-    int64_t eval_items, sample_rows, sample_columns, sample_gap, sample_seed, sample_length;
+    int64_t eval_items, sample_rows, sample_columns, sample_gap, sample_zoom, sample_seed, sample_length;
     fig__early_stopping_options early_stopping;
     fig__plateau_options plateau;
     fig__nan_policy_options nan_policy;

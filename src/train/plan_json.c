@@ -1,14 +1,17 @@
 /* train/plan_json.c - what a training would cost, before it begins: weights, memory, operations, time
  *
- * The time is a forecast from a few rounds on random data of the right shapes; scores, sheets and checkpoints come on top. */
+ * The time is a forecast from a few rounds on random data of the right shapes, or, for long rounds, from their operations and the
+ * speed of a matrix product; scores, sheets and checkpoints come on top. */
 #include "train/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_ROUNDS = 6 };
+enum { PROBE_ROUNDS = 6, PROBE_SIZE = 768 };
 #define PROBE_SECONDS 2.0
+#define PROBE_FLOPS 1e11   /* longer rounds are not run for a forecast: they take a second and more */
+#define TYPICAL_SHARE 0.6  /* of a matrix product's speed that long rounds reach */
 
 /* -- the batch that would fit ---------------------------------------------------------------------------------------------------------- */
 
@@ -54,7 +57,29 @@ fig_status fig__refuse_with_batch(fig_trainer *t, fig_error *err)
 
 /* -- forecast ------------------------------------------------------------------------------------------------------ */
 
-/* Seconds of a round, from running a few on random data; NaN when that cannot be. */
+/* Operations per second of a matrix product; 0 when it could not run. */
+static double measure_product(fig_session *session)
+{
+    fig_graph *g = fig_graph_new();
+    fig_store *store = NULL;
+    fig_plan *plan = NULL;
+    fig_node a = fig_input(g, "a", FIG_SHAPE(PROBE_SIZE, PROBE_SIZE)), b = fig_input(g, "b", FIG_SHAPE(PROBE_SIZE, PROBE_SIZE));
+    fig_node product = fig_matmul(a, b, NULL);
+    double best = INFINITY;
+    if (fig_store_new(session, &store, NULL) == FIG_OK &&
+        fig_plan_compile(g, store, &(fig_plan_opts){ .outputs = &product, .n_outputs = 1 }, &plan, NULL) == FIG_OK)
+        for (int i = 0; i < PROBE_ROUNDS; i++) {
+            double from = fig__seconds();
+            if (fig_plan_run(plan, NULL, NULL) == FIG_OK)
+                best = fmin(best, fig__seconds() - from);
+        }
+    fig_plan_free(plan);
+    fig_store_free(store);
+    fig_graph_free(g);
+    return 2.0 * PROBE_SIZE * PROBE_SIZE * PROBE_SIZE / best;
+}
+
+/* Seconds of a round, from running a few on random data; the first warms up, unless it is long itself. */
 static double time_rounds(fig_trainer *t)
 {
     double best = NAN, begin = fig__seconds();
@@ -63,7 +88,10 @@ static double time_rounds(fig_trainer *t)
         double from = fig__seconds();
         if (fig__run_round(t, &finite, NULL) != FIG_OK)
             return NAN;
-        best = i ? fmin(i > 1 ? best : INFINITY, fig__seconds() - from) : NAN; /* the first warms up */
+        double took = fig__seconds() - from;
+        best = i > 1 ? fmin(best, took) : took;
+        if (took > PROBE_SECONDS)
+            break;
     }
     return best;
 }
@@ -124,7 +152,8 @@ fig_status fig_trainer_plan_json(fig_trainer *t, char **json, fig_error *err)
 {
     (void)err;
     fig_plan_info info = fig_trainer_plan_info(t);
-    double seconds = measure_round(t) * (double)t->steps;
+    double round = info.flops < PROBE_FLOPS ? measure_round(t) : info.flops / (measure_product(t->session) * TYPICAL_SHARE);
+    double seconds = round * (double)t->steps;
     fig__text out;
     fig__text_init(&out, 1 << 20);
     fig__text_print(&out, "{\"schema\": \"figment.plan/1\", \"recipe\": ");

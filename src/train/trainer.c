@@ -284,6 +284,8 @@ static fig_status compile(fig_trainer *t, fig_error *err)
 {
     fig_error fault = { 0 };
     fig_status status = fig__round_compile(t->round, t->store, t->dry, &fault);
+    if (status == FIG_OK && t->dry && fig__round_info(t->round).planned_bytes > fig__memory_available())
+        status = FIG_E_LIMIT;
     if (status == FIG_E_LIMIT)
         return fig__refuse_with_batch(t, err);
     if (status != FIG_OK)
