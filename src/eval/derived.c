@@ -44,8 +44,9 @@ static void bits_per_byte(const fig__sums *sums, const fig_data_spec *data, cons
 static void bits_per_dim(const fig__sums *sums, const fig_data_spec *data, const fig_score *base, fig_score *out)
 {
     (void)sums;
-    double numbers = data->kind == FIG_DATA_IMAGES ? (double)data->height * data->width * data->channels
-                     : data->kind == FIG_DATA_POINTS ? data->dimensions : NAN;
+    double numbers = data->kind == FIG_DATA_IMAGES   ? (double)data->height * data->width * data->channels
+                     : data->kind == FIG_DATA_POINTS ? data->dimensions
+                                                     : NAN;
     scale(base, (base->higher_is_better ? -1 : 1) / numbers / M_LN2, out);
 }
 

@@ -1,4 +1,5 @@
-/* eval/evaluate.c - scoring a saved model: finding the data it was trained on, choosing the split, and the scores as JSON */
+/* eval/evaluate.c - scoring a saved model: finding the data it was trained on, choosing the split, and the scores as
+ * JSON */
 #include "eval/evaluator.h"
 
 #include <math.h>
@@ -34,7 +35,9 @@ static fig_status find_names(const fig_trained *t, fig__arena *arena, const char
         name[0] = t->data->name;
         *count = 1;
     }
-    return *count ? FIG_OK : fig_fail(err, FIG_E_USAGE, "the model does not say what it was trained on; name the data with --data");
+    return *count
+               ? FIG_OK
+               : fig_fail(err, FIG_E_USAGE, "the model does not say what it was trained on; name the data with --data");
 }
 
 static fig_status choose_split(fig_data *data, const char *name, fig_split *out, fig_error *err)
@@ -43,14 +46,16 @@ static fig_status choose_split(fig_data *data, const char *name, fig_split *out,
         if (!strcmp(fig__split_names[i], name)) {
             *out = (fig_split)i;
             return fig_data_items(data, *out) > 0
-                       ? FIG_OK : fig_fail(err, FIG_E_NOT_FOUND, "%s has no %s split", fig_data_get_info(data)->name, name);
+                       ? FIG_OK
+                       : fig_fail(err, FIG_E_NOT_FOUND, "%s has no %s split", fig_data_get_info(data)->name, name);
         }
     if (name)
         return fig_fail(err, FIG_E_USAGE, "split \"%.40s\" is not one of train, validation, test", name);
     *out = fig_data_items(data, FIG_TEST_SPLIT) > 0 ? FIG_TEST_SPLIT : FIG_VALIDATION_SPLIT;
     if (fig_data_items(data, *out) > 0)
         return FIG_OK;
-    return fig_fail(err, FIG_E_NOT_FOUND, "%s has neither a test nor a validation split; score other data (--data), or --split train",
+    return fig_fail(err, FIG_E_NOT_FOUND,
+                    "%s has neither a test nor a validation split; score other data (--data), or --split train",
                     fig_data_get_info(data)->name);
 }
 
@@ -66,7 +71,8 @@ static bool chosen_on(const fig_trained *t, const char *split)
     return same;
 }
 
-fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *scores, int max, int *count, fig_error *err)
+fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *scores, int max, int *count,
+                        fig_error *err)
 {
     static const fig_eval_opts none;
     opts = opts ? opts : &none;
@@ -81,7 +87,8 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
     fig_status status = opts->data ? FIG_OK : find_names(t, arena, key, name, 8, &n_data, err);
     for (int i = 0; status == FIG_OK && i < n_data; i++) {
         sets[i].key = key[i];
-        status = fig_data_open(name[i], &(fig_data_open_opts){ .user = opts->user, .cancelled = opts->cancelled }, &sets[i].data, err);
+        status = fig_data_open(name[i], &(fig_data_open_opts){ .user = opts->user, .cancelled = opts->cancelled },
+                               &sets[i].data, err);
         if (status == FIG_OK)
             status = fig_data_prepare_like(sets[i].data, t->data, err);
     }
@@ -94,8 +101,14 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
         status = fig_fail(err, FIG_E_NOT_FOUND,
                           "recipe %s declares no metric: its samples are judged, not its likelihood", t->recipe->name);
     if (status == FIG_OK) {
-        fig__eval_run run = { .data = sets, .n_data = n_data, .split = split, .count = opts->count, .seed = opts->seed,
-                              .progress = opts->progress, .cancelled = opts->cancelled, .user = opts->user };
+        fig__eval_run run = { .data = sets,
+                              .n_data = n_data,
+                              .split = split,
+                              .count = opts->count,
+                              .seed = opts->seed,
+                              .progress = opts->progress,
+                              .cancelled = opts->cancelled,
+                              .user = opts->user };
         if (!opts->data && chosen_on(t, fig__split_names[split]))
             run.note = "chosen-on-this-split";
         status = fig__evaluator_run(evaluator, &run, scores, max, count, err);

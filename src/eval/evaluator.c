@@ -1,11 +1,12 @@
 /* eval/evaluator.c - running the evaluation graph over a split and turning sums into scores
  *
- * A metric gives one value per example, or (B, T) with a mask. With s the sum of an example's values and m what it counts for (1, or
- * its mask's sum), the score is the ratio sum(s) / sum(m), and its standard error that of a ratio:
+ * A metric gives one value per example, or (B, T) with a mask. With s the sum of an example's values and m what it
+ * counts for (1, or its mask's sum), the score is the ratio sum(s) / sum(m), and its standard error that of a ratio:
  *
  *     se^2 = n / (n - 1) * sum((s - score * m)^2) / sum(m)^2
  *
- * Sums are in double. Noise (a latent sample of the ELBO) depends on the seed and the item's number, not on the batch size. */
+ * Sums are in double. Noise (a latent sample of the ELBO) depends on the seed and the item's number, not on the batch
+ * size. */
 #include "eval/evaluator.h"
 #include "eval/derived.h"
 #include "exec/exec.h"
@@ -23,12 +24,12 @@ struct fig__evaluator {
     fig_plan *plan;
     const char **wanted; /* NULL = all */
     int n_wanted;
-    int metric[FIG_MODEL_MAX];          /* indices in model->metric */
+    int metric[FIG_MODEL_MAX];                                   /* indices in model->metric */
     int value_output[FIG_MODEL_MAX], mask_output[FIG_MODEL_MAX]; /* mask -1 = none */
     int n_metrics;
 };
 
-/* -- choosing ------------------------------------------------------------------------------------------------------------------ */
+/* -- choosing ------------------------------------------------------------------------------------------------------ */
 
 static bool is_word_of(const char *words, const char *word)
 {
@@ -63,12 +64,12 @@ static fig_status check_names(const fig__evaluator *e, fig_error *err)
             const fig_metric_decl *d = &m->metric[i];
             known |= fig__metric_gives(d, e->wanted[k]);
             if (used + 120 < sizeof list)
-                used += (size_t)snprintf(list + used, sizeof list - used, "%s%.40s%s%.60s", used ? " " : "", d->name, d->derive ? " " : "",
-                                         d->derive ? d->derive : "");
+                used += (size_t)snprintf(list + used, sizeof list - used, "%s%.40s%s%.60s", used ? " " : "", d->name,
+                                         d->derive ? " " : "", d->derive ? d->derive : "");
         }
         if (!known)
-            return fig_fail(err, FIG_E_NOT_FOUND, "recipe %s has no metric \"%.60s\"; it has: %s", e->trained->recipe->name, e->wanted[k],
-                            used ? list : "none");
+            return fig_fail(err, FIG_E_NOT_FOUND, "recipe %s has no metric \"%.60s\"; it has: %s",
+                            e->trained->recipe->name, e->wanted[k], used ? list : "none");
     }
     return FIG_OK;
 }
@@ -91,7 +92,8 @@ fig_status fig__evaluator_new(fig_trained *t, const char *const *metrics, fig__e
     e->wanted = fig__alloc(sizeof *e->wanted * (size_t)(e->n_wanted + 1));
     for (int i = 0; i < e->n_wanted; i++)
         e->wanted[i] = metrics[i];
-    fig_status status = fig__model_build(t->recipe, t->options, t->data, FIG_FOR_EVALUATION, EVAL_BATCH, &e->model, err);
+    fig_status status =
+        fig__model_build(t->recipe, t->options, t->data, FIG_FOR_EVALUATION, EVAL_BATCH, &e->model, err);
     if (status == FIG_OK)
         status = check_names(e, err);
     if (status == FIG_OK)
@@ -113,9 +115,11 @@ fig_status fig__evaluator_new(fig_trained *t, const char *const *metrics, fig__e
             outputs[n_outputs++] = d->mask;
     }
     if (status == FIG_OK && e->n_metrics)
-        status = fig_plan_compile(e->model->graph, e->store,
-                                  &(fig_plan_opts){ .outputs = outputs, .n_outputs = n_outputs, .state_prefix = t->state_prefix,
-                                                    .share = t->share }, &e->plan, err);
+        status = fig_plan_compile(
+            e->model->graph, e->store,
+            &(fig_plan_opts){
+                .outputs = outputs, .n_outputs = n_outputs, .state_prefix = t->state_prefix, .share = t->share },
+            &e->plan, err);
     if (status != FIG_OK) {
         fig__evaluator_free(e);
         return status;
@@ -137,7 +141,7 @@ void fig__evaluator_free(fig__evaluator *e)
 
 int fig__evaluator_metrics(const fig__evaluator *e) { return e->n_metrics; }
 
-/* -- running ---------------------------------------------------------------------------------------------------------------------- */
+/* -- running ------------------------------------------------------------------------------------------------------- */
 
 typedef struct running {
     fig__evaluator *e;
@@ -238,7 +242,8 @@ static fig_status run_batches(running *r, fig_error *err)
         for (int i = 0; i < r->n_loaders; i++)
             FIG_TRY(fig_loader_next(r->loader[i], &r->batch[i], err));
         FIG_TRY(feed(r, err));
-        FIG_TRY(fig_plan_run(r->e->plan, &(fig_run_opts){ .seed = run->seed, .first_row = (uint64_t)(b * EVAL_BATCH) }, err));
+        FIG_TRY(fig_plan_run(r->e->plan, &(fig_run_opts){ .seed = run->seed, .first_row = (uint64_t)(b * EVAL_BATCH) },
+                             err));
         fig_type type;
         const float *weight = field_of(r->batch[0], "weight", &type);
         for (int row = 0; row < r->batch[0]->rows && r->items < wanted; row++) {
@@ -263,8 +268,9 @@ static void put_protocol(const running *r, const fig_metric_decl *d, char *out, 
                  (double)spec->low, (double)spec->high);
     else if (spec->kind == FIG_DATA_TEXT)
         snprintf(shape, sizeof shape, ",window=%d,stride=%d", spec->context, spec->context);
-    snprintf(out, size, "%s/1%s%.60s%s,split=%s,items=%lld,seed=%llu%s%.24s", d->name, d->protocol && *d->protocol ? "," : "",
-             d->protocol ? d->protocol : "", shape, fig__split_names[r->run->split], (long long)r->items, (unsigned long long)r->run->seed,
+    snprintf(out, size, "%s/1%s%.60s%s,split=%s,items=%lld,seed=%llu%s%.24s", d->name,
+             d->protocol && *d->protocol ? "," : "", d->protocol ? d->protocol : "", shape,
+             fig__split_names[r->run->split], (long long)r->items, (unsigned long long)r->run->seed,
              r->run->note ? "," : "", r->run->note ? r->run->note : "");
 }
 
@@ -294,7 +300,8 @@ static void put_scores(const running *r, fig_score *scores, int max, int *count)
     }
 }
 
-fig_status fig__evaluator_run(fig__evaluator *e, const fig__eval_run *run, fig_score *scores, int max, int *count, fig_error *err)
+fig_status fig__evaluator_run(fig__evaluator *e, const fig__eval_run *run, fig_score *scores, int max, int *count,
+                              fig_error *err)
 {
     *count = 0;
     if (!e->n_metrics)

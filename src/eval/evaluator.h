@@ -1,6 +1,7 @@
 /* eval/evaluator.h - scoring a model on a split: the metrics that its recipe declares, each as a mean over the examples
  *
- * The evaluation graph runs at one batch size; rows that only fill up the last batch have weight zero and count nothing. */
+ * The evaluation graph runs at one batch size; rows that only fill up the last batch have weight zero and count
+ * nothing. */
 #ifndef FIG_EVAL_EVALUATOR_H
 #define FIG_EVAL_EVALUATOR_H
 
@@ -8,7 +9,10 @@
 #include "registry/trained.h"
 
 /* A data set under the key that the recipe knows it by ("" = the only one). */
-typedef struct fig__data_set { const char *key; fig_data *data; } fig__data_set;
+typedef struct fig__data_set {
+    const char *key;
+    fig_data *data;
+} fig__data_set;
 
 typedef struct fig__evaluator fig__evaluator;
 /* metrics NULL = all. A name that the recipe does not have is FIG_E_NOT_FOUND with those it has. */
@@ -27,8 +31,10 @@ typedef struct fig__eval_run {
     bool (*cancelled)(void *user);
     void *user;
 } fig__eval_run;
-/* FIG_E_INTERRUPTED when cancelled. Scores come in the order of declaration, what is derived from one right after it. */
-fig_status fig__evaluator_run(fig__evaluator *evaluator, const fig__eval_run *run, fig_score *scores, int max, int *count, fig_error *err);
+/* FIG_E_INTERRUPTED when cancelled. Scores come in the order of declaration, what is derived from one right after
+ * it. */
+fig_status fig__evaluator_run(fig__evaluator *evaluator, const fig__eval_run *run, fig_score *scores, int max,
+                              int *count, fig_error *err);
 
 /* True when the metric is called so, or a score of this name is derived from it. */
 bool fig__metric_gives(const fig_metric_decl *metric, const char *name);

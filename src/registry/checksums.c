@@ -1,7 +1,8 @@
 /* registry/checksums.c - a file that can tell which of its parts was damaged
  *
- * CRC-32C (which finds any single flipped bit, and any burst of up to 32) of each tensor's bytes stands in the metadata, and one
- * more covers the metadata itself, key by key in sorted order. Against accident, not against an attacker. */
+ * CRC-32C (which finds any single flipped bit, and any burst of up to 32) of each tensor's bytes stands in the
+ * metadata, and one more covers the metadata itself, key by key in sorted order. Against accident, not against an
+ * attacker. */
 #include "registry/model_file.h"
 
 #include <stdlib.h>
@@ -51,9 +52,11 @@ fig_status fig__verify_checksums(const fig__safetensors *file, const char *path,
     char expected[16];
     snprintf(expected, sizeof expected, "%08x", metadata_checksum(pairs, count));
     free(pairs);
-    const char *found = fig__safetensors_metadata(file, "checksum"), *list = fig__safetensors_metadata(file, "checksums");
+    const char *found = fig__safetensors_metadata(file, "checksum"),
+               *list = fig__safetensors_metadata(file, "checksums");
     if (!found || !list || strcmp(found, expected))
-        return fig_fail(err, FIG_E_FORMAT, "%s: damaged: the metadata do not match their checksum; use another copy", path);
+        return fig_fail(err, FIG_E_FORMAT, "%s: damaged: the metadata do not match their checksum; use another copy",
+                        path);
     fig__json *json;
     FIG_TRY(fig__json_parse(list, strlen(list), path, &json, err));
     fig_status status = FIG_OK;

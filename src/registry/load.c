@@ -1,8 +1,8 @@
 /* registry/load.c - making a usable model of a file: everything is checked before anything is believed
  *
- * The file names a recipe; its options go through the recipe's own table (unknown names and values out of range are errors); the recipe
- * then builds its graph, which says exactly which tensors there must be. Missing, extra, misshaped, damaged or
- * non-finite tensors are refused. Nothing in a file is ever executed. */
+ * The file names a recipe; its options go through the recipe's own table (unknown names and values out of range are
+ * errors); the recipe then builds its graph, which says exactly which tensors there must be. Missing, extra,
+ * misshaped, damaged or non-finite tensors are refused. Nothing in a file is ever executed. */
 #include "registry/model_file.h"
 
 #include <math.h>
@@ -17,7 +17,8 @@ static fig_status set_options(fig_trained *m, const char *json, const char *path
     fig_options_defaults(m->recipe->options, m->options);
     fig__json *root;
     FIG_TRY(fig__json_parse(json, strlen(json), path, &root, err));
-    fig_status status = fig__json_is_object(root) ? FIG_OK : fig_fail(err, FIG_E_FORMAT, "%s: options are no JSON object", path);
+    fig_status status =
+        fig__json_is_object(root) ? FIG_OK : fig_fail(err, FIG_E_FORMAT, "%s: options are no JSON object", path);
     for (size_t i = 0; i < fig__json_count(root) && status == FIG_OK; i++) {
         const char *value = fig__json_text(fig__json_value(root, i), NULL);
         if (!value)
@@ -36,18 +37,22 @@ static fig_status read_description(fig_trained *m, const fig__safetensors *file,
     const char *format = fig__safetensors_metadata(file, "format"), *recipe = fig__safetensors_metadata(file, "recipe");
     const char *options = fig__safetensors_metadata(file, "options"), *data = fig__safetensors_metadata(file, "data");
     if (!format || !fig__starts_with(format, "figment."))
-        return fig_fail(err, FIG_E_FORMAT, "%s: is a safetensors file, but not a Figment model; figment import can convert some", path);
+        return fig_fail(err, FIG_E_FORMAT,
+                        "%s: is a safetensors file, but not a Figment model; figment import can convert some", path);
     if (strcmp(format, "figment.model/1"))
-        return fig_fail(err, FIG_E_FORMAT, "%s: has format \"%.40s\"; this version reads figment.model/1", path, format);
+        return fig_fail(err, FIG_E_FORMAT, "%s: has format \"%.40s\"; this version reads figment.model/1", path,
+                        format);
     FIG_TRY(fig__verify_checksums(file, path, err));
     if (!recipe || !options || !data)
         return fig_fail(err, FIG_E_FORMAT, "%s: the metadata lack recipe, options or data", path);
     if (!m->recipe)
         m->recipe = fig_recipe_find(recipe);
     else if (strcmp(m->recipe->name, recipe) != 0)
-        return fig_fail(err, FIG_E_NOT_FOUND, "%s: is a model of recipe \"%.60s\", not of \"%s\"", path, recipe, m->recipe->name);
+        return fig_fail(err, FIG_E_NOT_FOUND, "%s: is a model of recipe \"%.60s\", not of \"%s\"", path, recipe,
+                        m->recipe->name);
     if (!m->recipe)
-        return fig_fail(err, FIG_E_NOT_FOUND, "%s: is a model of recipe \"%.60s\", which this version does not have", path, recipe);
+        return fig_fail(err, FIG_E_NOT_FOUND, "%s: is a model of recipe \"%.60s\", which this version does not have",
+                        path, recipe);
     FIG_TRY(set_options(m, options, path, err));
     fig_status status = fig_data_spec_from_json(data, &m->data, err);
     if (status != FIG_OK)
@@ -60,7 +65,7 @@ static fig_status read_description(fig_trained *m, const fig__safetensors *file,
     return FIG_OK;
 }
 
-/* -- tensors -------------------------------------------------------------------------------------------------------------------- */
+/* -- tensors ------------------------------------------------------------------------------------------------------- */
 
 static void list_name(fig__text *list, int *count, const char *what, const char *name)
 {
@@ -101,7 +106,8 @@ static fig_status check_finite(const char *path, const fig__weight *weight, cons
         bad += !isfinite(data[i]);
     if (!bad)
         return FIG_OK;
-    return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%s\" holds %lld values that are not finite", path, weight->name, (long long)bad);
+    return fig_fail(err, FIG_E_FORMAT, "%s: tensor \"%s\" holds %lld values that are not finite", path, weight->name,
+                    (long long)bad);
 }
 
 static fig_status read_tensors(fig_trained *m, const fig__safetensors *file, const char *path, fig_error *err)
@@ -129,7 +135,7 @@ static fig_status read_tensors(fig_trained *m, const fig__safetensors *file, con
     return status;
 }
 
-/* -- loading ---------------------------------------------------------------------------------------------------------------------- */
+/* -- loading ------------------------------------------------------------------------------------------------------- */
 
 static fig_status load(fig_trained *m, fig_session *session, fig_error *err)
 {
@@ -153,7 +159,8 @@ fig_status fig_load(fig_session *session, const char *path, fig_trained **out, f
     return fig_load_with(session, NULL, path, out, err);
 }
 
-fig_status fig_load_with(fig_session *session, const fig_recipe *recipe, const char *path, fig_trained **out, fig_error *err)
+fig_status fig_load_with(fig_session *session, const fig_recipe *recipe, const char *path, fig_trained **out,
+                         fig_error *err)
 {
     *out = NULL;
     fig_trained *m = fig__alloc(sizeof *m);
@@ -164,7 +171,8 @@ fig_status fig_load_with(fig_session *session, const fig_recipe *recipe, const c
         m->run_folder = fig__strdup(path);
         m->path = fig__format("%s%smodel.safetensors", path, fig__ends_with(path, "/") ? "" : "/");
         if (!fig__path_exists(m->path))
-            status = fig_fail(err, FIG_E_NOT_FOUND, "%s: holds no model.safetensors; if it is a run, train it further with --resume", path);
+            status = fig_fail(err, FIG_E_NOT_FOUND,
+                              "%s: holds no model.safetensors; if it is a run, train it further with --resume", path);
     } else {
         m->path = fig__strdup(path);
     }

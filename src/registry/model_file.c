@@ -38,10 +38,13 @@ static size_t list_exported(const fig_trained *m, fig__arena *arena, fig__safete
         if (!(fig_store_flags(m->store, i) & FIG_EXPORTED))
             continue;
         const char *name = fig_store_name(m->store, i);
-        int from = m->state_prefix ? fig_store_find(m->store, fig__arena_format(arena, "%s%s", m->state_prefix, name)) : -1;
+        int from =
+            m->state_prefix ? fig_store_find(m->store, fig__arena_format(arena, "%s%s", m->state_prefix, name)) : -1;
         from = from < 0 ? i : from;
-        (*entries)[count++] = (fig__safetensors_entry){ .name = name, .type = *fig_store_type(m->store, i),
-                                                        .data = fig_store_data(m->store, from), .bytes = fig_store_bytes(m->store, from) };
+        (*entries)[count++] = (fig__safetensors_entry){ .name = name,
+                                                        .type = *fig_store_type(m->store, i),
+                                                        .data = fig_store_data(m->store, from),
+                                                        .bytes = fig_store_bytes(m->store, from) };
     }
     return count;
 }
@@ -68,7 +71,8 @@ fig_status fig__model_file_write(const char *path, const fig_trained *m, const f
     return status;
 }
 
-fig_status fig__model_file_weights(const char *path, fig_store *store, const char *scope, const char *recipe, int *count, fig_error *err)
+fig_status fig__model_file_weights(const char *path, fig_store *store, const char *scope, const char *recipe,
+                                   int *count, fig_error *err)
 {
     *count = 0;
     fig__safetensors *file;
@@ -86,7 +90,8 @@ fig_status fig__model_file_weights(const char *path, fig_store *store, const cha
         free(name);
         if (index < 0)
             continue;
-        status = fig__safetensors_get(file, entry->name, fig_store_type(store, index), fig_store_data(store, index), err);
+        status =
+            fig__safetensors_get(file, entry->name, fig_store_type(store, index), fig_store_data(store, index), err);
         if (status != FIG_OK)
             fig_error_prefix(err, "%s", path);
         *count += status == FIG_OK;

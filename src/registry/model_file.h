@@ -13,14 +13,21 @@
 #include "interop/safetensors.h"
 #include "registry/trained.h"
 
-typedef struct fig__model_notes { const char *preset, *scores, *provenance; } fig__model_notes;
-fig_status fig__model_file_write(const char *path, const fig_trained *model, const fig__model_notes *notes, fig_error *err);
-/* Copies the file's weights into the store wherever name and type agree; FIG_E_SHAPE names what does not fit. With `scope`, tensor "w"
- * goes to state "scope.w". count receives how many. */
-fig_status fig__model_file_weights(const char *path, fig_store *store, const char *scope, const char *recipe, int *count, fig_error *err);
+typedef struct fig__model_notes {
+    const char *preset, *scores, *provenance;
+} fig__model_notes;
+fig_status fig__model_file_write(const char *path, const fig_trained *model, const fig__model_notes *notes,
+                                 fig_error *err);
+/* Copies the file's weights into the store wherever name and type agree; FIG_E_SHAPE names what does not fit. With
+ * `scope`, tensor "w" goes to state "scope.w". count receives how many. */
+fig_status fig__model_file_weights(const char *path, fig_store *store, const char *scope, const char *recipe,
+                                   int *count, fig_error *err);
 
-/* -- shared with checkpoints: metadata that covers itself and the tensors ------------------------------------------------------- */
-typedef struct fig__pairs { fig__safetensors_pair pair[16]; size_t count; } fig__pairs;
+/* -- shared with checkpoints: metadata that covers itself and the tensors ------------------------------------------ */
+typedef struct fig__pairs {
+    fig__safetensors_pair pair[16];
+    size_t count;
+} fig__pairs;
 /* Adds "checksums" and "checksum"; texts lie in the arena. Entries are those that will be written. */
 void fig__add_checksums(fig__pairs *pairs, const fig__safetensors_entry *entries, size_t count, fig__arena *arena);
 /* Checks both; FIG_E_FORMAT names the part that does not match. */

@@ -1,7 +1,7 @@
 /* registry/show.c - what a model or a run is, as JSON: "figment.model/1" and "figment.run/1"
  *
- * A model file describes itself in its metadata, which are JSON texts already. A run is told from its files: run.yaml, the last
- * lines of log.jsonl, and what lies in its folders; nothing is computed. */
+ * A model file describes itself in its metadata, which are JSON texts already. A run is told from its files: run.yaml,
+ * the last lines of log.jsonl, and what lies in its folders; nothing is computed. */
 #include "registry/model_file.h"
 
 #include <stdlib.h>
@@ -63,8 +63,8 @@ char *fig_trained_json(const fig_trained *m)
     put_counts(m, &out);
     fig__text_print(&out, ", \"options\": ");
     put_options(m->recipe->options, m->options, &out);
-    fig__text_print(&out, ", \"data\": %s, \"scores\": %s, \"provenance\": %s}", data ? data : "null", m->scores ? m->scores : "[]",
-                    m->provenance ? m->provenance : "{}");
+    fig__text_print(&out, ", \"data\": %s, \"scores\": %s, \"provenance\": %s}", data ? data : "null",
+                    m->scores ? m->scores : "[]", m->provenance ? m->provenance : "{}");
     free(data);
     return out.data;
 }

@@ -1,7 +1,7 @@
 /* registry/trained.h - a model that can be used: what fig_load makes of a file, and what a trainer shows of itself
  *
- * Sampler and evaluator see only this. A trainer lends its own store; then weights are read where they are, or from their
- * moving averages when `state_prefix` says so. */
+ * Sampler and evaluator see only this. A trainer lends its own store; then weights are read where they are, or from
+ * their moving averages when `state_prefix` says so. */
 #ifndef FIG_REGISTRY_TRAINED_H
 #define FIG_REGISTRY_TRAINED_H
 
@@ -14,9 +14,9 @@ struct fig_trained {
     const fig_recipe *recipe;
     void *options;
     fig_data_spec *data;
-    const char *state_prefix; /* "ema/" or NULL */
-    fig_plan *share;          /* plans made for this model may use this one's memory; NULL = none */
-    uint64_t seed;            /* for states that are not in the file (caches) */
+    const char *state_prefix;   /* "ema/" or NULL */
+    fig_plan *share;            /* plans made for this model may use this one's memory; NULL = none */
+    uint64_t seed;              /* for states that are not in the file (caches) */
     bool own_session, own_rest; /* what fig_trained_free frees; a trainer's view owns nothing */
     /* of a loaded model, heap; NULL in a trainer's view */
     char *path, *run_folder, *preset, *scores, *provenance;

@@ -1,14 +1,17 @@
 /* sample/pick.c - one token from a row of logits
  *
- * Order of the filters, as everywhere: temperature, top-k, top-p (Holtzman et al. 2020: the smallest set of the likeliest whose
- * probabilities reach p), then a draw from what is left. Ties keep the lower index. Arithmetic is double, so that the same
- * logits always give the same token. */
+ * Order of the filters, as everywhere: temperature, top-k, top-p (Holtzman et al. 2020: the smallest set of the
+ * likeliest whose probabilities reach p), then a draw from what is left. Ties keep the lower index. Arithmetic is
+ * double, so that the same logits always give the same token. */
 #include "sample/sampler.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct candidate { double p; int32_t token; } candidate;
+typedef struct candidate {
+    double p;
+    int32_t token;
+} candidate;
 _Static_assert(sizeof(candidate) == FIG__PICK_BYTES, "scratch of fig__pick_token");
 
 static int likelier(const void *a, const void *b)

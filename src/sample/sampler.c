@@ -48,9 +48,10 @@ static fig_status choose(fig_sampler *s, const char *name, fig_error *err)
         char list[256] = "";
         size_t used = 0;
         for (int i = 0; i < s->model->n_samplers && used + 64 < sizeof list; i++)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.40s", used ? ", " : "", s->model->sampler[i].name);
-        return fig_fail(err, FIG_E_NOT_FOUND, "recipe %s has no sampler \"%.60s\"; it has: %s", s->trained->recipe->name, name ? name : "",
-                        list);
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.40s", used ? ", " : "",
+                                     s->model->sampler[i].name);
+        return fig_fail(err, FIG_E_NOT_FOUND, "recipe %s has no sampler \"%.60s\"; it has: %s",
+                        s->trained->recipe->name, name ? name : "", list);
     }
     s->loop = NULL;
     for (int i = 0; fig__sample_loops[i]; i++)
@@ -60,8 +61,8 @@ static fig_status choose(fig_sampler *s, const char *name, fig_error *err)
     return FIG_OK;
 }
 
-/* Pictures always run at one batch size, so that a sample's bits do not depend on how many are asked for; a single text runs
- * alone, because its cost is reading the weights. */
+/* Pictures always run at one batch size, so that a sample's bits do not depend on how many are asked for; a single
+ * text runs alone, because its cost is reading the weights. */
 static int choose_batch(const fig_sampler *s)
 {
     if (s->opts.batch)
@@ -118,7 +119,8 @@ fig_status fig_sampler_new(fig_trained *model, const fig_sample_opts *opts, fig_
     return fig__sampler_new(model, opts, false, out, err);
 }
 
-fig_status fig__sampler_new(fig_trained *model, const fig_sample_opts *opts, bool ids, fig_sampler **out, fig_error *err)
+fig_status fig__sampler_new(fig_trained *model, const fig_sample_opts *opts, bool ids, fig_sampler **out,
+                            fig_error *err)
 {
     *out = NULL;
     fig_sampler *s = fig__alloc(sizeof *s);

@@ -1,7 +1,7 @@
 /* sample/sampler.h - inside of a sampler: a compiled step graph, a host loop that drives it, and what came out so far
  *
- * One record per host loop (loops.def): once, schedule, token, raster, beam. Sample i depends on the seed and i alone: noise is
- * numbered by the row in the whole set of samples, choices of tokens by (seed, i, position). */
+ * One record per host loop (loops.def): once, schedule, token, raster, beam. Sample i depends on the seed and i alone:
+ * noise is numbered by the row in the whole set of samples, choices of tokens by (seed, i, position). */
 #ifndef FIG_SAMPLE_SAMPLER_H
 #define FIG_SAMPLE_SAMPLER_H
 
@@ -10,44 +10,45 @@
 
 struct fig_samples {
     fig_data_kind kind;
-    int64_t count, wanted;    /* made; asked for */
-    fig_type type;            /* of values: (wanted, ...) f32, or i32 for tokens without text */
+    int64_t count, wanted; /* made; asked for */
+    fig_type type;         /* of values: (wanted, ...) f32, or i32 for tokens without text */
     void *values;
-    fig__text *text;          /* wanted entries, or NULL */
-    float low, high;          /* pictures */
-    double *offset, *scale;   /* points: copied from the data spec, or NULL */
-    int columns, gap;         /* of a sheet; 0 = chosen */
+    fig__text *text;        /* wanted entries, or NULL */
+    float low, high;        /* pictures */
+    double *offset, *scale; /* points: copied from the data spec, or NULL */
+    int columns, gap;       /* of a sheet; 0 = chosen */
 };
 
 typedef struct fig__sample_loop fig__sample_loop;
 struct fig_sampler {
-    fig_trained *trained;     /* borrowed */
-    fig_sample_opts opts;     /* prompt and sampler name copied */
+    fig_trained *trained; /* borrowed */
+    fig_sample_opts opts; /* prompt and sampler name copied */
     char *prompt;
-    float *input;             /* borrowed through opts.input */
-    fig_store *store;         /* the model's tensors, and caches of this sampler's own */
+    float *input;     /* borrowed through opts.input */
+    fig_store *store; /* the model's tensors, and caches of this sampler's own */
     fig_model *model;
-    bool ids;                 /* tokens as numbers, even where there is a tokenizer */
+    bool ids; /* tokens as numbers, even where there is a tokenizer */
     const fig_sampler_decl *decl;
     const fig__sample_loop *loop;
     fig_plan *plan;
-    int batch;                /* rows of the plan */
-    int64_t row;              /* first sample of the batch in work */
+    int batch;   /* rows of the plan */
+    int64_t row; /* first sample of the batch in work */
     fig_samples *samples;
-    void *state;              /* the loop's */
+    void *state; /* the loop's */
 };
 
 struct fig__sample_loop {
     const char *name;
     fig_loop loop;
-    bool tokens;              /* makes tokens, one at a time */
+    bool tokens; /* makes tokens, one at a time */
     fig_status (*begin)(fig_sampler *sampler, fig_error *err);
     fig_status (*next)(fig_sampler *sampler, bool *finished, fig_error *err);
     void (*end)(fig_sampler *sampler);
 };
 extern const fig__sample_loop *const fig__sample_loops[];
 
-fig_status fig__sampler_new(fig_trained *model, const fig_sample_opts *opts, bool ids, fig_sampler **out, fig_error *err);
+fig_status fig__sampler_new(fig_trained *model, const fig_sample_opts *opts, bool ids, fig_sampler **out,
+                            fig_error *err);
 /* Starts again from sample 0 with the weights as they are now: the samples so far are dropped, the plan is kept. */
 fig_status fig__sampler_restart(fig_sampler *sampler, uint64_t seed, fig_error *err);
 /* Runs to the end. */
@@ -59,10 +60,14 @@ fig_status fig__sampler_feed(fig_sampler *sampler, fig_error *err);
 /* Copies rows of the plan's output into the samples. */
 fig_status fig__sampler_take(fig_sampler *sampler, fig_error *err);
 
-/* One token from logits (n) by temperature, top-k, top-p; `u` in [0, 1). Greedy: the first largest. scratch holds n times
- * FIG__PICK_BYTES. */
+/* One token from logits (n) by temperature, top-k, top-p; `u` in [0, 1). Greedy: the first largest. scratch holds n
+ * times FIG__PICK_BYTES. */
 enum { FIG__PICK_BYTES = 16 };
-typedef struct fig__pick { double temperature, top_p; int top_k; bool greedy; } fig__pick;
+typedef struct fig__pick {
+    double temperature, top_p;
+    int top_k;
+    bool greedy;
+} fig__pick;
 int32_t fig__pick_token(const float *logits, int64_t n, const fig__pick *pick, double u, void *scratch);
 
 fig_samples *fig__samples_new(const fig_data_spec *data, int64_t count);
@@ -70,7 +75,8 @@ fig_samples *fig__samples_new(const fig_data_spec *data, int64_t count);
 fig_status fig__samples_hold(fig_samples *samples, const fig_type *one, fig_error *err);
 void fig__samples_hold_text(fig_samples *samples, size_t longest);
 /* One sheet of everything: pictures side by side, points as a scatter plot. */
-fig_status fig__samples_sheet(const fig_samples *samples, int columns, int gap, int zoom, fig_picture *out, fig_error *err);
+fig_status fig__samples_sheet(const fig_samples *samples, int columns, int gap, int zoom, fig_picture *out,
+                              fig_error *err);
 /* points (n, 2) and more columns (the first two count) as black dots on white; limits from the points. */
 fig_status fig__scatter(const float *points, int64_t n, int dimensions, int size, fig_picture *out, fig_error *err);
 /* Length of the longest prefix that does not end inside a UTF-8 character. */

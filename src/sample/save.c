@@ -1,7 +1,7 @@
 /* sample/save.c - writing samples: PNG sheet, text, CSV, NPY, JSON, or a folder with one file each
  *
- * The ending of the path says which. Files are replaced whole or not at all. NPY is numpy's format 1.0: a magic, a little-endian header
- * length, a Python-like dict padded to 64 bytes, then the numbers. */
+ * The ending of the path says which. Files are replaced whole or not at all. NPY is numpy's format 1.0: a magic, a
+ * little-endian header length, a Python-like dict padded to 64 bytes, then the numbers. */
 #include "sample/sampler.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 
 enum { MOST_TEXT = 1 << 30, PLOT = 512 };
 
-/* -- pictures --------------------------------------------------------------------------------------------------------------- */
+/* -- pictures ------------------------------------------------------------------------------------------------------ */
 
 static int square_columns(int64_t n)
 {
@@ -29,8 +29,8 @@ fig_status fig__samples_sheet(const fig_samples *s, int columns, int gap, int zo
         return fig_fail(err, FIG_E_USAGE, "these samples are no pictures; save them as .txt, .csv, .npy or .json");
     if (s->count < 1)
         return fig_fail(err, FIG_E_USAGE, "no samples were made yet");
-    return fig_picture_sheet(s->values, (int)s->count, (int)s->type.dim[1], (int)s->type.dim[2], (int)s->type.dim[3], s->low, s->high,
-                             columns > 0 ? columns : square_columns(s->count), gap, zoom, out, err);
+    return fig_picture_sheet(s->values, (int)s->count, (int)s->type.dim[1], (int)s->type.dim[2], (int)s->type.dim[3],
+                             s->low, s->high, columns > 0 ? columns : square_columns(s->count), gap, zoom, out, err);
 }
 
 static fig_status save_sheet(const fig_samples *s, const char *path, fig_error *err)
@@ -46,14 +46,14 @@ static fig_status save_picture(const fig_samples *s, int64_t index, const char *
 {
     int64_t row = s->type.dim[1] * s->type.dim[2] * s->type.dim[3];
     fig_picture picture;
-    FIG_TRY(fig_picture_sheet((const float *)s->values + index * row, 1, (int)s->type.dim[1], (int)s->type.dim[2], (int)s->type.dim[3],
-                              s->low, s->high, 1, 0, 1, &picture, err));
+    FIG_TRY(fig_picture_sheet((const float *)s->values + index * row, 1, (int)s->type.dim[1], (int)s->type.dim[2],
+                              (int)s->type.dim[3], s->low, s->high, 1, 0, 1, &picture, err));
     fig_status status = fig_picture_save(&picture, path, err);
     fig_picture_free(&picture);
     return status;
 }
 
-/* -- text ------------------------------------------------------------------------------------------------------------------- */
+/* -- text ---------------------------------------------------------------------------------------------------------- */
 
 static int64_t row_elements(const fig_samples *s)
 {
@@ -141,7 +141,7 @@ char *fig_samples_json(const fig_samples *s)
     return out.data;
 }
 
-/* -- files ------------------------------------------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------------------------------------- */
 
 static fig_status save_npy(const fig_samples *s, const char *path, fig_error *err)
 {
@@ -150,7 +150,8 @@ static fig_status save_npy(const fig_samples *s, const char *path, fig_error *er
     char shape[128] = "";
     size_t used = 0;
     for (int i = 0; i < s->type.rank; i++)
-        used += (size_t)snprintf(shape + used, sizeof shape - used, "%lld, ", (long long)(i ? s->type.dim[i] : s->count));
+        used +=
+            (size_t)snprintf(shape + used, sizeof shape - used, "%lld, ", (long long)(i ? s->type.dim[i] : s->count));
     char header[256];
     int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
                           s->type.dtype == FIG_I32 ? "<i4" : "<f4", shape);

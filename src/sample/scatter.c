@@ -1,5 +1,5 @@
-/* sample/scatter.c - points of the plane as a picture: one soft dot each, darker where they pile up; the axes' limits are the
- * points' own, with a margin, and equal on both axes so that a circle stays one */
+/* sample/scatter.c - points of the plane as a picture: one soft dot each, darker where they pile up; the axes' limits
+ * are the points' own, with a margin, and equal on both axes so that a circle stays one */
 #include "sample/sampler.h"
 
 #include <math.h>

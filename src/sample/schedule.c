@@ -1,7 +1,8 @@
-/* sample/schedule.c - samples made in a fixed number of runs, each with its row of a table of scalars (diffusion, flows)
+/* sample/schedule.c - samples made in a fixed number of runs, each with its row of a table of scalars (diffusion,
+ * flows)
  *
- * What goes from run to run is a state of the step graph; it gets its first value before each batch. The noise of run k is that of
- * step k. */
+ * What goes from run to run is a state of the step graph; it gets its first value before each batch. The noise of run
+ * k is that of step k. */
 #include "sample/sampler.h"
 
 static fig_status begin(fig_sampler *s, fig_error *err)
@@ -19,7 +20,8 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
     for (int k = 0; k < d->steps; k++) {
         for (int i = 0; i < d->scalars; i++)
             fig_plan_set_scalar(s->plan, d->scalar_names[i], d->table[k * d->scalars + i]);
-        FIG_TRY(fig_plan_run(s->plan, &(fig_run_opts){ .seed = s->opts.seed, .step = (uint64_t)k, .first_row = (uint64_t)s->row }, err));
+        FIG_TRY(fig_plan_run(
+            s->plan, &(fig_run_opts){ .seed = s->opts.seed, .step = (uint64_t)k, .first_row = (uint64_t)s->row }, err));
     }
     FIG_TRY(fig__sampler_take(s, err));
     s->row += s->batch;
@@ -27,4 +29,6 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
     return FIG_OK;
 }
 
-const fig__sample_loop fig__sample_loop_schedule = { .name = "schedule", .loop = FIG_LOOP_SCHEDULE, .begin = begin, .next = next };
+const fig__sample_loop fig__sample_loop_schedule = {
+    .name = "schedule", .loop = FIG_LOOP_SCHEDULE, .begin = begin, .next = next
+};

@@ -1,16 +1,17 @@
-/* sample/token.c - sequences made token by token: the step graph gives logits (B, V), the host chooses, and feeds the choice back
+/* sample/token.c - sequences made token by token: the step graph gives logits (B, V), the host chooses, and feeds the
+ * choice back
  *
  * All rows of a batch are at the same position. A call of `next` makes one token of every row:
  *
  *     prompt p0 p1 p2        positions 0 1 2: fed, logits of the last one count
  *     made   t3 t4 ...       choice from logits at position 2 is t3, fed at position 3 ...
  *
- * When the step graph's longest sequence is full, the later half of it is fed again from position 0 and the walk goes on: learned
- * positions and cached keys cannot be shifted. The choice for sample i at place n depends on (seed, i, n) alone.
- * Text comes out at once, cut at whole UTF-8 characters.
+ * When the step graph's longest sequence is full, the later half of it is fed again from position 0 and the walk goes
+ * on: learned positions and cached keys cannot be shifted. The choice for sample i at place n depends on (seed, i, n)
+ * alone. Text comes out at once, cut at whole UTF-8 characters.
  *
- * The raster loop is the same over the elements of a picture: no prompt, the token before the first is 0, and token v of V stands for
- * the grey level low + (high - low) * v / (V - 1). */
+ * The raster loop is the same over the elements of a picture: no prompt, the token before the first is 0, and token v
+ * of V stands for the grey level low + (high - low) * v / (V - 1). */
 #include "sample/sampler.h"
 
 #include <stdlib.h>
@@ -95,8 +96,8 @@ static fig_status begin(fig_sampler *s, fig_error *err)
     if (!raster && s->trained->data->tokenizer && !s->ids)
         fig__samples_hold_text(s->samples, 1 << 28);
     else if (raster && fig_elements(&one) != length)
-        status = fig_fail(err, FIG_E_FAILED, "sampler %s makes %lld elements, a picture has %lld", s->decl->name, (long long)length,
-                          (long long)fig_elements(&one));
+        status = fig_fail(err, FIG_E_FAILED, "sampler %s makes %lld elements, a picture has %lld", s->decl->name,
+                          (long long)length, (long long)fig_elements(&one));
     else
         status = fig__samples_hold(s->samples, &one, err);
     if (!count)
@@ -121,7 +122,8 @@ static void begin_batch(fig_sampler *s)
     for (int row = 0; row < s->batch && s->row + row < s->opts.count; row++)
         for (int64_t i = 0; i < t->shown_prompt; i++) {
             int length;
-            const char *piece = fig_tokenizer_piece(s->trained->data->tokenizer, t->history[row * t->room + i], &length);
+            const char *piece =
+                fig_tokenizer_piece(s->trained->data->tokenizer, t->history[row * t->room + i], &length);
             fig__text_add(&s->samples->text[s->row + row], piece, (size_t)length);
         }
 }
@@ -136,12 +138,15 @@ static fig_status feed(fig_sampler *s, fig_error *err)
     for (int row = 0; to && row < s->batch; row++)
         to[row] = t->history[row * t->room + t->window + t->fed];
     if (!fig_is_none(s->decl->position)) {
-        int32_t *position = fig_plan_input(s->plan, ((const fig_leaf_attr *)fig__producer_attr(s->decl->position))->name, &type);
+        int32_t *position =
+            fig_plan_input(s->plan, ((const fig_leaf_attr *)fig__producer_attr(s->decl->position))->name, &type);
         for (int row = 0; position && row < s->batch; row++)
             position[row] = (int32_t)t->fed;
     }
-    FIG_TRY(fig_plan_run(s->plan, &(fig_run_opts){ .seed = s->opts.seed, .step = (uint64_t)(t->window + t->fed),
-                                                   .first_row = (uint64_t)s->row }, err));
+    FIG_TRY(fig_plan_run(
+        s->plan,
+        &(fig_run_opts){ .seed = s->opts.seed, .step = (uint64_t)(t->window + t->fed), .first_row = (uint64_t)s->row },
+        err));
     t->fed++;
     return FIG_OK;
 }
@@ -234,17 +239,30 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
 }
 
 const fig__sample_loop fig__sample_loop_token = {
-    .name = "token", .loop = FIG_LOOP_TOKEN, .tokens = true, .begin = begin, .next = next, .end = end,
+    .name = "token",
+    .loop = FIG_LOOP_TOKEN,
+    .tokens = true,
+    .begin = begin,
+    .next = next,
+    .end = end,
 };
 const fig__sample_loop fig__sample_loop_raster = {
-    .name = "raster", .loop = FIG_LOOP_RASTER, .tokens = true, .begin = begin, .next = next, .end = end,
+    .name = "raster",
+    .loop = FIG_LOOP_RASTER,
+    .tokens = true,
+    .begin = begin,
+    .next = next,
+    .end = end,
 };
 
-/* -- beam ------------------------------------------------------------------------------------------------------------------- */
+/* -- beam ---------------------------------------------------------------------------------------------------------- */
 
 static fig_status no_beam(fig_sampler *s, fig_error *err)
 {
-    return fig_fail(err, FIG_E_USAGE, "sampler %s: beam search is not built into this version; use a token sampler", s->decl->name);
+    return fig_fail(err, FIG_E_USAGE, "sampler %s: beam search is not built into this version; use a token sampler",
+                    s->decl->name);
 }
 
-const fig__sample_loop fig__sample_loop_beam = { .name = "beam", .loop = FIG_LOOP_BEAM, .tokens = true, .begin = no_beam };
+const fig__sample_loop fig__sample_loop_beam = {
+    .name = "beam", .loop = FIG_LOOP_BEAM, .tokens = true, .begin = no_beam
+};

@@ -1,4 +1,5 @@
-/* train/actions.c - what is done at some steps: a log line, a score on the validation split, a sheet of samples, the model file */
+/* train/actions.c - what is done at some steps: a log line, a score on the validation split, a sheet of samples, the
+ * model file */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -7,7 +8,7 @@
 
 enum { TEXT_SAMPLES = 4 }; /* of a text sheet: enough to judge, and quick */
 
-/* -- log ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- log ----------------------------------------------------------------------------------------------------------- */
 
 static void put_rates(const fig_trainer *t, fig__text *line)
 {
@@ -47,13 +48,14 @@ fig_status fig__action_log(fig_trainer *t, fig_error *err)
         fig__observe(t, "log", line.data, NULL);
     fig__text_free(&line);
     fig__arena *arena = fig__arena_new();
-    const char *format = t->settings.preset && t->settings.preset->log_line ? t->settings.preset->log_line : t->settings.recipe->log_line;
+    const char *format = t->settings.preset && t->settings.preset->log_line ? t->settings.preset->log_line
+                                                                            : t->settings.recipe->log_line;
     fig__format_line(t, format ? format : fig__default_line(t, arena), t->log_line, sizeof t->log_line);
     fig__arena_free(arena);
     return status;
 }
 
-/* -- scores -------------------------------------------------------------------------------------------------------------------------- */
+/* -- scores -------------------------------------------------------------------------------------------------------- */
 
 char *fig__scores_text(const fig_score *scores, int count)
 {
@@ -101,8 +103,8 @@ static fig_status log_scores(fig_trainer *t, fig_error *err)
 
 static bool was_stopped(void *user) { return ((fig_trainer *)user)->stop != 0; }
 
-/* A new best score is kept as the model file at once, so that whatever happens later, the best is on the disk. The score of the
- * untrained model (step 0) is for the record only. */
+/* A new best score is kept as the model file at once, so that whatever happens later, the best is on the disk. The
+ * score of the untrained model (step 0) is for the record only. */
 static fig_status note_best(fig_trainer *t, fig_error *err)
 {
     fig__run_state *s = &t->state;
@@ -130,19 +132,24 @@ fig_status fig__action_evaluate(fig_trainer *t, fig_error *err)
 {
     if (!t->evaluator)
         FIG_TRY(fig__evaluator_new(&t->view, NULL, &t->evaluator, err));
-    fig__eval_run run = { .data = t->data, .n_data = t->n_data, .split = FIG_VALIDATION_SPLIT, .count = t->settings.train.eval_items,
-                          .cancelled = was_stopped, .user = t };
+    fig__eval_run run = { .data = t->data,
+                          .n_data = t->n_data,
+                          .split = FIG_VALIDATION_SPLIT,
+                          .count = t->settings.train.eval_items,
+                          .cancelled = was_stopped,
+                          .user = t };
     FIG_TRY(fig__evaluator_run(t->evaluator, &run, t->state.scores, FIG__MAX_SCORES, &t->state.n_scores, err));
     FIG_TRY(log_scores(t, err));
     return note_best(t, err);
 }
 
-/* -- samples -------------------------------------------------------------------------------------------------------------------------- */
+/* -- samples ------------------------------------------------------------------------------------------------------- */
 
 /* First rows of validation (else train) data, for samplers that read some. */
 static fig_status read_examples(fig_trainer *t, const char *field, int64_t count, float **out, fig_error *err)
 {
-    fig_split split = fig_data_items(t->data[0].data, FIG_VALIDATION_SPLIT) > 0 ? FIG_VALIDATION_SPLIT : FIG_TRAIN_SPLIT;
+    fig_split split =
+        fig_data_items(t->data[0].data, FIG_VALIDATION_SPLIT) > 0 ? FIG_VALIDATION_SPLIT : FIG_TRAIN_SPLIT;
     fig_loader *loader;
     const fig_batch *batch;
     *out = NULL;
@@ -164,7 +171,9 @@ static fig_status read_examples(fig_trainer *t, const char *field, int64_t count
 static fig_status make_sheet_sampler(fig_trainer *t, fig_error *err)
 {
     const fig__train_options *o = &t->settings.train;
-    fig_sample_opts opts = { .count = o->sample_rows * o->sample_columns, .seed = (uint64_t)o->sample_seed, .length = o->sample_length };
+    fig_sample_opts opts = { .count = o->sample_rows * o->sample_columns,
+                             .seed = (uint64_t)o->sample_seed,
+                             .length = o->sample_length };
     if (t->spec->kind == FIG_DATA_TEXT)
         opts.count = opts.batch = opts.count < TEXT_SAMPLES ? (int)opts.count : TEXT_SAMPLES;
     fig_model *probe; /* the first sampler may want data */
@@ -217,7 +226,7 @@ fig_status fig__action_sample(fig_trainer *t, fig_error *err)
     return save_sheet(t, err);
 }
 
-/* -- the model file ------------------------------------------------------------------------------------------------------------------ */
+/* -- the model file ------------------------------------------------------------------------------------------------ */
 
 fig_status fig__write_model(fig_trainer *t, fig_error *err)
 {
@@ -226,8 +235,10 @@ fig_status fig__write_model(fig_trainer *t, fig_error *err)
     const fig__run_state *s = &t->state;
     fig__text provenance;
     fig__text_init(&provenance, 1 << 16);
-    fig__text_print(&provenance, "{\"figment\": \"%s\", \"seed\": %lld, \"steps\": %lld, \"batch\": %lld, \"data_hash\": ", FIG_VERSION,
-                    (long long)t->settings.train.seed, (long long)s->step, (long long)t->settings.train.batch);
+    fig__text_print(
+        &provenance,
+        "{\"figment\": \"%s\", \"seed\": %lld, \"steps\": %lld, \"batch\": %lld, \"data_hash\": ", FIG_VERSION,
+        (long long)t->settings.train.seed, (long long)s->step, (long long)t->settings.train.batch);
     fig__json_put_text(&provenance, t->spec->data_hash);
     bool best = s->best_step == s->step && s->step > 0;
     fig__text_print(&provenance, ", \"weights\": \"%s\"", t->view.state_prefix ? "moving average" : "last step");

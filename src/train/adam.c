@@ -4,8 +4,8 @@
  *     v = beta2 v + (1 - beta2) g^2          v^ = v / (1 - beta2^t)
  *     w = w - lr m^ / (sqrt(v^) + eps)
  *
- * Adam adds weight_decay * w to the gradient; AdamW shrinks the weight by lr * weight_decay apart from it. The corrections of
- * m and v are folded into two scalars: rate = lr / (1 - beta1^t) and root = 1 / sqrt(1 - beta2^t). */
+ * Adam adds weight_decay * w to the gradient; AdamW shrinks the weight by lr * weight_decay apart from it. The
+ * corrections of m and v are folded into two scalars: rate = lr / (1 - beta1^t) and root = 1 / sqrt(1 - beta2^t). */
 #include "train/optimizer.h"
 #include <math.h>
 
@@ -47,8 +47,16 @@ static fig_node adamw_update(fig__update *u)
 }
 
 const fig__optimizer fig__optimizer_adam = {
-    .name = "adam", .state = { "m", "v" }, .scalar = { "rate", "root", "shrink" }, .set = adam_set, .update = adam_update,
+    .name = "adam",
+    .state = { "m", "v" },
+    .scalar = { "rate", "root", "shrink" },
+    .set = adam_set,
+    .update = adam_update,
 };
 const fig__optimizer fig__optimizer_adamw = {
-    .name = "adamw", .state = { "m", "v" }, .scalar = { "rate", "root", "shrink" }, .set = adam_set, .update = adamw_update,
+    .name = "adamw",
+    .state = { "m", "v" },
+    .scalar = { "rate", "root", "shrink" },
+    .set = adam_set,
+    .update = adamw_update,
 };

@@ -1,25 +1,26 @@
 /* train/build.c - the graph of a group of phases
  *
- * Each weight has a *current value*: the state at first, later what an earlier phase of the group has made of it. A phase is built
- * by substituting the current values into its loss - what does not depend on them is shared with the phases before - and
- * then
+ * Each weight has a *current value*: the state at first, later what an earlier phase of the group has made of it. A
+ * phase is built by substituting the current values into its loss - what does not depend on them is shared with the
+ * phases before - and then
  *
  *     mean loss = sum(w * loss) / sum(w)       w: weights of examples, times the mask
  *     gradients of it with respect to the current values of what the phase trains
  *     transforms in order, then the optimizer: new current values
  *
- * What one phase has made reaches the next with the gradient stopped: the new critic depends on the generator's weights through its
- * own update, and no player shall differentiate through the other's learning.
+ * What one phase has made reaches the next with the gradient stopped: the new critic depends on the generator's
+ * weights through its own update, and no player shall differentiate through the other's learning.
  *
  * At the end every state that has changed is assigned its current value, and the moving averages follow.
  *
- * Running statistics are assignments anchored on the layer that made them. A phase takes those whose layer its loss needs,
- * unless an earlier phase of the group took them at the very same node (a shared fake batch was computed once, so it counts
- * once). Two layers that share a state, as a critic called on real and on fake pictures, move it one after the other.
+ * Running statistics are assignments anchored on the layer that made them. A phase takes those whose layer its loss
+ * needs, unless an earlier phase of the group took them at the very same node (a shared fake batch was computed once,
+ * so it counts once). Two layers that share a state, as a critic called on real and on fake pictures, move it one
+ * after the other.
  *
  * A step whose loss is not finite changes no weight and no moment: every update is a select on the loss, which costs
- * nothing inside the fused update, keeps the run alive for the checkpoint, and lets the faulty step be run again to find
- * the layer. */
+ * nothing inside the fused update, keeps the run alive for the checkpoint, and lets the faulty step be run again to
+ * find the layer. */
 #include "train/build.h"
 #include "train/transform.h"
 
@@ -83,15 +84,15 @@ static fig_node own_state(fig__builder *b, const char *name, const fig_type *typ
     return fig_state(b->graph, fig__arena_text(b->graph->arena, name), *type);
 }
 
-/* -- one phase: its loss at the current weights ------------------------------------------------------------------------------- */
+/* -- one phase: its loss at the current weights -------------------------------------------------------------------- */
 
 typedef struct phase_graph {
     int index;
     const fig_phase *phase;
     const fig__phase_options *options;
-    fig_node weight;          /* (B) or (B, T) */
+    fig_node weight;           /* (B) or (B, T) */
     fig_node sum, count, mean; /* rank 0: sum(w * loss), sum(w), their quotient */
-    int *trained;             /* indices of weights */
+    int *trained;              /* indices of weights */
     fig_node *gradient;
     int n_trained;
 } phase_graph;
@@ -110,7 +111,8 @@ static fig_node weighted_mean(fig_node value, fig_node example_weight, fig_node 
 static fig_node *substitute(fig__builder *b, const phase_graph *p, const fig_node *start)
 {
     const fig_model *m = b->round->model;
-    fig_node *olds = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights + 1), *news = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights + 1);
+    fig_node *olds = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights + 1),
+             *news = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights + 1);
     fig_node *roots = FIG_NEW_ARRAY(b->arena, fig_node, b->n_declared + m->n_logs + 2);
     int changed = 0, n_roots = 0;
     for (int i = 0; i < m->n_weights; i++)
@@ -130,7 +132,8 @@ static fig_node *substitute(fig__builder *b, const phase_graph *p, const fig_nod
 }
 
 /* Takes the declared assignments that belong to this phase into the current values. */
-static void take_assignments(fig__builder *b, const phase_graph *p, const fig_node *map, const fig_node *start, bool first_of_round)
+static void take_assignments(fig__builder *b, const phase_graph *p, const fig_node *map, const fig_node *start,
+                             bool first_of_round)
 {
     const fig_model *m = b->round->model;
     fig_graph *g = b->graph;
@@ -207,7 +210,8 @@ static void build_loss(fig__builder *b, fig__group *group, phase_graph *p, const
     add_output(group, FIG__OUT_LOSS, p->index, fig__arena_format(b->graph->arena, "loss.%s", p->phase->name), p->mean);
     for (int i = 0; i < m->n_logs; i++)
         if (!strcmp(m->log[i].phase, p->phase->name))
-            add_output(group, FIG__OUT_LOG, p->index, log_key(b, &m->log[i]), weighted_mean(map[m->log[i].value.id], m->weight, mask));
+            add_output(group, FIG__OUT_LOG, p->index, log_key(b, &m->log[i]),
+                       weighted_mean(map[m->log[i].value.id], m->weight, mask));
     fig_scope_pop(b->graph);
 }
 
@@ -218,14 +222,15 @@ static void build_gradient(fig__builder *b, phase_graph *p, const fig_node *star
     fig_node *wrt = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights);
     p->gradient = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights);
     for (int i = 0; i < m->n_weights; i++)
-        if (m->weights[i].trained && fig__in_scopes(m->weights[i].name, p->phase->trains) && !is_frozen(m, m->weights[i].name)) {
+        if (m->weights[i].trained && fig__in_scopes(m->weights[i].name, p->phase->trains) &&
+            !is_frozen(m, m->weights[i].name)) {
             wrt[p->n_trained] = start[i];
             p->trained[p->n_trained++] = i;
         }
     fig_gradients(loss, wrt, p->n_trained, p->gradient);
 }
 
-/* -- updates ------------------------------------------------------------------------------------------------------------------ */
+/* -- updates ------------------------------------------------------------------------------------------------------- */
 
 static void transform(fig__builder *b, fig__group *group, phase_graph *p, bool with_outputs)
 {
@@ -248,7 +253,8 @@ static bool decays(const fig__phase_options *o, const fig_type *type)
 }
 
 /* New values of what the phase trains, into `next`. `fine` is 1 when the step counts. */
-static void update(fig__builder *b, const phase_graph *p, const fig_node *start, fig_node fine, fig_node *next, fig_error *err)
+static void update(fig__builder *b, const phase_graph *p, const fig_node *start, fig_node fine, fig_node *next,
+                   fig_error *err)
 {
     const fig_model *m = b->round->model;
     const fig__optimizer *optimizer = fig__optimizers[p->options->optimizer];
@@ -260,7 +266,8 @@ static void update(fig__builder *b, const phase_graph *p, const fig_node *start,
         states = optimizer->states(p->options);
     fig__update u = { .options = p->options, .graph = b->graph };
     for (int i = 0; optimizer->scalar[i]; i++)
-        u.scalar[i] = fig_scalar(b->graph, fig__arena_format(b->graph->arena, "phases.%s.%s", phase, optimizer->scalar[i]), 0);
+        u.scalar[i] =
+            fig_scalar(b->graph, fig__arena_format(b->graph->arena, "phases.%s.%s", phase, optimizer->scalar[i]), 0);
     fig_scope_push(b->graph, optimizer->name);
     for (int k = 0; k < p->n_trained; k++) {
         const fig__weight *weight = &m->weights[p->trained[k]];
@@ -276,7 +283,8 @@ static void update(fig__builder *b, const phase_graph *p, const fig_node *start,
         fig_node value = optimizer->update(&u);
         if (p->phase->clip_weights > 0)
             value = fig_clamp(value, -p->phase->clip_weights, p->phase->clip_weights);
-        next[p->trained[k]] = fig_stop_gradient(fig_select(fine, value, u.weight)); /* later phases see a weight, not its making */
+        next[p->trained[k]] =
+            fig_stop_gradient(fig_select(fine, value, u.weight)); /* later phases see a weight, not its making */
         for (int i = 0; i < states; i++)
             fig_assign(leaf[i], fig_select(fine, u.state[i], leaf[i]));
         fig_scope_pop(b->graph);
@@ -353,7 +361,7 @@ fig_status fig__build_group(fig__builder *b, fig__group *group, fig_error *err)
     return fig_graph_check(b->graph, err);
 }
 
-/* -- accumulation ---------------------------------------------------------------------------------------------------------------- */
+/* -- accumulation -------------------------------------------------------------------------------------------------- */
 
 static fig_node sum_state(fig__builder *b, const phase_graph *p, const char *name, const fig_type *type, fig_error *err)
 {

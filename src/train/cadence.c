@@ -1,8 +1,8 @@
 /* train/cadence.c - how often something happens, as text
  *
- * "100" and "100 steps" count rounds, "2 epochs" count epochs, "5 minutes" and "30 seconds" go by the clock (and so are not repeated
- * to the step by a second run), "0" and "never" switch off, "auto" is settled once the length of the run is known. A blank between
- * number and unit may be left out. */
+ * "100" and "100 steps" count rounds, "2 epochs" count epochs, "5 minutes" and "30 seconds" go by the clock (and so
+ * are not repeated to the step by a second run), "0" and "never" switch off, "auto" is settled once the length of the
+ * run is known. A blank between number and unit may be left out. */
 #include "train/options.h"
 #include <math.h>
 #include <string.h>
@@ -57,16 +57,21 @@ fig_status fig__cadence_parse(const char *key, const char *text, fig__cadence *o
 bool fig__cadence_due(const fig__cadence *cadence, int64_t step, int64_t epoch_steps, double last, double now)
 {
     switch (cadence->unit) {
-    case FIG__STEPS: return step % (int64_t)cadence->every == 0;
-    case FIG__EPOCHS: return epoch_steps > 0 && step % ((int64_t)cadence->every * epoch_steps) == 0;
-    case FIG__SECONDS: return now - last >= cadence->every;
+    case FIG__STEPS:
+        return step % (int64_t)cadence->every == 0;
+    case FIG__EPOCHS:
+        return epoch_steps > 0 && step % ((int64_t)cadence->every * epoch_steps) == 0;
+    case FIG__SECONDS:
+        return now - last >= cadence->every;
     case FIG__NEVER:
-    case FIG__AUTO: break;
+    case FIG__AUTO:
+        break;
     }
     return false;
 }
 
-void fig__cadence_settle(fig__cadence *cadence, int parts, int64_t most, int64_t steps, int64_t epoch_steps, bool whole_epochs)
+void fig__cadence_settle(fig__cadence *cadence, int parts, int64_t most, int64_t steps, int64_t epoch_steps,
+                         bool whole_epochs)
 {
     if (cadence->unit != FIG__AUTO)
         return;
@@ -107,7 +112,9 @@ fig_status fig__keep_parse(const char *text, fig__keep *out, fig_error *err)
         out->best = true;
     else if (*at)
         understood = false;
-    return understood ? FIG_OK
-                      : fig_fail(err, FIG_E_USAGE, "keep: \"%.60s\" is not understood; expected all, \"last 3\", best, or \"last 2 best\"",
-                                 text ? text : "");
+    return understood
+               ? FIG_OK
+               : fig_fail(err, FIG_E_USAGE,
+                          "keep: \"%.60s\" is not understood; expected all, \"last 3\", best, or \"last 2 best\"",
+                          text ? text : "");
 }

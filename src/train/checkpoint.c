@@ -2,9 +2,10 @@
  *
  *     RUN/checkpoints/step-0004680.ckpt    safetensors: every state of the training; metadata: run state, checksums
  *
- * A checkpoint is written beside its place and renamed, so a name that exists is a whole file; CRC-32C of every tensor and of the
- * metadata says so again when it is read. Resuming takes the newest that is valid and names those that are not. What log and samples
- * hold past it is cut, because the resumed run will write it again. Only files that this run has listed as its own are ever removed. */
+ * A checkpoint is written beside its place and renamed, so a name that exists is a whole file; CRC-32C of every tensor
+ * and of the metadata says so again when it is read. Resuming takes the newest that is valid and names those that are
+ * not. What log and samples hold past it is cut, because the resumed run will write it again. Only files that this run
+ * has listed as its own are ever removed. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ fig_status fig__check_weights_finite(const fig_trainer *t, fig_error *err)
     return FIG_OK;
 }
 
-/* -- writing -------------------------------------------------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------------------------------- */
 
 static fig_status write_file(fig_trainer *t, fig_error *err)
 {
@@ -48,11 +49,16 @@ static fig_status write_file(fig_trainer *t, fig_error *err)
     size_t count = 0;
     for (int i = 0; i < all; i++)
         if (fig_store_flags(t->store, i) & FIG__SAVED)
-            entries[count++] = (fig__safetensors_entry){ .name = fig_store_name(t->store, i), .type = *fig_store_type(t->store, i),
-                                                         .data = fig_store_data(t->store, i), .bytes = fig_store_bytes(t->store, i) };
+            entries[count++] = (fig__safetensors_entry){ .name = fig_store_name(t->store, i),
+                                                         .type = *fig_store_type(t->store, i),
+                                                         .data = fig_store_data(t->store, i),
+                                                         .bytes = fig_store_bytes(t->store, i) };
     char *state = fig__state_write(t);
-    fig__pairs pairs = { .pair = { { "format", "figment.checkpoint/1" }, { "recipe", t->settings.recipe->name }, { "figment", FIG_VERSION },
-                                   { "state", state } }, .count = 4 };
+    fig__pairs pairs = { .pair = { { "format", "figment.checkpoint/1" },
+                                   { "recipe", t->settings.recipe->name },
+                                   { "figment", FIG_VERSION },
+                                   { "state", state } },
+                         .count = 4 };
     fig__add_checksums(&pairs, entries, count, arena);
     char *path = checkpoint_path(t, arena, t->state.step);
     fig_status status = fig__safetensors_write(path, entries, count, pairs.pair, pairs.count, err);
@@ -72,7 +78,8 @@ static void prune(fig_trainer *t)
     fig__arena *arena = fig__arena_new();
     int kept = 0;
     for (int i = 0; i < s->n_kept; i++) {
-        bool recent = i >= s->n_kept - t->settings.keep.last, best = t->settings.keep.best && s->kept[i] == s->best_step;
+        bool recent = i >= s->n_kept - t->settings.keep.last,
+             best = t->settings.keep.best && s->kept[i] == s->best_step;
         if (recent || best)
             s->kept[kept++] = s->kept[i];
         else
@@ -91,7 +98,8 @@ fig_status fig__checkpoint_write(fig_trainer *t, fig_error *err)
     s->seconds = fig__elapsed(t);
     int n_kept = s->n_kept;
     if (!s->n_kept || s->kept[s->n_kept - 1] != s->step) {
-        if (s->n_kept == FIG__MAX_KEPT) /* more than anyone looks through: the oldest leaves the list, and stays on the disk */
+        if (s->n_kept ==
+            FIG__MAX_KEPT) /* more than anyone looks through: the oldest leaves the list, and stays on the disk */
             memmove(s->kept, s->kept + 1, sizeof *s->kept * (size_t)--s->n_kept);
         s->kept[s->n_kept++] = s->step;
     }
@@ -105,7 +113,7 @@ fig_status fig__checkpoint_write(fig_trainer *t, fig_error *err)
     return FIG_OK;
 }
 
-/* -- reading -------------------------------------------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------------------------------- */
 
 static fig_status read_tensors(fig_trainer *t, const fig__safetensors *file, const char *path, fig_error *err)
 {
@@ -121,10 +129,12 @@ static fig_status read_tensors(fig_trainer *t, const fig__safetensors *file, con
                             path, fig_store_name(t->store, i));
     }
     if (wanted != fig__safetensors_count(file))
-        return fig_fail(err, FIG_E_FORMAT, "%s: holds %zu tensors, this run has %zu", path, fig__safetensors_count(file), wanted);
+        return fig_fail(err, FIG_E_FORMAT, "%s: holds %zu tensors, this run has %zu", path,
+                        fig__safetensors_count(file), wanted);
     for (int i = 0; i < fig_store_count(t->store); i++)
         if (fig_store_flags(t->store, i) & FIG__SAVED)
-            FIG_TRY(fig__safetensors_get(file, fig_store_name(t->store, i), fig_store_type(t->store, i), fig_store_data(t->store, i), err));
+            FIG_TRY(fig__safetensors_get(file, fig_store_name(t->store, i), fig_store_type(t->store, i),
+                                         fig_store_data(t->store, i), err));
     return FIG_OK;
 }
 
@@ -188,7 +198,7 @@ static fig_status find_valid(fig_trainer *t, bool *found, fig_error *err)
     return status;
 }
 
-/* -- cutting what will be written again ------------------------------------------------------------------------------------------------ */
+/* -- cutting what will be written again ---------------------------------------------------------------------------- */
 
 static fig_status cut_log(fig_trainer *t, fig_error *err)
 {

@@ -6,14 +6,28 @@
 #include <string.h>
 
 /* Numbers of the state by name and place: one table for both directions. */
-typedef struct field { const char *name; size_t place; enum { INTEGER, REAL, FLAG } kind; } field;
+typedef struct field {
+    const char *name;
+    size_t place;
+    enum { INTEGER, REAL, FLAG } kind;
+} field;
 #define AT(member) offsetof(fig__run_state, member)
 static const field fields[] = {
-    { "step", AT(step), INTEGER }, { "averaged", AT(averaged), INTEGER }, { "noise_skip", AT(noise_skip), INTEGER },
-    { "seconds", AT(seconds), REAL }, { "items", AT(items), REAL }, { "log_bytes", AT(log_bytes), INTEGER },
-    { "best_step", AT(best_step), INTEGER }, { "best", AT(best), REAL }, { "last_score", AT(last_score), REAL },
-    { "scored_step", AT(scored_step), INTEGER }, { "stopped", AT(stopped), FLAG }, { "finished", AT(finished), FLAG },
-    { "busy", AT(busy), REAL }, { "logged_busy", AT(logged_busy), REAL }, { "logged_items", AT(logged_items), REAL },
+    { "step", AT(step), INTEGER },
+    { "averaged", AT(averaged), INTEGER },
+    { "noise_skip", AT(noise_skip), INTEGER },
+    { "seconds", AT(seconds), REAL },
+    { "items", AT(items), REAL },
+    { "log_bytes", AT(log_bytes), INTEGER },
+    { "best_step", AT(best_step), INTEGER },
+    { "best", AT(best), REAL },
+    { "last_score", AT(last_score), REAL },
+    { "scored_step", AT(scored_step), INTEGER },
+    { "stopped", AT(stopped), FLAG },
+    { "finished", AT(finished), FLAG },
+    { "busy", AT(busy), REAL },
+    { "logged_busy", AT(logged_busy), REAL },
+    { "logged_items", AT(logged_items), REAL },
 };
 enum { FIELDS = sizeof fields / sizeof fields[0] };
 
@@ -90,7 +104,9 @@ char *fig__state_write(const fig_trainer *t)
         if (fields[i].kind == REAL)
             put_real(&out, *(const double *)place);
         else
-            fig__text_print(&out, "%lld", fields[i].kind == FLAG ? (long long)*(const bool *)place : (long long)*(const int64_t *)place);
+            fig__text_print(&out, "%lld",
+                            fields[i].kind == FLAG ? (long long)*(const bool *)place
+                                                   : (long long)*(const int64_t *)place);
     }
     put_integers(&out, "updates", s->updates, t->round->model->n_phases);
     put_integers(&out, "drawn", s->drawn, t->n_data);
@@ -123,7 +139,7 @@ char *fig__state_write(const fig_trainer *t)
     return out.data;
 }
 
-/* -- reading: from a file, so every number is checked --------------------------------------------------------------------------- */
+/* -- reading: from a file, so every number is checked -------------------------------------------------------------- */
 
 static double get_real(const fig__json *value)
 {
@@ -163,7 +179,8 @@ static int get_scores(const fig__json *list, fig_score *scores)
 static fig_status check_data(const fig_trainer *t, const fig__json *list, const char *where, fig_error *err)
 {
     for (int i = 0; i < t->n_data; i++) {
-        const char *was = fig__json_text(fig__json_at(list, (size_t)i), ""), *is = fig_data_get_spec(t->data[i].data)->data_hash;
+        const char *was = fig__json_text(fig__json_at(list, (size_t)i), ""),
+                   *is = fig_data_get_spec(t->data[i].data)->data_hash;
         if (strcmp(was, is))
             return fig_fail(
                 err, FIG_E_USAGE,

@@ -1,7 +1,7 @@
 /* train/control.c - asking the controllers at a step boundary, and keeping what they decide
  *
- * A controller may set "lr" (all phases, in proportion), "phases.NAME.lr", or a ramp by its name. What it sets is part of the run state;
- * every decision is a line of the log, so that a resume repeats it. */
+ * A controller may set "lr" (all phases, in proportion), "phases.NAME.lr", or a ramp by its name. What it sets is part
+ * of the run state; every decision is a line of the log, so that a resume repeats it. */
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -72,23 +72,27 @@ void fig__controllers_init(fig_trainer *t)
         if (!strcmp(b->record->name, "plateau") && !fig__schedule_is(&t->settings.train, "plateau"))
             continue;
         const void *options = (const char *)&t->settings.train + b->options;
-        t->controller[t->n_controllers++] = (fig__controlling){ b->record, options, fig__alloc(b->record->state_size), false };
+        t->controller[t->n_controllers++] =
+            (fig__controlling){ b->record, options, fig__alloc(b->record->state_size), false };
     }
     for (int i = 0; i < t->n_controllers; i++)
         if (t->controller[i].record->init)
             t->controller[i].record->init(t->controller[i].state, t->controller[i].options);
 }
 
-fig_status fig_trainer_add_controller(fig_trainer *t, const fig_controller *controller, const void *options, fig_error *err)
+fig_status fig_trainer_add_controller(fig_trainer *t, const fig_controller *controller, const void *options,
+                                      fig_error *err)
 {
     if (t->n_controllers == FIG__MAX_LISTENERS)
         return fig_fail(err, FIG_E_LIMIT, "a training has at most %d controllers", FIG__MAX_LISTENERS);
     if (!controller->name || !controller->at_step)
         return fig_fail(err, FIG_E_USAGE, "a controller needs a name and at_step");
     if (t->state.step > 0)
-        return fig_fail(err, FIG_E_USAGE, "controller %s: training has begun; add it before the first step", controller->name);
+        return fig_fail(err, FIG_E_USAGE, "controller %s: training has begun; add it before the first step",
+                        controller->name);
     fig__controlling *c = &t->controller[t->n_controllers++];
-    *c = (fig__controlling){ controller, options, fig__alloc(controller->state_size ? controller->state_size : 1), false };
+    *c = (fig__controlling){ controller, options, fig__alloc(controller->state_size ? controller->state_size : 1),
+                             false };
     if (controller->init)
         controller->init(c->state, options);
     return FIG_OK;
@@ -115,7 +119,11 @@ fig_status fig__control(fig_trainer *t, bool evaluated, bool nonfinite, fig__dec
 {
     *out = (fig__decision){ 0 };
     for (int i = 0; i < t->n_controllers; i++) {
-        fig_control c = { .step = t->state.step, .nonfinite = nonfinite, .get_scalar = get_scalar, .set_scalar = set_scalar, .trainer = t };
+        fig_control c = { .step = t->state.step,
+                          .nonfinite = nonfinite,
+                          .get_scalar = get_scalar,
+                          .set_scalar = set_scalar,
+                          .trainer = t };
         if (evaluated && isfinite(t->state.last_score)) {
             c.metric_name = t->watch;
             c.metric = t->state.last_score;

@@ -2,7 +2,12 @@
 #include "core/core.h"
 #include "train/controller.h"
 
-typedef struct state { double best; int64_t waited; int begun; char reason[96]; } state;
+typedef struct state {
+    double best;
+    int64_t waited;
+    int begun;
+    char reason[96];
+} state;
 
 static void init(void *memory, const void *options)
 {
@@ -26,10 +31,14 @@ static void at_step(void *memory, const void *options, fig_control *c)
     if (++s->waited < o->patience)
         return;
     c->stop = true;
-    snprintf(s->reason, sizeof s->reason, "early stopping: no better %.40s in %lld evaluations", c->metric_name, (long long)s->waited);
+    snprintf(s->reason, sizeof s->reason, "early stopping: no better %.40s in %lld evaluations", c->metric_name,
+             (long long)s->waited);
     c->reason = s->reason;
 }
 
 const fig_controller fig__controller_early_stopping = {
-    .name = "early_stopping", .state_size = sizeof(state), .init = init, .at_step = at_step,
+    .name = "early_stopping",
+    .state_size = sizeof(state),
+    .init = init,
+    .at_step = at_step,
 };

@@ -1,11 +1,11 @@
 /* train/feeds.c - filling a plan's inputs before each run
  *
- * Each data set has one loader; inputs that read the same set see the same batch. A plan that runs several times in a round takes a
- * new batch each time.
+ * Each data set has one loader; inputs that read the same set see the same batch. A plan that runs several times in a
+ * round takes a new batch each time.
  *
- * A pool (Shrivastava et al. 2017) holds rows that an earlier plan of the round has computed. Until it is full, new rows go in and
- * out; then each new row is, with probability 1/2, swapped against a random old one. Which, is a function of (seed, input, round,
- * row). Its rows are a saved state, "pool/INPUT", its fill "pool/INPUT/#". */
+ * A pool (Shrivastava et al. 2017) holds rows that an earlier plan of the round has computed. Until it is full, new
+ * rows go in and out; then each new row is, with probability 1/2, swapped against a random old one. Which, is a
+ * function of (seed, input, round, row). Its rows are a saved state, "pool/INPUT", its fill "pool/INPUT/#". */
 #include "train/feeds.h"
 #include "train/trainer.h"
 
@@ -13,9 +13,9 @@
 #include <string.h>
 
 typedef struct pool {
-    void *rows;           /* (batch, ...): what the plan is fed */
-    size_t row;           /* bytes */
-    int state, fill;      /* store entries */
+    void *rows;      /* (batch, ...): what the plan is fed */
+    size_t row;      /* bytes */
+    int state, fill; /* store entries */
 } pool;
 
 struct fig__feeds {
@@ -23,9 +23,9 @@ struct fig__feeds {
     const fig_model *m;
     fig_loader *loader[FIG__MAX_DATA];
     const fig_batch *batch[FIG__MAX_DATA];
-    pool pool[FIG_MODEL_MAX];           /* by input */
+    pool pool[FIG_MODEL_MAX];            /* by input */
     fig_sampler *sampler[FIG_MODEL_MAX]; /* by input */
-    uint64_t filled_random[64];         /* plans whose inputs hold random data already */
+    uint64_t filled_random[64];          /* plans whose inputs hold random data already */
     int n_filled;
 };
 
@@ -37,7 +37,7 @@ static int set_of(const fig_trainer *t, const char *key)
     return -1;
 }
 
-/* -- making ------------------------------------------------------------------------------------------------------------------------ */
+/* -- making -------------------------------------------------------------------------------------------------------- */
 
 static fig_status open_loader(fig__feeds *f, int set, fig_error *err)
 {
@@ -46,8 +46,13 @@ static fig_status open_loader(fig__feeds *f, int set, fig_error *err)
     const fig_trainer *t = f->t;
     const fig__train_options *o = &t->settings.train;
     int64_t items = fig_data_items(t->data[set].data, FIG_TRAIN_SPLIT);
-    fig_loader_opts opts = { .split = FIG_TRAIN_SPLIT, .order = (fig_order)o->data_order, .batch = (int)o->batch, .seed = (uint64_t)o->seed,
-                             .drop_last = o->drop_last, .threads = (int)o->workers, .key = t->data[set].key };
+    fig_loader_opts opts = { .split = FIG_TRAIN_SPLIT,
+                             .order = (fig_order)o->data_order,
+                             .batch = (int)o->batch,
+                             .seed = (uint64_t)o->seed,
+                             .drop_last = o->drop_last,
+                             .threads = (int)o->workers,
+                             .key = t->data[set].key };
     if (items < o->batch)
         opts.drop_last = false; /* a set smaller than one batch: rows of weight 0 fill it up */
     return fig_loader_new(t->data[set].data, &opts, &f->loader[set], err);
@@ -75,7 +80,10 @@ static fig_status open_pool(fig__feeds *f, int i, fig_error *err)
 static fig_status open_sampler(fig__feeds *f, int i, fig_error *err)
 {
     const fig_input_decl *d = &f->m->input[i].decl;
-    fig_sample_opts opts = { .count = d->type.dim[0], .batch = (int)d->type.dim[0], .sampler = d->sampler, .seed = 1,
+    fig_sample_opts opts = { .count = d->type.dim[0],
+                             .batch = (int)d->type.dim[0],
+                             .sampler = d->sampler,
+                             .seed = 1,
                              .length = d->type.rank == 2 ? d->type.dim[1] : 0 };
     return fig__sampler_new(&f->t->view, &opts, true, &f->sampler[i], err);
 }
@@ -90,8 +98,8 @@ static fig_status open_feeds(fig__feeds *f, fig_error *err)
             continue;
         int set = set_of(f->t, d->data);
         if (set < 0)
-            return fig_fail(err, FIG_E_USAGE, "recipe %s reads a data set \"%s\"; give it with --data %s=PATH", f->t->settings.recipe->name,
-                            d->data, d->data);
+            return fig_fail(err, FIG_E_USAGE, "recipe %s reads a data set \"%s\"; give it with --data %s=PATH",
+                            f->t->settings.recipe->name, d->data, d->data);
         FIG_TRY(open_loader(f, set, err));
     }
     return FIG_OK;
@@ -142,7 +150,8 @@ unsigned fig__feeds_used(const fig__feeds *f, fig_plan *plan)
         const fig_input_decl *d = &f->m->input[i].decl;
         int set = f->t->random_data ? 0 : set_of(f->t, d->data);
         fig_type type;
-        if (d->feed == FIG_FEED_LOADER && set >= 0 && strcmp(d->field, "weight") && fig_plan_input(plan, d->name, &type))
+        if (d->feed == FIG_FEED_LOADER && set >= 0 && strcmp(d->field, "weight") &&
+            fig_plan_input(plan, d->name, &type))
             used |= 1u << set;
     }
     return used;
@@ -155,7 +164,7 @@ void fig__feeds_seek(fig__feeds *f)
             fig_loader_seek(f->loader[i], (uint64_t)f->t->state.drawn[i]);
 }
 
-/* -- filling --------------------------------------------------------------------------------------------------------------------- */
+/* -- filling ------------------------------------------------------------------------------------------------------- */
 
 static const void *field_of(const fig_batch *batch, const char *name, size_t bytes)
 {
@@ -176,7 +185,8 @@ static void fill_random(const fig__feeds *f, const fig_input_decl *d, void *to, 
         if (type->dtype == FIG_I32)
             ((int32_t *)to)[i] = (int32_t)fig__rng_below(&rng, bound ? bound : 1);
         else
-            ((float *)to)[i] = strcmp(d->field, "weight") ? spec->low + (spec->high - spec->low) * (float)fig__rng_uniform(&rng) : 1;
+            ((float *)to)[i] =
+                strcmp(d->field, "weight") ? spec->low + (spec->high - spec->low) * (float)fig__rng_uniform(&rng) : 1;
 }
 
 static fig_status fill_one(fig__feeds *f, int i, fig_plan *plan, fig_error *err)
@@ -194,7 +204,8 @@ static fig_status fill_one(fig__feeds *f, int i, fig_plan *plan, fig_error *err)
     if (d->feed == FIG_FEED_SAMPLER) {
         const fig_samples *made = fig_sampler_samples(f->sampler[i]);
         if (!made->values || fig__bytes(&made->type) != bytes)
-            return fig_fail(err, FIG_E_SHAPE, "input \"%s\": sampler \"%s\" makes values of another size", d->name, d->sampler);
+            return fig_fail(err, FIG_E_SHAPE, "input \"%s\": sampler \"%s\" makes values of another size", d->name,
+                            d->sampler);
         memcpy(to, made->values, bytes);
         return FIG_OK;
     }
@@ -214,7 +225,8 @@ static fig_status fill_one(fig__feeds *f, int i, fig_plan *plan, fig_error *err)
     }
     const void *from = batch ? field_of(batch, d->field, bytes) : NULL;
     if (!from)
-        return fig_fail(err, FIG_E_SHAPE, "input \"%s\": the data have no field \"%s\" of %zu bytes a batch", d->name, d->field, bytes);
+        return fig_fail(err, FIG_E_SHAPE, "input \"%s\": the data have no field \"%s\" of %zu bytes a batch", d->name,
+                        d->field, bytes);
     memcpy(to, from, bytes);
     return FIG_OK;
 }
@@ -248,7 +260,7 @@ fig_status fig__feeds_fill(fig__feeds *f, fig_plan *plan, fig_error *err)
     return FIG_OK;
 }
 
-/* -- pools and roll-outs ------------------------------------------------------------------------------------------------------------ */
+/* -- pools and roll-outs ------------------------------------------------------------------------------------------- */
 
 void fig__feeds_pool(fig__feeds *f, int input, const void *rows)
 {
@@ -288,7 +300,8 @@ fig_status fig__feeds_roll_out(fig__feeds *f, fig_error *err)
             FIG_TRY(open_sampler(f, i, err));
         uint32_t bits[4];
         uint64_t stream = fig__hash64(f->m->input[i].decl.name, strlen(f->m->input[i].decl.name), 13);
-        fig__philox((uint64_t)f->t->settings.train.seed, stream, (uint64_t)(f->t->state.step + f->t->state.noise_skip), 0, bits);
+        fig__philox((uint64_t)f->t->settings.train.seed, stream, (uint64_t)(f->t->state.step + f->t->state.noise_skip),
+                    0, bits);
         FIG_TRY(fig__sampler_restart(f->sampler[i], (uint64_t)bits[0] << 32 | bits[1], err));
         FIG_TRY(fig__sampler_finish(f->sampler[i], NULL, NULL, err));
     }

@@ -1,4 +1,5 @@
-/* train/feeds.h - where the inputs of a training plan come from: loaders, pools of earlier values, this model's own sampler */
+/* train/feeds.h - where the inputs of a training plan come from: loaders, pools of earlier values, this model's own
+ * sampler */
 #ifndef FIG_TRAIN_FEEDS_H
 #define FIG_TRAIN_FEEDS_H
 

@@ -1,7 +1,8 @@
 /* train/journal.c - log.jsonl, and the line of plain progress that a recipe words itself
  *
- * A line of log.jsonl is one object: step, epoch, split, then losses and metrics; seconds and items_per_s come last, so that two runs
- * of one seed differ at the end of a line only. Lines are written whole. Floats are written so that they read back to the same bits. */
+ * A line of log.jsonl is one object: step, epoch, split, then losses and metrics; seconds and items_per_s come last,
+ * so that two runs of one seed differ at the end of a line only. Lines are written whole. Floats are written so that
+ * they read back to the same bits. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ fig_status fig__journal_add(fig_trainer *t, const char *line, fig_error *err)
     return status;
 }
 
-/* -- plain progress ------------------------------------------------------------------------------------------------------------------ */
+/* -- plain progress ------------------------------------------------------------------------------------------------ */
 
 static bool value_of(const fig_trainer *t, const char *name, double *value)
 {

@@ -1,7 +1,8 @@
 /* train/loop.c - one step of the trainer
  *
- * What a step has to do besides its round is decided by cadences and put into state.todo, then done in a fixed order, each flag cleared
- * when its work is finished. A stop between two actions saves the rest of the flags with the checkpoint. */
+ * What a step has to do besides its round is decided by cadences and put into state.todo, then done in a fixed order,
+ * each flag cleared when its work is finished. A stop between two actions saves the rest of the flags with the
+ * checkpoint. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -36,7 +37,8 @@ static void decide(fig_trainer *t)
         s->todo |= FIG__TODO_CHECKPOINT;
 }
 
-/* After a score: controllers may change rates, or end the run; then this step becomes the last one and gets its sheet. */
+/* After a score: controllers may change rates, or end the run; then this step becomes the last one and gets its
+ * sheet. */
 static fig_status consult(fig_trainer *t, bool evaluated, fig_error *err)
 {
     fig__decision decision;
@@ -107,7 +109,7 @@ static fig_status save_and_leave(fig_trainer *t, fig_train_progress *p, fig_erro
                     t->output ? "; everything is saved, go on with --resume" : "");
 }
 
-/* -- the round ------------------------------------------------------------------------------------------------------------------------- */
+/* -- the round ----------------------------------------------------------------------------------------------------- */
 
 static fig_status not_finite(fig_trainer *t, fig_error *err)
 {
@@ -173,7 +175,9 @@ static void fill_progress(const fig_trainer *t, fig_train_progress *p)
     p->seconds_left = per_step * (double)(t->steps - s->step);
     if (t->settings.train.minutes > 0 && p->seconds_left > t->settings.train.minutes * 60 - p->seconds)
         p->seconds_left = fmax(t->settings.train.minutes * 60 - p->seconds, 0);
-    p->items_per_s = t->pace_seconds > 0 ? (double)(t->pace_steps * t->settings.train.batch * t->batches_per_round) / t->pace_seconds : 0;
+    p->items_per_s = t->pace_seconds > 0
+                         ? (double)(t->pace_steps * t->settings.train.batch * t->batches_per_round) / t->pace_seconds
+                         : 0;
     for (int i = 0; i < t->n_losses && p->losses < 16; i++)
         if (t->loss_key[i]) {
             p->loss_name[p->losses] = t->loss_key[i];

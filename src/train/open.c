@@ -1,7 +1,7 @@
 /* train/open.c - from data names to prepared data and the spec that the model is built for
  *
- * "random:HxWxC", "random:points:D" and "random:tokens:V" are data of the right shape without a source: random numbers, made once. They
- * serve benchmarks and dry runs; nothing can be learnt from them. */
+ * "random:HxWxC", "random:points:D" and "random:tokens:V" are data of the right shape without a source: random
+ * numbers, made once. They serve benchmarks and dry runs; nothing can be learnt from them. */
 #include "train/trainer.h"
 
 #include <stdlib.h>
@@ -34,7 +34,8 @@ static fig_status open_random(fig_trainer *t, const char *name, fig_error *err)
     bool sane = spec->height <= 16384 && spec->width <= 16384 && spec->channels <= 4 && spec->dimensions <= 65536 &&
                 spec->vocabulary <= 1 << 24 && spec->height >= 0 && spec->width >= 0 && spec->channels >= 0;
     if (!info.kind || !sane)
-        return fig_fail(err, FIG_E_USAGE, "data: \"%.60s\": expected random:HxWxC, random:points:D or random:tokens:V", name);
+        return fig_fail(err, FIG_E_USAGE, "data: \"%.60s\": expected random:HxWxC, random:points:D or random:tokens:V",
+                        name);
     FIG_TRY(fig__settings_resolve(&t->settings, info.kind, err));
     fig_data_request request = { 0 };
     if (t->settings.recipe->request)
@@ -55,14 +56,19 @@ static fig_status open_random(fig_trainer *t, const char *name, fig_error *err)
     return FIG_OK;
 }
 
-typedef struct opening { fig_trainer *t; } opening;
+typedef struct opening {
+    fig_trainer *t;
+} opening;
 static void on_progress(void *user, const char *what, double done)
 {
     fig_trainer *t = ((opening *)user)->t;
     if (t->notify)
         t->notify(t->user, what, done);
 }
-static void on_warning(void *user, const char *message) { fig__say(((opening *)user)->t, FIG_LOG_WARNING, "%s", message); }
+static void on_warning(void *user, const char *message)
+{
+    fig__say(((opening *)user)->t, FIG_LOG_WARNING, "%s", message);
+}
 static bool on_cancel(void *user) { return ((opening *)user)->t->stop != 0; }
 
 static fig_status prepare(fig_trainer *t, fig_data *data, fig_error *err)
@@ -86,7 +92,9 @@ fig_status fig__trainer_open_data(fig_trainer *t, fig_error *err)
         return open_random(t, s->data[0].name, err);
     opening hooks = { t };
     for (int i = 0; i < s->n_data; i++) {
-        fig_data_open_opts opts = { .progress = on_progress, .warn = on_warning, .cancelled = on_cancel, .user = &hooks };
+        fig_data_open_opts opts = {
+            .progress = on_progress, .warn = on_warning, .cancelled = on_cancel, .user = &hooks
+        };
         t->data[i].key = s->data[i].key;
         FIG_TRY(fig_data_open(s->data[i].name, &opts, &t->data[i].data, err));
         t->n_data = i + 1;

@@ -1,9 +1,11 @@
-/* train/optimizer.h - the record of an optimizer: a rule that turns a gradient into a new weight, written as graph building
+/* train/optimizer.h - the record of an optimizer: a rule that turns a gradient into a new weight, written as graph
+ * building
  *
- * The rule is element by element, so that the compiler makes one pass over memory of it per weight. Numbers that change from
- * step to step (the rate, the correction of a young average) are the same for all weights of a phase: the host computes them
- * in double precision and feeds them as scalars before each update. What an optimizer remembers are states named
- * "opt/PHASE/STATE/WEIGHT". How to add one: its own file, a row in optimizers.def, its name in FIG__OPTIMIZER_CHOICES. */
+ * The rule is element by element, so that the compiler makes one pass over memory of it per weight. Numbers that
+ * change from step to step (the rate, the correction of a young average) are the same for all weights of a phase: the
+ * host computes them in double precision and feeds them as scalars before each update. What an optimizer remembers are
+ * states named "opt/PHASE/STATE/WEIGHT". How to add one: its own file, a row in optimizers.def, its name in
+ * FIG__OPTIMIZER_CHOICES. */
 #ifndef FIG_TRAIN_OPTIMIZER_H
 #define FIG_TRAIN_OPTIMIZER_H
 
@@ -18,8 +20,8 @@ typedef struct fig__update {
     const fig__phase_options *options;
     fig_graph *graph;
     fig_node weight, gradient;
-    bool decays;                               /* weight decay applies to this weight */
-    fig_node state[FIG__OPTIMIZER_STATES];     /* what is remembered; the rule replaces it by the new */
+    bool decays;                           /* weight decay applies to this weight */
+    fig_node state[FIG__OPTIMIZER_STATES]; /* what is remembered; the rule replaces it by the new */
     fig_node scalar[FIG__OPTIMIZER_SCALARS];
 } fig__update;
 
@@ -31,7 +33,7 @@ typedef struct fig__optimizer {
     void (*set)(const fig__phase_options *options, double lr, int64_t t, double *scalar);
     /* Which states these options need; NULL = all. */
     int (*states)(const fig__phase_options *options);
-    fig_node (*update)(fig__update *u);             /* the new weight */
+    fig_node (*update)(fig__update *u); /* the new weight */
 } fig__optimizer;
 
 extern const fig__optimizer *const fig__optimizers[]; /* NULL-terminated, in the order of the choices */

@@ -1,7 +1,7 @@
 /* train/plan_json.c - what a training would cost, before it begins: weights, memory, operations, time
  *
- * The time is a forecast from a few rounds on random data of the right shapes, or, for long rounds, from their operations and the
- * speed of a matrix product; scores, sheets and checkpoints come on top. */
+ * The time is a forecast from a few rounds on random data of the right shapes, or, for long rounds, from their
+ * operations and the speed of a matrix product; scores, sheets and checkpoints come on top. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -10,10 +10,10 @@
 
 enum { PROBE_ROUNDS = 6, PROBE_SIZE = 768 };
 #define PROBE_SECONDS 2.0
-#define PROBE_FLOPS 1e11   /* longer rounds are not run for a forecast: they take a second and more */
-#define TYPICAL_SHARE 0.6  /* of a matrix product's speed that long rounds reach */
+#define PROBE_FLOPS 1e11  /* longer rounds are not run for a forecast: they take a second and more */
+#define TYPICAL_SHARE 0.6 /* of a matrix product's speed that long rounds reach */
 
-/* -- the batch that would fit ---------------------------------------------------------------------------------------------------------- */
+/* -- the batch that would fit -------------------------------------------------------------------------------------- */
 
 static bool fits(fig_trainer *t, int64_t batch, double *needed)
 {
@@ -23,7 +23,8 @@ static bool fits(fig_trainer *t, int64_t batch, double *needed)
     if (fig_store_new(t->session, &store, NULL) != FIG_OK)
         return false;
     if (fig__round_new(&t->settings, t->spec, batch, &round, NULL) == FIG_OK) {
-        if (fig__model_initialise(round->model, store, 1, NULL) == FIG_OK && fig__round_compile(round, store, true, NULL) == FIG_OK) {
+        if (fig__model_initialise(round->model, store, 1, NULL) == FIG_OK &&
+            fig__round_compile(round, store, true, NULL) == FIG_OK) {
             *needed = (double)fig__round_info(round).planned_bytes;
             good = *needed < (double)fig__memory_available();
         }
@@ -63,7 +64,8 @@ static double measure_product(fig_session *session)
     fig_graph *g = fig_graph_new();
     fig_store *store = NULL;
     fig_plan *plan = NULL;
-    fig_node a = fig_input(g, "a", FIG_SHAPE(PROBE_SIZE, PROBE_SIZE)), b = fig_input(g, "b", FIG_SHAPE(PROBE_SIZE, PROBE_SIZE));
+    fig_node a = fig_input(g, "a", FIG_SHAPE(PROBE_SIZE, PROBE_SIZE)),
+             b = fig_input(g, "b", FIG_SHAPE(PROBE_SIZE, PROBE_SIZE));
     fig_node product = fig_matmul(a, b, NULL);
     double best = INFINITY;
     if (fig_store_new(session, &store, NULL) == FIG_OK &&
@@ -125,7 +127,8 @@ static double measure_round(fig_trainer *t)
 static void put_parameters(const fig_trainer *t, fig__text *out)
 {
     const fig_model *m = t->round->model;
-    const char *at = t->settings.recipe->networks && *t->settings.recipe->networks ? t->settings.recipe->networks : NULL;
+    const char *at =
+        t->settings.recipe->networks && *t->settings.recipe->networks ? t->settings.recipe->networks : NULL;
     if (!at) {
         int64_t total = 0;
         for (int i = 0; i < m->n_weights; i++)
@@ -152,7 +155,8 @@ fig_status fig_trainer_plan_json(fig_trainer *t, char **json, fig_error *err)
 {
     (void)err;
     fig_plan_info info = fig_trainer_plan_info(t);
-    double round = info.flops < PROBE_FLOPS ? measure_round(t) : info.flops / (measure_product(t->session) * TYPICAL_SHARE);
+    double round =
+        info.flops < PROBE_FLOPS ? measure_round(t) : info.flops / (measure_product(t->session) * TYPICAL_SHARE);
     double seconds = round * (double)t->steps;
     fig__text out;
     fig__text_init(&out, 1 << 20);
@@ -162,9 +166,10 @@ fig_status fig_trainer_plan_json(fig_trainer *t, char **json, fig_error *err)
     fig__json_put_text(&out, t->settings.preset ? t->settings.preset->name : "");
     fig__text_print(&out, ", \"parameters\": {");
     put_parameters(t, &out);
-    fig__text_print(&out, "}, \"planned_mb\": %.1f, \"activations_mb\": %.1f, \"states_mb\": %.1f, \"available_mb\": %.0f",
-                    (double)(info.planned_bytes + info.state_bytes) / 1e6, (double)info.planned_bytes / 1e6, (double)info.state_bytes / 1e6,
-                    (double)fig__memory_available() / 1e6);
+    fig__text_print(&out,
+                    "}, \"planned_mb\": %.1f, \"activations_mb\": %.1f, \"states_mb\": %.1f, \"available_mb\": %.0f",
+                    (double)(info.planned_bytes + info.state_bytes) / 1e6, (double)info.planned_bytes / 1e6,
+                    (double)info.state_bytes / 1e6, (double)fig__memory_available() / 1e6);
     fig__text_print(&out,
                     ", \"flops_per_step\": %.0f, \"batch\": %lld, \"steps\": %lld, \"epoch_steps\": %lld, \"plans\": "
                     "%d, \"nodes\": %d",

@@ -4,7 +4,12 @@
 #include "core/core.h"
 #include "train/controller.h"
 
-typedef struct state { double best; int64_t waited; int begun; char reason[96]; } state;
+typedef struct state {
+    double best;
+    int64_t waited;
+    int begun;
+    char reason[96];
+} state;
 
 static void init(void *memory, const void *options)
 {
@@ -35,5 +40,8 @@ static void at_step(void *memory, const void *options, fig_control *c)
 }
 
 const fig_controller fig__controller_plateau = {
-    .name = "plateau", .state_size = sizeof(state), .init = init, .at_step = at_step,
+    .name = "plateau",
+    .state_size = sizeof(state),
+    .init = init,
+    .at_step = at_step,
 };

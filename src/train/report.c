@@ -1,7 +1,7 @@
 /* train/report.c - report.html: one page about a run that needs nothing but itself
  *
- * Losses and scores from log.jsonl as SVG lines, the last sheet of samples inside the page, scores, settings. Drawn with some 600 points
- * per line at most. */
+ * Losses and scores from log.jsonl as SVG lines, the last sheet of samples inside the page, scores, settings. Drawn
+ * with some 600 points per line at most. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -11,8 +11,15 @@
 
 enum { WIDTH = 720, HEIGHT = 260, LEFT = 60, BOTTOM = 30, MOST_POINTS = 600, MOST_LINES = 8 };
 
-typedef struct curve { char name[64]; double *step, *value; int count, capacity; } curve;
-typedef struct chart { curve line[MOST_LINES]; int lines; } chart;
+typedef struct curve {
+    char name[64];
+    double *step, *value;
+    int count, capacity;
+} curve;
+typedef struct chart {
+    curve line[MOST_LINES];
+    int lines;
+} chart;
 
 static void put_escaped(fig__text *out, const char *text)
 {
@@ -23,7 +30,7 @@ static void put_escaped(fig__text *out, const char *text)
             fig__text_add(out, text, 1);
 }
 
-/* -- reading the log ------------------------------------------------------------------------------------------------------------------- */
+/* -- reading the log ----------------------------------------------------------------------------------------------- */
 
 static void add_point(chart *c, const char *name, double step, double value)
 {
@@ -82,7 +89,8 @@ static fig_status read_log(fig_trainer *t, fig__arena *arena, chart *losses, cha
 
 /* -- drawing ------------------------------------------------------------------------------------------------------- */
 
-static const char *const colours[MOST_LINES] = { "#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4b5563" };
+static const char *const colours[MOST_LINES] = { "#2563eb", "#dc2626", "#059669", "#d97706",
+                                                 "#7c3aed", "#0891b2", "#be185d", "#4b5563" };
 
 static void range_of(const chart *c, double x[2], double y[2])
 {
@@ -105,11 +113,14 @@ static void put_chart(fig__text *out, const char *title, const chart *c)
         return;
     double x[2], y[2];
     range_of(c, x, y);
-    fig__text_print(out, "<h2>%s</h2>\n<svg viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n", title, WIDTH, HEIGHT, WIDTH, HEIGHT);
+    fig__text_print(out, "<h2>%s</h2>\n<svg viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n", title, WIDTH, HEIGHT,
+                    WIDTH, HEIGHT);
     for (int i = 0; i <= 4; i++) {
         double at = 10 + (HEIGHT - BOTTOM - 10) * i / 4.0, value = y[1] + (y[0] - y[1]) * i / 4;
-        fig__text_print(out, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
-                        "text-anchor=\"end\">%.4g</text>\n", LEFT, WIDTH, at, at, LEFT - 6, at + 4, value);
+        fig__text_print(out,
+                        "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
+                        "text-anchor=\"end\">%.4g</text>\n",
+                        LEFT, WIDTH, at, at, LEFT - 6, at + 4, value);
     }
     fig__text_print(out,
                     "<text x=\"%d\" y=\"%d\">step %.0f</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.0f</text>\n",
@@ -132,7 +143,8 @@ static void put_base64(fig__text *out, const uint8_t *data, uint64_t length)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (uint64_t i = 0; i < length; i += 3) {
-        uint32_t b = (uint32_t)data[i] << 16 | (i + 1 < length ? (uint32_t)data[i + 1] << 8 : 0) | (i + 2 < length ? data[i + 2] : 0);
+        uint32_t b = (uint32_t)data[i] << 16 | (i + 1 < length ? (uint32_t)data[i + 1] << 8 : 0) |
+                     (i + 2 < length ? data[i + 2] : 0);
         char four[4] = { digits[b >> 18], digits[b >> 12 & 63], i + 1 < length ? digits[b >> 6 & 63] : '=',
                          i + 2 < length ? digits[b & 63] : '=' };
         fig__text_add(out, four, 4);
@@ -148,7 +160,8 @@ static void put_samples(fig_trainer *t, fig__arena *arena, fig__text *out)
     const char *name = names[count - 1];
     char *data;
     uint64_t length;
-    if (fig__file_read(fig__run_path(t, arena, fig__arena_format(arena, "samples/%s", name)), 16 << 20, &data, &length, NULL) != FIG_OK)
+    if (fig__file_read(fig__run_path(t, arena, fig__arena_format(arena, "samples/%s", name)), 16 << 20, &data, &length,
+                       NULL) != FIG_OK)
         return;
     fig__text_print(out, "<h2>Samples: %s</h2>\n", name);
     if (fig__ends_with(name, ".png")) {
@@ -171,8 +184,8 @@ static void put_scores(const fig__run_state *s, fig__text *out)
         return;
     fig__text_print(out, "<h2>Scores</h2>\n<table>\n");
     for (int i = 0; i < count; i++)
-        fig__text_print(out, "<tr><td>%s</td><td>%.6g</td><td>%s</td><td>%s</td></tr>\n", scores[i].name, scores[i].value, scores[i].unit,
-                        scores[i].split);
+        fig__text_print(out, "<tr><td>%s</td><td>%.6g</td><td>%s</td><td>%s</td></tr>\n", scores[i].name,
+                        scores[i].value, scores[i].unit, scores[i].split);
     fig__text_print(out, "</table>\n");
 }
 
@@ -211,7 +224,8 @@ fig_status fig__report(fig_trainer *t, fig_error *err)
     put_chart(&out, "Validation", &scores);
     put_scores(&t->state, &out);
     put_samples(t, arena, &out);
-    char *yaml = fig__settings_write(&t->settings, t->command, t->round->phase_name, t->round->phase, t->round->model->n_phases);
+    char *yaml =
+        fig__settings_write(&t->settings, t->command, t->round->phase_name, t->round->phase, t->round->model->n_phases);
     fig__text_print(&out, "<h2>Settings</h2>\n<pre>");
     put_escaped(&out, yaml);
     fig__text_print(&out, "</pre>\n");

@@ -18,7 +18,8 @@ static fig_node rmsprop_update(fig__update *u)
     fig_node gradient = u->gradient;
     if (u->decays)
         gradient = fig_add(gradient, fig_scale(u->weight, (float)o->weight_decay));
-    u->state[0] = fig_add(fig_scale(u->state[0], (float)o->decay_rate), fig_scale(fig_square(gradient), (float)(1 - o->decay_rate)));
+    u->state[0] = fig_add(fig_scale(u->state[0], (float)o->decay_rate),
+                          fig_scale(fig_square(gradient), (float)(1 - o->decay_rate)));
     fig_node step = fig_div(gradient, fig_shift(fig_sqrt(u->state[0]), (float)o->eps));
     if (o->momentum > 0)
         step = u->state[1] = fig_add(fig_scale(u->state[1], (float)o->momentum), step);
@@ -26,6 +27,10 @@ static fig_node rmsprop_update(fig__update *u)
 }
 
 const fig__optimizer fig__optimizer_rmsprop = {
-    .name = "rmsprop", .state = { "v", "m" }, .scalar = { "rate" }, .set = rmsprop_set, .states = rmsprop_states,
+    .name = "rmsprop",
+    .state = { "v", "m" },
+    .scalar = { "rate" },
+    .set = rmsprop_set,
+    .states = rmsprop_states,
     .update = rmsprop_update,
 };

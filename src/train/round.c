@@ -1,15 +1,16 @@
 /* train/round.c - from the phases of a model to plans: which phases share one, and compiling them
  *
  * Grouping: a phase joins the group before it when both run exactly once in every round of the same stage, nothing is
- * accumulated, and it reads no pool (whose rows come from the host, between two plans). What a pool is filled from is an output of the
- * group that computes it; when no earlier group of the round does, a small group computes it and nothing else. */
+ * accumulated, and it reads no pool (whose rows come from the host, between two plans). What a pool is filled from is
+ * an output of the group that computes it; when no earlier group of the round does, a small group computes it and
+ * nothing else. */
 #include "train/round.h"
 #include "train/build.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* -- grouping ------------------------------------------------------------------------------------------------------------- */
+/* -- grouping ------------------------------------------------------------------------------------------------------ */
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
@@ -32,9 +33,9 @@ static bool reads_pool(const fig_model *m, const fig_phase *phase)
 
 static bool may_merge(const fig__round *r, const fig__group *group, const fig_phase *phase, int times)
 {
-    return r->settings->train.accumulate == 1 && group->times == 1 && group->every == 1 && times == 1 && phase->every == 1 &&
-           !group->only_pool && group->from == phase->from && group->until == phase->until && same_text(group->stage, phase->stage) &&
-           !reads_pool(r->model, phase);
+    return r->settings->train.accumulate == 1 && group->times == 1 && group->every == 1 && times == 1 &&
+           phase->every == 1 && !group->only_pool && group->from == phase->from && group->until == phase->until &&
+           same_text(group->stage, phase->stage) && !reads_pool(r->model, phase);
 }
 
 /* The group, before `end`, that computes what fills the pool of input `i`; made when there is none. */
@@ -47,7 +48,8 @@ static void give_pool(fig__round *r, int i, const fig_phase *reader)
         if (group->only_pool == i + 1)
             return;
         for (int p = 0; p < group->n_phases; p++)
-            if (same_text(group->stage, reader->stage) && group->every == 1 && needs(m->graph, m->phase[group->phase[p]].loss, from.id)) {
+            if (same_text(group->stage, reader->stage) && group->every == 1 &&
+                needs(m->graph, m->phase[group->phase[p]].loss, from.id)) {
                 for (int o = 0; o < group->n_outputs; o++)
                     if (group->output[o].kind == FIG__OUT_POOL && group->output[o].phase == i)
                         return;
@@ -76,13 +78,17 @@ static void group_phases(fig__round *r)
             continue;
         }
         fig__group *group = &r->group[r->n_groups++];
-        *group = (fig__group){ .n_phases = 1, .stage = phase->stage, .times = r->times[p], .every = phase->every, .from = phase->from,
+        *group = (fig__group){ .n_phases = 1,
+                               .stage = phase->stage,
+                               .times = r->times[p],
+                               .every = phase->every,
+                               .from = phase->from,
                                .until = phase->until };
         group->phase[0] = p;
     }
 }
 
-/* -- making and freeing ------------------------------------------------------------------------------------------------------ */
+/* -- making and freeing -------------------------------------------------------------------------------------------- */
 
 static fig_status read_phases(fig__round *r, fig_error *err)
 {
@@ -100,7 +106,8 @@ static fig_status read_phases(fig__round *r, fig_error *err)
     return FIG_OK;
 }
 
-fig_status fig__round_new(const fig__settings *settings, const fig_data_spec *data, int64_t batch, fig__round **out, fig_error *err)
+fig_status fig__round_new(const fig__settings *settings, const fig_data_spec *data, int64_t batch, fig__round **out,
+                          fig_error *err)
 {
     *out = NULL;
     fig_model *model;
@@ -131,10 +138,10 @@ void fig__round_free(fig__round *r)
     free(r);
 }
 
-/* -- compiling ------------------------------------------------------------------------------------------------------------- */
+/* -- compiling ----------------------------------------------------------------------------------------------------- */
 
-static fig_status compile(fig__round *r, fig_store *store, const fig__group *group, bool outputs, bool dry, fig_plan *share,
-                          fig_plan **out, fig_error *err)
+static fig_status compile(fig__round *r, fig_store *store, const fig__group *group, bool outputs, bool dry,
+                          fig_plan *share, fig_plan **out, fig_error *err)
 {
     FIG_TRY(fig_graph_check(r->model->graph, err));
     fig_node nodes[3 * FIG_MODEL_MAX];

@@ -1,8 +1,8 @@
 /* train/round.h - the plans of one training round
  *
- * A round is every phase in order. Phases that run once per round, one after the other, are merged into one plan; a phase that
- * runs several times, or not in every round, or reads a pool, gets its own. With accumulation each phase has two plans:
- * one that adds up gradients, and one that applies them.
+ * A round is every phase in order. Phases that run once per round, one after the other, are merged into one plan; a
+ * phase that runs several times, or not in every round, or reads a pool, gets its own. With accumulation each phase
+ * has two plans: one that adds up gradients, and one that applies them.
  *
  *     group 0: critic  x 5      plan: loss, gradients, transforms, optimizer, assignments
  *     group 1: generator x 1    plan: ... */
@@ -26,29 +26,30 @@ typedef struct fig__output {
 
 typedef struct fig__group {
     int phase[FIG_MODEL_MAX], n_phases;
-    const char *stage;        /* NULL = the only one */
+    const char *stage; /* NULL = the only one */
     int times, every;
     int64_t from, until;
-    fig_plan *plan;           /* with accumulation: the one that applies */
-    fig_plan *accumulate;     /* or NULL */
+    fig_plan *plan;                        /* with accumulation: the one that applies */
+    fig_plan *accumulate;                  /* or NULL */
     fig__output output[3 * FIG_MODEL_MAX]; /* of the plan that computes losses, in order */
     int n_outputs;
-    int only_pool;            /* 1 + the input for which this group only computes the pool's new rows */
+    int only_pool; /* 1 + the input for which this group only computes the pool's new rows */
 } fig__group;
 
 typedef struct fig__round {
-    fig_model *model;                 /* its graph holds all groups */
+    fig_model *model; /* its graph holds all groups */
     const fig__settings *settings;
     fig__arena *arena;
-    fig__phase_options *phase;        /* per phase of the model */
+    fig__phase_options *phase; /* per phase of the model */
     const char **phase_name;
-    int *times;                       /* updates in a round, settings applied */
+    int *times; /* updates in a round, settings applied */
     fig__group group[2 * FIG_MODEL_MAX];
     int n_groups;
 } fig__round;
 
 /* Builds the training graph, and groups phases. Adds all states to the store (initialised from the seed). */
-fig_status fig__round_new(const fig__settings *settings, const fig_data_spec *data, int64_t batch, fig__round **out, fig_error *err);
+fig_status fig__round_new(const fig__settings *settings, const fig_data_spec *data, int64_t batch, fig__round **out,
+                          fig_error *err);
 /* Compiles every group; dry measures only. Plans share one arena. */
 fig_status fig__round_compile(fig__round *round, fig_store *store, bool dry, fig_error *err);
 void fig__round_free(fig__round *round);
@@ -57,6 +58,9 @@ fig_plan_info fig__round_info(const fig__round *round);
 /* Runs of plans in one round at most: noise steps are numbered round * runs + run. */
 int64_t fig__round_runs(const fig__round *round);
 /* Losses come out of this one. */
-static inline fig_plan *fig__group_main(const fig__group *group) { return group->accumulate ? group->accumulate : group->plan; }
+static inline fig_plan *fig__group_main(const fig__group *group)
+{
+    return group->accumulate ? group->accumulate : group->plan;
+}
 
 #endif

@@ -1,4 +1,5 @@
-/* train/run_file.c - run files as text: the complete run.yaml of a run, a commented one to begin with, and what a resume may change */
+/* train/run_file.c - run files as text: the complete run.yaml of a run, a commented one to begin with, and what a
+ * resume may change */
 #include "train/settings.h"
 #include "train/schedule.h"
 
@@ -81,7 +82,8 @@ fig_status fig_run_file_template(const fig_recipe *recipe, const char *preset, c
     if (status == FIG_OK) {
         fig__text out;
         fig__text_init(&out, MAXIMUM);
-        fig__text_print(&out, "# A run file: figment train THIS-FILE -o RUN\n# %s\n\n", recipe->summary ? recipe->summary : recipe->name);
+        fig__text_print(&out, "# A run file: figment train THIS-FILE -o RUN\n# %s\n\n",
+                        recipe->summary ? recipe->summary : recipe->name);
         put_line(&out, "", "recipe", recipe->name);
         if (s.preset)
             fig__text_print(&out, "# %s\n", s.preset->summary ? s.preset->summary : "");
@@ -93,19 +95,20 @@ fig_status fig_run_file_template(const fig_recipe *recipe, const char *preset, c
         put_table(&out, "", recipe->options, s.options, true);
         fig__text_print(&out, "\n# -- the training -----------------------------------------------------------\n");
         put_table(&out, "", fig__train_options_table, &s.train, true);
-        fig__text_print(&out, "\n# A phase can have its own of some of these, for example\n# phases:\n#   NAME:\n#     lr: 1e-4\n");
+        fig__text_print(
+            &out, "\n# A phase can have its own of some of these, for example\n# phases:\n#   NAME:\n#     lr: 1e-4\n");
         *yaml = out.data;
     }
     fig__settings_free(&s);
     return status;
 }
 
-/* -- what a resume may change ------------------------------------------------------------------------------------------------- */
+/* -- what a resume may change -------------------------------------------------------------------------------------- */
 
 static bool may_change(const char *key)
 {
-    static const char *const free_keys[] = { "steps", "epochs", "minutes", "log_every", "sample_every", "eval_every", "checkpoint_every",
-                                             "keep", "workers", NULL };
+    static const char *const free_keys[] = { "steps",      "epochs",           "minutes", "log_every", "sample_every",
+                                             "eval_every", "checkpoint_every", "keep",    "workers",   NULL };
     for (int i = 0; free_keys[i]; i++)
         if (!strcmp(key, free_keys[i]))
             return true;
@@ -142,12 +145,17 @@ fig_status fig__settings_compare(const char *old_yaml, const char *new_yaml, con
                 continue;
             differences++;
             if (used + 120 < sizeof list && differences <= 6)
-                used += (size_t)snprintf(list + used, sizeof list - used, "%s%.40s was %.24s, now %.24s", used ? "; " : "", key,
-                                         side ? value : old ? old : "unset", side ? "unset" : value);
+                used += (size_t)snprintf(list + used, sizeof list - used, "%s%.40s was %.24s, now %.24s",
+                                         used ? "; " : "", key,
+                                         side  ? value
+                                         : old ? old
+                                               : "unset",
+                                         side ? "unset" : value);
         }
     }
     if (status == FIG_OK && different_recipe(&before, &after))
-        differences = 0, status = fig_fail(err, FIG_E_USAGE, "%s: is the run of another recipe; choose another output folder", where);
+        differences = 0,
+        status = fig_fail(err, FIG_E_USAGE, "%s: is the run of another recipe; choose another output folder", where);
     fig__yaml_free(&before);
     fig__yaml_free(&after);
     FIG_TRY(status);

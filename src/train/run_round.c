@@ -1,7 +1,7 @@
 /* train/run_round.c - one round: every group of the current stage that is due, as often as it wants
  *
- * Before each run of a plan the host sets its inputs and its scalars: rates and corrections of the optimizers, ramps, the
- * decay of the moving averages. Noise steps are numbered so that no two runs of a training share one. */
+ * Before each run of a plan the host sets its inputs and its scalars: rates and corrections of the optimizers, ramps,
+ * the decay of the moving averages. Noise steps are numbered so that no two runs of a training share one. */
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- scalars -------------------------------------------------------------------------------------------------------------------------- */
+/* -- scalars ------------------------------------------------------------------------------------------------------- */
 
 double fig__base_lr(const fig_trainer *t, int phase)
 {
@@ -53,9 +53,13 @@ static void set_average(fig_trainer *t, fig_plan *plan)
     fig_plan_set_scalar(plan, "ema", (float)decay);
 }
 
-/* -- running -------------------------------------------------------------------------------------------------------------------------- */
+/* -- running ------------------------------------------------------------------------------------------------------- */
 
-typedef struct position { int64_t run; int group; bool finite; } position;
+typedef struct position {
+    int64_t run;
+    int group;
+    bool finite;
+} position;
 
 static fig_run_opts run_opts(const fig_trainer *t, const position *at)
 {
@@ -64,7 +68,8 @@ static fig_run_opts run_opts(const fig_trainer *t, const position *at)
 }
 
 /* Losses and logged values of the run; those of several accumulated batches are averaged. */
-static void read_outputs(fig_trainer *t, const fig__group *group, const fig_plan *plan, int base, int part, int parts, position *at)
+static void read_outputs(fig_trainer *t, const fig__group *group, const fig_plan *plan, int base, int part, int parts,
+                         position *at)
 {
     for (int i = 0; i < group->n_outputs; i++) {
         const fig__output *output = &group->output[i];
@@ -136,7 +141,8 @@ static void reset_states(fig_trainer *t, fig_reset when)
             continue;
         int index = fig_store_find(t->store, w->name);
         if (w->type.dtype == FIG_F32)
-            fig__init_fill(&w->init, &w->type, (uint64_t)t->settings.train.seed, w->name, fig_store_data(t->store, index));
+            fig__init_fill(&w->init, &w->type, (uint64_t)t->settings.train.seed, w->name,
+                           fig_store_data(t->store, index));
         else
             memset(fig_store_data(t->store, index), 0, fig_store_bytes(t->store, index));
     }
@@ -180,10 +186,10 @@ fig_status fig__run_round(fig_trainer *t, bool *finite, fig_error *err)
     return FIG_OK;
 }
 
-/* -- what went wrong ---------------------------------------------------------------------------------------------------------------- */
+/* -- what went wrong ----------------------------------------------------------------------------------------------- */
 
-/* The same round without any rewriting, where every node still has its layer; its weights are a copy. NULL when it cannot be had, or
- * does not fail. */
+/* The same round without any rewriting, where every node still has its layer; its weights are a copy. NULL when it
+ * cannot be had, or does not fail. */
 static char *find_in_plain_graph(fig_trainer *t, const fig_run_opts *opts)
 {
     fig_session *session = NULL;
@@ -195,7 +201,8 @@ static char *find_in_plain_graph(fig_trainer *t, const fig_run_opts *opts)
     if (status == FIG_OK)
         status = fig_store_new(session, &store, NULL);
     for (int i = 0; status == FIG_OK && i < fig_store_count(t->store); i++) {
-        status = fig_store_add(store, fig_store_name(t->store, i), fig_store_type(t->store, i), fig_store_flags(t->store, i), NULL);
+        status = fig_store_add(store, fig_store_name(t->store, i), fig_store_type(t->store, i),
+                               fig_store_flags(t->store, i), NULL);
         if (status == FIG_OK)
             memcpy(fig_store_data(store, i), fig_store_data(t->store, i), fig_store_bytes(t->store, i));
     }
@@ -224,8 +231,8 @@ static char *find_in_plain_graph(fig_trainer *t, const fig_run_opts *opts)
     return found;
 }
 
-/* The run that failed is still in place: inputs, scalars, and weights, which it did not change. So it is run again, layer
- * by layer. */
+/* The run that failed is still in place: inputs, scalars, and weights, which it did not change. So it is run again,
+ * layer by layer. */
 fig_status fig__explain_nonfinite(fig_trainer *t, fig_error *err)
 {
     position at = { t->failed_run, t->failed_group, false };
@@ -233,10 +240,11 @@ fig_status fig__explain_nonfinite(fig_trainer *t, fig_error *err)
     char *layer = find_in_plain_graph(t, &opts);
     if (!layer)
         layer = fig_plan_find_nonfinite(fig__group_main(&t->round->group[t->failed_group]), &opts);
-    fig_status status = fig_fail(err, FIG_E_NUMERIC,
-                                 "phase \"%s\", step %lld: the loss is not finite; first at %s; the last checkpoint is good; try a lower "
-                                 "lr, or clip=1", t->round->phase_name[t->failed_phase], (long long)t->state.step + 1,
-                                 layer ? layer : "the loss itself");
+    fig_status status = fig_fail(
+        err, FIG_E_NUMERIC,
+        "phase \"%s\", step %lld: the loss is not finite; first at %s; the last checkpoint is good; try a lower "
+        "lr, or clip=1",
+        t->round->phase_name[t->failed_phase], (long long)t->state.step + 1, layer ? layer : "the loss itself");
     free(layer);
     return status;
 }

@@ -1,7 +1,8 @@
 /* train/schedule.c - the schedules: constant, linear, cosine (Loshchilov and Hutter 2017), step, plateau
  *
  * linear and cosine go from 1 to lr_end over decay_steps (the whole run unless set) and stay there. step multiplies by
- * drop_factor every drop_every steps. plateau is constant here: its drops are decisions of a controller (train/plateau.c). */
+ * drop_factor every drop_every steps. plateau is constant here: its drops are decisions of a controller
+ * (train/plateau.c). */
 #include "train/schedule.h"
 #include <math.h>
 #include <string.h>
@@ -31,7 +32,8 @@ static double step_drops(const fig__train_options *o, double step, double steps)
 }
 
 const fig__schedule fig__schedules[] = {
-    { "constant", constant }, { "linear", linear }, { "cosine", cosine }, { "step", step_drops }, { "plateau", constant }, { 0 },
+    { "constant", constant }, { "linear", linear },    { "cosine", cosine },
+    { "step", step_drops },   { "plateau", constant }, { 0 },
 };
 
 double fig__schedule_factor(const fig__train_options *o, int64_t step, int64_t steps)
@@ -42,4 +44,7 @@ double fig__schedule_factor(const fig__train_options *o, int64_t step, int64_t s
     return fig__schedules[o->schedule].factor(o, (double)(step - o->warmup), (double)(end - o->warmup));
 }
 
-bool fig__schedule_is(const fig__train_options *o, const char *name) { return !strcmp(fig__schedules[o->schedule].name, name); }
+bool fig__schedule_is(const fig__train_options *o, const char *name)
+{
+    return !strcmp(fig__schedules[o->schedule].name, name);
+}

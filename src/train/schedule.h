@@ -1,6 +1,7 @@
 /* train/schedule.h - learning rates over a run: a factor of the rate as a function of the step
  *
- * Every schedule may begin with a linear warm-up. The host computes the factor in double precision before each round. */
+ * Every schedule may begin with a linear warm-up. The host computes the factor in double precision before each
+ * round. */
 #ifndef FIG_TRAIN_SCHEDULE_H
 #define FIG_TRAIN_SCHEDULE_H
 

@@ -1,7 +1,7 @@
 /* train/settings.c - layers of settings: reading them, and resolving them into option structs
  *
- * Length is one setting in two words: a layer that sets `steps` alone takes `epochs` away and the other way round, so that a preset
- * in epochs does not linger under `--steps 100`. */
+ * Length is one setting in two words: a layer that sets `steps` alone takes `epochs` away and the other way round, so
+ * that a preset in epochs does not linger under `--steps 100`. */
 #include "train/settings.h"
 #include "train/schedule.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- rows ----------------------------------------------------------------------------------------------------------------- */
+/* -- rows ---------------------------------------------------------------------------------------------------------- */
 
 static void add_row(fig__settings *s, fig__layer layer, int line, const char *key, const char *text)
 {
@@ -17,7 +17,8 @@ static void add_row(fig__settings *s, fig__layer layer, int line, const char *ke
         s->cap_rows = s->cap_rows ? 2 * s->cap_rows : 64;
         s->rows = fig__realloc(s->rows, sizeof *s->rows * (size_t)s->cap_rows);
     }
-    s->rows[s->n_rows++] = (fig__setting){ layer, line, fig__arena_text(s->arena, key), fig__arena_text(s->arena, text) };
+    s->rows[s->n_rows++] =
+        (fig__setting){ layer, line, fig__arena_text(s->arena, key), fig__arena_text(s->arena, text) };
 }
 
 fig_status fig__settings_next(const char **at, fig__arena *arena, const char **key, const char **text, fig_error *err)
@@ -58,8 +59,11 @@ static fig_status add_data(fig__settings *s, const char *key, const char *name, 
     }
     for (int i = 0; i < s->n_data; i++)
         if (!strcmp(s->data[i].key, key))
-            return fig_fail(err, FIG_E_USAGE, *key ? "data: \"%s\" is given twice" : "data: two data sets without a name%s; "
-                            "write --data a=ONE --data b=OTHER", key);
+            return fig_fail(err, FIG_E_USAGE,
+                            *key ? "data: \"%s\" is given twice"
+                                 : "data: two data sets without a name%s; "
+                                   "write --data a=ONE --data b=OTHER",
+                            key);
     s->data[s->n_data++] = (fig__data_name){ fig__arena_text(s->arena, key), fig__arena_text(s->arena, name) };
     return FIG_OK;
 }
@@ -124,7 +128,8 @@ static fig_status read_settings(const fig_train_opts *opts, fig__settings *s, fi
     if (s->run_file)
         FIG_TRY(read_run_file(s, s->run_file, own_data, &recipe, err));
     if (!s->recipe && !recipe)
-        return fig_fail(err, FIG_E_USAGE, "%s: no recipe is named; add a line \"recipe: NAME\"", s->run_file ? s->run_file : "training");
+        return fig_fail(err, FIG_E_USAGE, "%s: no recipe is named; add a line \"recipe: NAME\"",
+                        s->run_file ? s->run_file : "training");
     if (!s->recipe)
         FIG_TRY(find_recipe(s, recipe, err));
     else if (recipe && strcmp(recipe, s->recipe->name))
@@ -160,7 +165,7 @@ void fig__settings_free(fig__settings *s)
     *s = (fig__settings){ 0 };
 }
 
-/* -- resolving -------------------------------------------------------------------------------------------------------------- */
+/* -- resolving ----------------------------------------------------------------------------------------------------- */
 
 static fig_status explain(const fig__settings *s, const fig__setting *row, fig_status status, fig_error *err)
 {
@@ -179,9 +184,10 @@ static fig_status unknown(const fig__settings *s, const fig__setting *row, fig_e
     const char *other = fig_options_nearest(s->recipe->options, row->key);
     if (other && (!nearest || fig__edit_distance(other, row->key) < fig__edit_distance(nearest, row->key)))
         nearest = other;
-    fig_status status = nearest ? fig_fail(err, FIG_E_USAGE, "unknown setting \"%.80s\"; did you mean \"%s\"?", row->key, nearest)
-                                : fig_fail(err, FIG_E_USAGE, "unknown setting \"%.80s\"; figment recipes %s lists the settings", row->key,
-                                           s->recipe->name);
+    fig_status status =
+        nearest ? fig_fail(err, FIG_E_USAGE, "unknown setting \"%.80s\"; did you mean \"%s\"?", row->key, nearest)
+                : fig_fail(err, FIG_E_USAGE, "unknown setting \"%.80s\"; figment recipes %s lists the settings",
+                           row->key, s->recipe->name);
     return explain(s, row, status, err);
 }
 
@@ -227,7 +233,8 @@ static fig_status choose_preset(fig__settings *s, unsigned kind, fig_error *err)
         size_t used = 0;
         for (const fig_preset *p = presets; p && p->name && used + strlen(p->name) + 3 < sizeof list; p++)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", p->name);
-        return fig_fail(err, FIG_E_NOT_FOUND, "recipe %s has no preset \"%.60s\"; it has: %s", s->recipe->name, name, used ? list : "none");
+        return fig_fail(err, FIG_E_NOT_FOUND, "recipe %s has no preset \"%.60s\"; it has: %s", s->recipe->name, name,
+                        used ? list : "none");
     }
     for (const fig_preset *p = presets; p && p->name && !s->preset; p++)
         if (p->data_kinds & kind)
@@ -279,9 +286,10 @@ fig_status fig__settings_resolve(fig__settings *s, unsigned kind, fig_error *err
     return check_texts(s, err);
 }
 
-/* -- phases ------------------------------------------------------------------------------------------------------------------ */
+/* -- phases -------------------------------------------------------------------------------------------------------- */
 
-static fig_status apply_phase_layer(const fig__settings *s, fig__layer layer, const char *phase, fig__phase_options *out, fig_error *err)
+static fig_status apply_phase_layer(const fig__settings *s, fig__layer layer, const char *phase,
+                                    fig__phase_options *out, fig_error *err)
 {
     size_t length = strlen(phase);
     for (int own = 0; own <= 1; own++) /* first the bare keys, then the phase's */
@@ -302,10 +310,12 @@ static fig_status apply_phase_layer(const fig__settings *s, fig__layer layer, co
     return FIG_OK;
 }
 
-fig_status fig__settings_phase(const fig__settings *s, const char *phase, const char *defaults, fig__phase_options *out, fig_error *err)
+fig_status fig__settings_phase(const fig__settings *s, const char *phase, const char *defaults, fig__phase_options *out,
+                               fig_error *err)
 {
     fig_options_defaults(fig__phase_options_table, out);
-    /* The preset's bare keys are below the phase's own defaults, its "phases.NAME.key" above them: they name the phase. */
+    /* The preset's bare keys are below the phase's own defaults, its "phases.NAME.key" above them: they name the
+     * phase. */
     fig__settings bare = *s, named = *s;
     bare.rows = fig__alloc(sizeof *s->rows * (size_t)(s->n_rows + 1));
     named.rows = fig__alloc(sizeof *s->rows * (size_t)(s->n_rows + 1));
@@ -347,7 +357,9 @@ fig_status fig__settings_check_phases(const fig__settings *s, const char *const 
                 used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", phases[p]);
         }
         if (!known)
-            return explain(s, row, fig_fail(err, FIG_E_USAGE, "\"%.80s\": no such phase; this model has: %s", row->key, list), err);
+            return explain(s, row,
+                           fig_fail(err, FIG_E_USAGE, "\"%.80s\": no such phase; this model has: %s", row->key, list),
+                           err);
     }
     return FIG_OK;
 }

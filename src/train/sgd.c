@@ -27,5 +27,10 @@ static fig_node sgd_update(fig__update *u)
 }
 
 const fig__optimizer fig__optimizer_sgd = {
-    .name = "sgd", .state = { "m" }, .scalar = { "rate" }, .set = sgd_set, .states = sgd_states, .update = sgd_update,
+    .name = "sgd",
+    .state = { "m" },
+    .scalar = { "rate" },
+    .set = sgd_set,
+    .states = sgd_states,
+    .update = sgd_update,
 };

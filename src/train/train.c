@@ -1,8 +1,8 @@
 /* train/train.c - a whole training in one call, for programs that have nothing else to do meanwhile */
 #include <figment/train.h>
 
-fig_status fig_trainer_run(fig_trainer *trainer, void (*each)(void *user, const fig_train_progress *progress), void *user,
-                           fig_error *err)
+fig_status fig_trainer_run(fig_trainer *trainer, void (*each)(void *user, const fig_train_progress *progress),
+                           void *user, fig_error *err)
 {
     for (fig_train_progress progress = { 0 }; !progress.finished;) {
         FIG_TRY(fig_trainer_step(trainer, &progress, err));

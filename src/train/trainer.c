@@ -1,7 +1,8 @@
 /* train/trainer.c - making a trainer: settings, data, states, plans, run folder; and freeing it
  *
- * The order matters: data decides the preset, options decide the request, the prepared data decide shapes, phases decide their
- * settings. Tensors get first values from the seed, then from --from and parts, and a checkpoint overrides all. */
+ * The order matters: data decides the preset, options decide the request, the prepared data decide shapes, phases
+ * decide their settings. Tensors get first values from the seed, then from --from and parts, and a checkpoint
+ * overrides all. */
 #include "train/trainer.h"
 
 #include <errno.h>
@@ -32,7 +33,10 @@ int64_t fig__epoch_of(const fig_trainer *t, int64_t step)
     return t->epoch_steps > 0 && step > 0 ? (step - 1) / t->epoch_steps + 1 : 0;
 }
 
-char *fig__run_path(const fig_trainer *t, fig__arena *arena, const char *name) { return fig__path_join(arena, t->output, name); }
+char *fig__run_path(const fig_trainer *t, fig__arena *arena, const char *name)
+{
+    return fig__path_join(arena, t->output, name);
+}
 
 void fig__observe(fig_trainer *t, const char *event, const char *json, const char *path)
 {
@@ -47,7 +51,7 @@ void fig_trainer_add_observer(fig_trainer *t, fig_observer observer, void *user)
         t->observer[t->n_observers++] = (fig__observing){ observer, user };
 }
 
-/* -- the run folder ------------------------------------------------------------------------------------------------------------------ */
+/* -- the run folder ------------------------------------------------------------------------------------------------ */
 
 static fig_status take_lock(fig_trainer *t, fig_error *err)
 {
@@ -56,9 +60,11 @@ static fig_status take_lock(fig_trainer *t, fig_error *err)
     t->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     fig_status status = FIG_OK;
     if (t->lock < 0)
-        status = fig_fail(err, FIG_E_IO, "%s: cannot write here (%s); choose another output folder", t->output, strerror(errno));
+        status = fig_fail(err, FIG_E_IO, "%s: cannot write here (%s); choose another output folder", t->output,
+                          strerror(errno));
     else if (flock(t->lock, LOCK_EX | LOCK_NB)) /* the lock goes with the process, so none is ever stale */
-        status = fig_fail(err, FIG_E_USAGE, "%s: another training writes here; wait for it, or choose another folder", t->output);
+        status = fig_fail(err, FIG_E_USAGE, "%s: another training writes here; wait for it, or choose another folder",
+                          t->output);
     fig__arena_free(arena);
     return status;
 }
@@ -67,9 +73,11 @@ static fig_status open_folder(fig_trainer *t, fig_error *err)
 {
     fig__arena *arena = fig__arena_new();
     fig_status status = FIG_OK;
-    bool exists = fig__path_exists(fig__run_path(t, arena, "run.yaml")) || fig__path_exists(fig__run_path(t, arena, "log.jsonl"));
+    bool exists =
+        fig__path_exists(fig__run_path(t, arena, "run.yaml")) || fig__path_exists(fig__run_path(t, arena, "log.jsonl"));
     if (exists && !t->resume)
-        status = fig_fail(err, FIG_E_USAGE, "%s: holds a run already; go on with it by --resume, or choose another folder", t->output);
+        status = fig_fail(err, FIG_E_USAGE,
+                          "%s: holds a run already; go on with it by --resume, or choose another folder", t->output);
     static const char *const folders[] = { "samples", "checkpoints" };
     for (int i = 0; i < 2 && status == FIG_OK; i++)
         status = fig__make_folders(fig__run_path(t, arena, folders[i]), err);
@@ -85,12 +93,14 @@ static const char *without_comments(const char *yaml)
     return yaml;
 }
 
-/* run.yaml: written in a new run; in a resumed one compared first, and written again where length or cadences are new. */
+/* run.yaml: written in a new run; in a resumed one compared first, and written again where length or cadences are
+ * new. */
 static fig_status settle_run_file(fig_trainer *t, fig_error *err)
 {
     fig__arena *arena = fig__arena_new();
     char *path = fig__run_path(t, arena, "run.yaml"), *old = NULL;
-    char *yaml = fig__settings_write(&t->settings, t->command, t->round->phase_name, t->round->phase, t->round->model->n_phases);
+    char *yaml =
+        fig__settings_write(&t->settings, t->command, t->round->phase_name, t->round->phase, t->round->model->n_phases);
     uint64_t length;
     fig_status status = FIG_OK;
     if (t->resume && fig__path_exists(path)) {
@@ -106,10 +116,12 @@ static fig_status settle_run_file(fig_trainer *t, fig_error *err)
     return status;
 }
 
-/* What writers that were killed have left. Their names are this program's own, and the lock says that none of them lives. */
+/* What writers that were killed have left. Their names are this program's own, and the lock says that none of them
+ * lives. */
 static void remove_leftovers(const fig_trainer *t)
 {
-    static const char *const folders[] = { ".", "samples", "checkpoints" }, *const made[] = { ".step-", ".model.", ".run.", ".report." };
+    static const char *const folders[] = { ".", "samples", "checkpoints" }, *const made[] = { ".step-", ".model.",
+                                                                                              ".run.", ".report." };
     fig__arena *arena = fig__arena_new();
     for (int i = 0; i < 3; i++) {
         char *folder = fig__run_path(t, arena, folders[i]), **names;
@@ -141,7 +153,7 @@ static void check_space(const fig_trainer *t)
                  t->output, available / 1e6, needed / 1e6);
 }
 
-/* -- states --------------------------------------------------------------------------------------------------------------------------- */
+/* -- states -------------------------------------------------------------------------------------------------------- */
 
 static fig_status start_from(fig_trainer *t, fig_error *err)
 {
@@ -174,7 +186,7 @@ static void mark_saved(fig_trainer *t)
         fig_store_set_flags(t->store, i, fig_store_flags(t->store, i) | FIG__SAVED);
 }
 
-/* -- length and cadences ------------------------------------------------------------------------------------------------------------- */
+/* -- length and cadences ------------------------------------------------------------------------------------------- */
 
 static void count_batches(fig_trainer *t)
 {
@@ -207,7 +219,7 @@ static void settle_length(fig_trainer *t)
     fig__cadence_settle(&t->settings.eval_every, 10, 0, t->steps, t->epoch_steps, whole);
 }
 
-/* -- scores --------------------------------------------------------------------------------------------------------------------------- */
+/* -- scores -------------------------------------------------------------------------------------------------------- */
 
 /* Validation runs only where there is something to score, and the split to score it on. */
 static fig_status find_watch(fig_trainer *t, fig_error *err)
@@ -240,7 +252,7 @@ static fig_status find_watch(fig_trainer *t, fig_error *err)
     return FIG_OK;
 }
 
-/* -- making ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- making -------------------------------------------------------------------------------------------------------- */
 
 static void copy_request(fig_trainer *t, const fig_train_opts *o)
 {
@@ -273,8 +285,12 @@ static fig_status build(fig_trainer *t, fig_error *err)
     FIG_TRY(fig__round_new(&t->settings, t->spec, t->settings.train.batch, &t->round, err));
     FIG_TRY(fig__model_initialise(t->round->model, t->store, (uint64_t)t->settings.train.seed, err));
     mark_saved(t);
-    t->view = (fig_trained){ .session = t->session, .store = t->store, .recipe = t->settings.recipe, .options = t->settings.options,
-                             .data = t->spec, .seed = (uint64_t)t->settings.train.seed,
+    t->view = (fig_trained){ .session = t->session,
+                             .store = t->store,
+                             .recipe = t->settings.recipe,
+                             .options = t->settings.options,
+                             .data = t->spec,
+                             .seed = (uint64_t)t->settings.train.seed,
                              .state_prefix = t->settings.train.ema > 0 ? "ema/" : NULL };
     return fig__feeds_new(t, &t->feeds, err);
 }
@@ -299,7 +315,8 @@ static fig_status complete_files(fig_trainer *t, fig_error *err)
 {
     fig__arena *arena = fig__arena_new();
     fig_status status = FIG_OK;
-    if (!fig__path_exists(fig__run_path(t, arena, "model.safetensors")) && (t->state.best_step < 0 || t->state.best_step == t->state.step))
+    if (!fig__path_exists(fig__run_path(t, arena, "model.safetensors")) &&
+        (t->state.best_step < 0 || t->state.best_step == t->state.step))
         status = fig__write_model(t, err);
     if (status == FIG_OK && !fig__path_exists(fig__run_path(t, arena, "report.html")))
         status = fig__report(t, err);

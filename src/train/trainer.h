@@ -1,12 +1,12 @@
 /* train/trainer.h - inside of a trainer
  *
- * Three kinds of state: what a checkpoint holds besides tensors (fig__run_state), what is rebuilt from settings and data (plans,
- * loaders), and what belongs to this process (paths, hooks). One step of the trainer:
+ * Three kinds of state: what a checkpoint holds besides tensors (fig__run_state), what is rebuilt from settings and
+ * data (plans, loaders), and what belongs to this process (paths, hooks). One step of the trainer:
  *
  *     pending actions -> round -> counters -> due actions: log, evaluate, control, sample, checkpoint
  *
- * Actions are flags in the run state. A checkpoint written between two of them therefore knows what is still to do at its
- * step, and a resumed run does it. */
+ * Actions are flags in the run state. A checkpoint written between two of them therefore knows what is still to do at
+ * its step, and a resumed run does it. */
 #ifndef FIG_TRAIN_TRAINER_H
 #define FIG_TRAIN_TRAINER_H
 
@@ -21,40 +21,51 @@ enum { FIG__TODO_LOG = 1, FIG__TODO_EVAL = 2, FIG__TODO_SAMPLE = 4, FIG__TODO_CH
 enum { FIG__MAX_SCORES = 32, FIG__MAX_SCALARS = 64, FIG__MAX_LISTENERS = 16, FIG__MAX_KEPT = 4096 };
 
 /* What a controller has set: "phases.NAME.lr" (before the schedule), or a ramp's name. */
-typedef struct fig__override { char name[96]; double value; } fig__override;
+typedef struct fig__override {
+    char name[96];
+    double value;
+} fig__override;
 
 /* Everything but tensors that a checkpoint holds (checkpoint_state.c writes and reads it). */
 typedef struct fig__run_state {
     int64_t step;
-    int64_t updates[FIG_MODEL_MAX];  /* of each phase's optimizer */
-    int64_t drawn[FIG__MAX_DATA];    /* batches taken from each data set */
-    int64_t averaged;                /* updates of the moving averages */
-    int64_t noise_skip;              /* added to noise steps by roll-backs */
-    double seconds;                  /* of training, over all sittings */
-    double items;                    /* examples seen */
+    int64_t updates[FIG_MODEL_MAX]; /* of each phase's optimizer */
+    int64_t drawn[FIG__MAX_DATA];   /* batches taken from each data set */
+    int64_t averaged;               /* updates of the moving averages */
+    int64_t noise_skip;             /* added to noise steps by roll-backs */
+    double seconds;                 /* of training, over all sittings */
+    double items;                   /* examples seen */
     int64_t log_bytes;
     unsigned todo;
-    int64_t best_step;               /* -1 = no score yet */
+    int64_t best_step; /* -1 = no score yet */
     double best;
-    double last_score;               /* of the watched metric; NaN = none */
+    double last_score; /* of the watched metric; NaN = none */
     int64_t scored_step;
     fig_score scores[FIG__MAX_SCORES], best_scores[FIG__MAX_SCORES];
     int n_scores, n_best_scores;
     fig__override overrides[FIG__MAX_SCALARS];
     int n_overrides;
-    int64_t kept[FIG__MAX_KEPT];     /* steps of the checkpoints that exist, oldest first */
+    int64_t kept[FIG__MAX_KEPT]; /* steps of the checkpoints that exist, oldest first */
     int n_kept;
-    bool stopped;                    /* by a controller or the time limit: no more rounds */
+    bool stopped; /* by a controller or the time limit: no more rounds */
     char why[128];
-    double busy, logged_busy;        /* seconds in rounds; at the last log line, for the speed since */
+    double busy, logged_busy; /* seconds in rounds; at the last log line, for the speed since */
     double logged_items;
     bool finished;
 } fig__run_state;
 
 #define FIG__TIME_LIMIT "time limit" /* why a run ended that --minutes has stopped: it may go on when the limit moves */
 
-typedef struct fig__controlling { const fig_controller *record; const void *options; void *state; bool own_options; } fig__controlling;
-typedef struct fig__observing { fig_observer call; void *user; } fig__observing;
+typedef struct fig__controlling {
+    const fig_controller *record;
+    const void *options;
+    void *state;
+    bool own_options;
+} fig__controlling;
+typedef struct fig__observing {
+    fig_observer call;
+    void *user;
+} fig__observing;
 
 struct fig_trainer {
     /* what was asked for */
@@ -70,36 +81,36 @@ struct fig_trainer {
     fig__data_set data[FIG__MAX_DATA];
     int n_data;
     bool random_data;
-    fig_data_spec *spec;             /* own copy */
+    fig_data_spec *spec; /* own copy */
     fig_store *store;
     fig__round *round;
     fig__feeds *feeds;
-    fig_trained view;                /* for sampler and evaluator */
-    fig_sampler *sheet;              /* made at the first sheet */
-    float *sheet_input;              /* examples for a sampler that reads some */
-    fig__evaluator *evaluator;       /* made at the first evaluation */
+    fig_trained view;          /* for sampler and evaluator */
+    fig_sampler *sheet;        /* made at the first sheet */
+    float *sheet_input;        /* examples for a sampler that reads some */
+    fig__evaluator *evaluator; /* made at the first evaluation */
     bool has_metrics;
-    char watch[48];                  /* metric that chooses the best; "" = none */
+    char watch[48]; /* metric that chooses the best; "" = none */
     bool watch_higher;
     int64_t steps, epoch_steps, batches_per_round;
     fig__controlling controller[FIG__MAX_LISTENERS];
     int n_controllers;
     fig__observing observer[FIG__MAX_LISTENERS];
     int n_observers;
-    int lock;                        /* file descriptor of RUN/.lock, -1 = none */
+    int lock; /* file descriptor of RUN/.lock, -1 = none */
     /* where it is */
     fig__run_state state;
-    double began;                    /* clock at the start of this sitting less the seconds before; 0 = not begun */
-    double sitting;                  /* seconds of training before this sitting */
+    double began;   /* clock at the start of this sitting less the seconds before; 0 = not begun */
+    double sitting; /* seconds of training before this sitting */
     double last_sampled, last_checkpointed, last_logged, last_evaluated; /* seconds of training */
-    double loss[3 * FIG_MODEL_MAX];  /* of the last round, by output */
+    double loss[3 * FIG_MODEL_MAX];                                      /* of the last round, by output */
     const char *loss_key[3 * FIG_MODEL_MAX];
     int n_losses;
-    double lr[FIG_MODEL_MAX];        /* used in the last round */
-    int failed_group, failed_phase;  /* where a loss was not finite, and in which run of the round */
+    double lr[FIG_MODEL_MAX];       /* used in the last round */
+    int failed_group, failed_phase; /* where a loss was not finite, and in which run of the round */
     int64_t failed_run;
     char log_line[1024];
-    int64_t pace_steps;              /* rounds of this sitting, and the seconds they took: for the time left */
+    int64_t pace_steps; /* rounds of this sitting, and the seconds they took: for the time left */
     double pace_seconds;
     _Atomic int stop;
 };
@@ -135,7 +146,10 @@ const char *fig__default_line(const fig_trainer *t, fig__arena *arena);
 
 /* -- control.c */
 void fig__controllers_init(fig_trainer *t);
-typedef struct fig__decision { bool stop, roll_back; const char *reason; } fig__decision;
+typedef struct fig__decision {
+    bool stop, roll_back;
+    const char *reason;
+} fig__decision;
 fig_status fig__control(fig_trainer *t, bool evaluated, bool nonfinite, fig__decision *out, fig_error *err);
 double fig__overridden(const fig_trainer *t, const char *name, double value);
 
@@ -151,7 +165,8 @@ fig_status fig__state_read(fig_trainer *t, const char *json, const char *where, 
 
 /* -- report.c: report.html, a page by itself */
 fig_status fig__report(fig_trainer *t, fig_error *err);
-void fig__report_remove(const fig_trainer *t); /* of an earlier end, when the run goes on: a report says that a run is finished */
+void fig__report_remove(
+    const fig_trainer *t); /* of an earlier end, when the run goes on: a report says that a run is finished */
 
 /* -- plan_json.c */
 fig_status fig__refuse_with_batch(fig_trainer *t, fig_error *err);

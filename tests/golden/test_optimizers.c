@@ -1,5 +1,5 @@
-/* test_optimizers.c - every optimizer follows the same gradients to the same weights as an independent implementation, and the
- * plan with all passes gives the same as without any */
+/* test_optimizers.c - every optimizer follows the same gradients to the same weights as an independent implementation,
+ * and the plan with all passes gives the same as without any */
 #include "test.h"
 #include "train/optimizer.h"
 #include "train/settings.h"
@@ -7,7 +7,10 @@
 
 enum { N = 6, STEPS = 20, KEPT = 4 };
 static const int kept[KEPT] = { 1, 2, 10, 20 };
-typedef struct golden { const char *optimizer, *settings; double weight[KEPT][N]; } golden;
+typedef struct golden {
+    const char *optimizer, *settings;
+    double weight[KEPT][N];
+} golden;
 static const golden cases[] = {
 #include "optimizers.inc"
 };

@@ -64,8 +64,9 @@ static fig_trained *small_text_model(const char *folder, const char *tokens)
     const char *file = sample_path(folder, "text.txt");
     sample_text(file, text.data);
     fig__text_free(&text);
-    const char *data[] = { file, NULL }, *settings[] = { tokens, "layers=1", "heads=2", "width=16", "context=12", "steps=3", "batch=4",
-                                                         "validation=0.1", "sample_length=20", NULL };
+    const char *data[] = { file, NULL },
+               *settings[] = { tokens,    "layers=1", "heads=2",        "width=16",         "context=12",
+                               "steps=3", "batch=4",  "validation=0.1", "sample_length=20", NULL };
     char *run = fig__format("%s/run-%s", folder, tokens);
     fig_trainer *t;
     fig_train_progress p = { 0 };
@@ -148,7 +149,11 @@ FIG_TEST(text)
     free(keep);
 }
 
-typedef struct heard { char text[4096]; int pieces; int stop_after; } heard;
+typedef struct heard {
+    char text[4096];
+    int pieces;
+    int stop_after;
+} heard;
 static bool hear(void *user, int64_t sample, const char *bytes, int length)
 {
     heard *h = user;
@@ -301,8 +306,10 @@ FIG_TEST(derived_scores)
     REQUIRE_OK(fig_evaluate(m, &one, scores, 8, &count, &err), err);
     CHECK_INT(count, 1);
     CHECK_INT(scores[0].count, 120);
-    CHECK_FAILS(fig_evaluate(m, &(fig_eval_opts){ .split = "test" }, scores, 8, &count, &err), err, FIG_E_NOT_FOUND, "no test split");
-    CHECK_FAILS(fig_evaluate(m, &(fig_eval_opts){ .split = "exam" }, scores, 8, &count, &err), err, FIG_E_USAGE, "exam");
+    CHECK_FAILS(fig_evaluate(m, &(fig_eval_opts){ .split = "test" }, scores, 8, &count, &err), err, FIG_E_NOT_FOUND,
+                "no test split");
+    CHECK_FAILS(fig_evaluate(m, &(fig_eval_opts){ .split = "exam" }, scores, 8, &count, &err), err, FIG_E_USAGE,
+                "exam");
     fig_trained_free(m);
     sample_folder_end(keep);
     free(keep);

@@ -1,19 +1,23 @@
-/* test_train_feeds.c - inputs that do not come from a file: pools of earlier values, the model's own sampler; stages; roll-back;
- * several data sets; frozen parts */
+/* test_train_feeds.c - inputs that do not come from a file: pools of earlier values, the model's own sampler; stages;
+ * roll-back; several data sets; frozen parts */
 #include "sample_data.h"
 #include "toy_recipe.h"
 
 enum { POOL, STAGES, ROLL_OUT, FAULTY, TWO_SETS };
 
-/* POOL: phase "maker" moves a counter by one each round and computes rows that hold it; phase "reader" keeps what the pool gives. */
+/* POOL: phase "maker" moves a counter by one each round and computes rows that hold it; phase "reader" keeps what the
+ * pool gives. */
 static fig_status pooled(fig_model *m, fig_node made, int64_t b, fig_error *err)
 {
     fig_graph *g = fig_model_graph(m);
-    fig_node old = fig_model_input_declare(m, &(fig_input_decl){ .name = "old", .feed = FIG_FEED_POOL, .from = made, .pool = 6 });
+    fig_node old =
+        fig_model_input_declare(m, &(fig_input_decl){ .name = "old", .feed = FIG_FEED_POOL, .from = made, .pool = 6 });
     fig_node seen = fig_model_state(m, &(fig_state_decl){ .name = "seen", .type = FIG_SHAPE(b, 2) });
     fig_assign(seen, old); /* in the round's first plan, so it shows the rows of the round before */
     fig_node w = fig_param(g, "reader.w", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_ONES });
-    return fig_model_phase(m, &(fig_phase){ .name = "reader", .trains = "reader", .loss = fig_sum_rows(fig_square(fig_mul(old, w))) }, err);
+    return fig_model_phase(
+        m, &(fig_phase){ .name = "reader", .trains = "reader", .loss = fig_sum_rows(fig_square(fig_mul(old, w))) },
+        err);
 }
 
 static fig_status build(fig_model *m, const void *options, const fig_data_spec *data, fig_error *err)
@@ -26,7 +30,8 @@ static fig_status build(fig_model *m, const void *options, const fig_data_spec *
     fig_node made = fig_broadcast(count, FIG_SHAPE(b, 2)); /* (B, 2) */
     if (fig_model_purpose(m) == FIG_FOR_SAMPLING) {
         fig_node noise = fig_model_noise(m, 2);
-        fig_model_sampler(m, &(fig_sampler_decl){ .name = "made", .output = o->mode == ROLL_OUT ? fig_add(noise, made) : made });
+        fig_model_sampler(
+            m, &(fig_sampler_decl){ .name = "made", .output = o->mode == ROLL_OUT ? fig_add(noise, made) : made });
         return FIG_OK;
     }
     if (fig_model_purpose(m) == FIG_FOR_EVALUATION)
@@ -34,9 +39,10 @@ static fig_status build(fig_model *m, const void *options, const fig_data_spec *
     if (o->mode == STAGES)
         FIG_TRY(fig_model_stages(m, (fig_stage[]){ { "before", 3 }, { "after", 0 } }, 2, err));
     fig_node loss = fig_neg(fig_sum_rows(made)); /* gradient -1: with lr 1 each round adds 1 */
-    if (o->mode == FAULTY) { /* every batch whose first point lies right of a line is a fault */
+    if (o->mode == FAULTY) {                     /* every batch whose first point lies right of a line is a fault */
         fig_node x = fig_model_input(m, "point");
-        fig_node edge = fig_sub(fig_constant(g, 0.9f), fig_reshape(fig_slice(fig_slice(x, 0, 0, 1, 1), 1, 0, 1, 1), FIG_SCALAR));
+        fig_node edge =
+            fig_sub(fig_constant(g, 0.9f), fig_reshape(fig_slice(fig_slice(x, 0, 0, 1, 1), 1, 0, 1, 1), FIG_SCALAR));
         loss = fig_add(loss, fig_scale(fig_log(fig_max(edge, fig_constant(g, -1))), 1e-12f));
     }
     FIG_TRY(fig_model_phase(
@@ -47,8 +53,12 @@ static fig_status build(fig_model *m, const void *options, const fig_data_spec *
         return pooled(m, made, b, err);
     if (o->mode == STAGES) {
         fig_node other = fig_param(g, "second.count", FIG_SHAPE(2), (fig_init){ .kind = FIG_INIT_ZEROS });
-        return fig_model_phase(m, &(fig_phase){ .name = "second", .trains = "second", .stage = "after",
-                                                .loss = fig_neg(fig_sum_rows(fig_broadcast(other, FIG_SHAPE(b, 2)))) }, err);
+        return fig_model_phase(m,
+                               &(fig_phase){ .name = "second",
+                                             .trains = "second",
+                                             .stage = "after",
+                                             .loss = fig_neg(fig_sum_rows(fig_broadcast(other, FIG_SHAPE(b, 2)))) },
+                               err);
     }
     if (o->mode == ROLL_OUT) {
         fig_type rows = FIG_SHAPE(b, 2);
@@ -59,14 +69,16 @@ static fig_status build(fig_model *m, const void *options, const fig_data_spec *
     }
     if (o->mode == TWO_SETS) {
         fig_node left = fig_model_input_declare(m, &(fig_input_decl){ .name = "left", .field = "point", .data = "a" });
-        fig_node right = fig_model_input_declare(m, &(fig_input_decl){ .name = "right", .field = "point", .data = "b" });
+        fig_node right =
+            fig_model_input_declare(m, &(fig_input_decl){ .name = "right", .field = "point", .data = "b" });
         fig_assign(fig_model_state(m, &(fig_state_decl){ .name = "seen.a", .type = fig_type_of(left) }), left);
         fig_assign(fig_model_state(m, &(fig_state_decl){ .name = "seen.b", .type = fig_type_of(right) }), right);
     }
     return FIG_OK;
 }
 
-static fig_trainer *begin(const fig_recipe *recipe, const char *folder, bool resume, const char *const *settings, char *message)
+static fig_trainer *begin(const fig_recipe *recipe, const char *folder, bool resume, const char *const *settings,
+                          char *message)
 {
     fig_error err = { 0 };
     fig_trainer *t = toy_trainer(recipe, folder, resume, settings, message, &err);
@@ -78,7 +90,8 @@ static fig_trainer *begin(const fig_recipe *recipe, const char *folder, bool res
 FIG_TEST(a_pool_gives_old_rows)
 {
     fig_recipe recipe = toy_recipe(build);
-    static const char *const settings[] = { "mode=0", "batch=2", "optimizer=sgd", "lr=1", "phases.reader.lr=0", "steps=60", NULL };
+    static const char *const settings[] = { "mode=0",   "batch=2", "optimizer=sgd", "lr=1", "phases.reader.lr=0",
+                                            "steps=60", NULL };
     fig_trainer *t = begin(&recipe, NULL, false, settings, NULL);
     REQUIRE(t != NULL);
     CHECK_INT(t->round->n_groups, 2);
@@ -87,8 +100,9 @@ FIG_TEST(a_pool_gives_old_rows)
         toy_steps(t, 1);
         const float *seen = toy_state(t, "seen");
         for (int k = 0; k < 4; k++)
-            CHECK(seen[k] >= 0 && seen[k] <= (float)i && seen[k] == floorf(seen[k])); /* rows computed before the update */
-        if (i > 0 && i < 4) /* filling: new rows pass through */
+            CHECK(seen[k] >= 0 && seen[k] <= (float)i &&
+                  seen[k] == floorf(seen[k])); /* rows computed before the update */
+        if (i > 0 && i < 4)                    /* filling: new rows pass through */
             CHECK(seen[0] == (float)(i - 1) && seen[2] == (float)(i - 1));
         old += i > 0 && seen[0] < (float)(i - 1);
     }
@@ -136,9 +150,13 @@ FIG_TEST(two_data_sets)
     fig_error err = { 0 };
     fig_recipe recipe = toy_recipe(build);
     static const char *const settings[] = { "mode=4", "batch=16", "optimizer=sgd", NULL };
-    static const char *const data[] = { "a=synthetic:ring8", "b=synthetic:moons", NULL }, *const one[] = { "a=synthetic:ring8", NULL };
+    static const char *const data[] = { "a=synthetic:ring8", "b=synthetic:moons", NULL }, *const one[] = {
+        "a=synthetic:ring8", NULL
+    };
     fig_trainer *t = NULL;
-    REQUIRE_OK(fig_trainer_new(NULL, &(fig_train_opts){ .recipe = &recipe, .data = data, .settings = settings }, &t, &err), err);
+    REQUIRE_OK(
+        fig_trainer_new(NULL, &(fig_train_opts){ .recipe = &recipe, .data = data, .settings = settings }, &t, &err),
+        err);
     toy_steps(t, 2);
     CHECK(memcmp(toy_state(t, "seen.a"), toy_state(t, "seen.b"), sizeof(float[32])) != 0);
     CHECK(toy_state(t, "seen.a")[0] != 0 && toy_state(t, "seen.b")[0] != 0);
@@ -154,8 +172,17 @@ FIG_TEST(two_data_sets)
 FIG_TEST(rolling_back)
 {
     fig_recipe recipe = toy_recipe(build);
-    static const char *const settings[] = { "mode=3", "batch=4", "optimizer=sgd", "lr=1", "steps=40", "checkpoint_every=5", "keep=all",
-                                            "nan_policy.action=roll_back", "nan_policy.limit=100", "sample_every=never", NULL };
+    static const char *const settings[] = { "mode=3",
+                                            "batch=4",
+                                            "optimizer=sgd",
+                                            "lr=1",
+                                            "steps=40",
+                                            "checkpoint_every=5",
+                                            "keep=all",
+                                            "nan_policy.action=roll_back",
+                                            "nan_policy.limit=100",
+                                            "sample_every=never",
+                                            NULL };
     char *whole = fig__strdup(sample_folder()), *parts = fig__strdup(sample_folder()), message[1024] = "";
     double end = 0;
     for (int part = 0; part < 4; part++) {

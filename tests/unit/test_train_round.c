@@ -1,12 +1,15 @@
 /* test_train_round.c - what a round of phases computes, against the same numbers by hand
  *
- * Two weights a and b, two phases with losses of both, plain gradient descent: order, sharing, repetition, weights of examples,
- * running statistics and averages all show in a few numbers. */
+ * Two weights a and b, two phases with losses of both, plain gradient descent: order, sharing, repetition, weights of
+ * examples, running statistics and averages all show in a few numbers. */
 #include "toy_recipe.h"
 
 enum { ALTERNATING, SIMULTANEOUS, REPEATED, EVERY_OTHER, CLIPPED, STATISTICS, NOISY };
 
-static fig_node rows(fig_model *m, fig_node one) { return fig_broadcast(fig_reshape(one, FIG_SHAPE(1)), FIG_SHAPE(fig_model_batch(m))); }
+static fig_node rows(fig_model *m, fig_node one)
+{
+    return fig_broadcast(fig_reshape(one, FIG_SHAPE(1)), FIG_SHAPE(fig_model_batch(m)));
+}
 
 static fig_status two_players(fig_model *m, const void *options, const fig_data_spec *data, fig_error *err)
 {
@@ -16,20 +19,27 @@ static fig_status two_players(fig_model *m, const void *options, const fig_data_
     fig_node a = fig_param(g, "first.a", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_CONSTANT, .a = 0.5f });
     fig_node b = fig_param(g, "second.b", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_CONSTANT, .a = -0.25f });
     if (fig_model_purpose(m) != FIG_FOR_TRAINING) {
-        fig_model_sampler(m, &(fig_sampler_decl){ .name = "none", .output = fig_broadcast(a, FIG_SHAPE(fig_model_batch(m), 2)) });
+        fig_model_sampler(
+            m, &(fig_sampler_decl){ .name = "none", .output = fig_broadcast(a, FIG_SHAPE(fig_model_batch(m), 2)) });
         return FIG_OK;
     }
     fig_node product = fig_mul(a, b);
-    fig_node loss_a = fig_square(fig_shift(product, -1));           /* (a b - 1)^2 */
+    fig_node loss_a = fig_square(fig_shift(product, -1));            /* (a b - 1)^2 */
     fig_node loss_b = fig_square(fig_add(product, fig_scale(b, 2))); /* (a b + 2 b)^2 */
-    fig_phase first = { .name = "first", .loss = rows(m, loss_a), .trains = "first", .simultaneous = o->mode == SIMULTANEOUS,
-                        .times = o->mode == REPEATED ? 3 : 1, .every = o->mode == EVERY_OTHER ? 2 : 1,
+    fig_phase first = { .name = "first",
+                        .loss = rows(m, loss_a),
+                        .trains = "first",
+                        .simultaneous = o->mode == SIMULTANEOUS,
+                        .times = o->mode == REPEATED ? 3 : 1,
+                        .every = o->mode == EVERY_OTHER ? 2 : 1,
                         .clip_weights = o->mode == CLIPPED ? 0.52f : 0 };
     FIG_TRY(fig_model_phase(m, &first, err));
     return fig_model_phase(m, &(fig_phase){ .name = "second", .loss = rows(m, loss_b), .trains = "second" }, err);
 }
 
-typedef struct pair { double a, b; } pair;
+typedef struct pair {
+    double a, b;
+} pair;
 static void move_a(pair *w, double lr, pair at) { w->a -= lr * 2 * (at.a * at.b - 1) * at.b; }
 static void move_b(pair *w, double lr, pair at) { w->b -= lr * 2 * (at.a * at.b + 2 * at.b) * (at.a + 2); }
 
@@ -78,13 +88,16 @@ static fig_status centre(fig_model *m, const void *options, const fig_data_spec 
     (void)data;
     fig_node w = fig_param(g, "centre", FIG_SHAPE(2), (fig_init){ .kind = FIG_INIT_ZEROS });
     if (fig_model_purpose(m) == FIG_FOR_SAMPLING) {
-        fig_model_sampler(m, &(fig_sampler_decl){ .name = "centre", .output = fig_broadcast(w, FIG_SHAPE(fig_model_batch(m), 2)) });
+        fig_model_sampler(
+            m, &(fig_sampler_decl){ .name = "centre", .output = fig_broadcast(w, FIG_SHAPE(fig_model_batch(m), 2)) });
         return FIG_OK;
     }
     fig_node x = fig_model_input(m, "point");
     fig_node loss = fig_sum_rows(fig_square(fig_sub(x, w)));
     if (fig_model_purpose(m) == FIG_FOR_EVALUATION) {
-        fig_model_metric(m, &(fig_metric_decl){ .name = "reconstruction", .value = loss, .unit = "nats/item", .derive = "bits_per_dim" });
+        fig_model_metric(m,
+                         &(fig_metric_decl){
+                             .name = "reconstruction", .value = loss, .unit = "nats/item", .derive = "bits_per_dim" });
         return FIG_OK;
     }
     if (o->mode == NOISY) /* not finite once w has moved far: log of a negative number */
@@ -111,7 +124,9 @@ static void centre_after(const char *const *settings, int steps, float out[2])
 FIG_TEST(accumulated_batches_equal_a_large_one)
 {
     static const char *const whole[] = { "batch=64", "lr=0.1", "data_order=sequential", "clip=0.5", NULL };
-    static const char *const parts[] = { "batch=16", "accumulate=4", "lr=0.1", "data_order=sequential", "clip=0.5", NULL };
+    static const char *const parts[] = {
+        "batch=16", "accumulate=4", "lr=0.1", "data_order=sequential", "clip=0.5", NULL
+    };
     float a[2] = { 0 }, b[2] = { 1 };
     centre_after(whole, 6, a);
     centre_after(parts, 6, b);
@@ -125,7 +140,8 @@ FIG_TEST(filled_rows_count_nothing)
 {
     fig_error err = { 0 };
     fig_recipe recipe = toy_recipe(centre);
-    static const char *const settings[] = { "batch=16384", "optimizer=sgd", "lr=0.5", "drop_last=no", "data_order=sequential", NULL };
+    static const char *const settings[] = { "batch=16384",  "optimizer=sgd",         "lr=0.5",
+                                            "drop_last=no", "data_order=sequential", NULL };
     fig_trainer *t = toy_trainer(&recipe, NULL, false, settings, NULL, &err);
     REQUIRE(t != NULL);
     int64_t items = fig_data_items(t->data[0].data, FIG_TRAIN_SPLIT);
@@ -190,15 +206,17 @@ FIG_TEST(not_finite_is_found_and_moves_nothing)
 
 /* -- running statistics -------------------------------------------------------------------------------------------- */
 
-/* A generator with batch norm and a critic with batch norm, called on real and on fake: the running mean of the generator moves
- * once a round (its fakes are shared), that of the critic three times (real, fake, and fake again under the new critic). */
+/* A generator with batch norm and a critic with batch norm, called on real and on fake: the running mean of the
+ * generator moves once a round (its fakes are shared), that of the critic three times (real, fake, and fake again
+ * under the new critic). */
 static fig_status normed_players(fig_model *m, const void *options, const fig_data_spec *data, fig_error *err)
 {
     fig_graph *g = fig_model_graph(m);
     (void)options, (void)data;
     fig_scope_push(g, "generator");
     fig_node z = fig_full(g, FIG_SHAPE(fig_model_batch(m), 2), 0);
-    z = fig_add(z, fig_param(g, "shift", FIG_SHAPE(2), (fig_init){ .kind = FIG_INIT_ONES })); /* constant rows: batch mean = shift */
+    z = fig_add(z, fig_param(g, "shift", FIG_SHAPE(2),
+                             (fig_init){ .kind = FIG_INIT_ONES })); /* constant rows: batch mean = shift */
     fig_node fake = fig_add(fig_batch_norm(z, &(fig_norm_opts){ .momentum = 0.5f }), z);
     fig_scope_pop(g);
     if (fig_model_purpose(m) == FIG_FOR_SAMPLING) {
@@ -210,12 +228,17 @@ static fig_status normed_players(fig_model *m, const void *options, const fig_da
     fig_node logit[2], in[2] = { fig_full(g, FIG_SHAPE(fig_model_batch(m), 2), 4), fake };
     for (int i = 0; i < 2; i++) {
         fig_scope_push(g, "critic");
-        logit[i] = fig_reshape(fig_linear(fig_batch_norm(in[i], &(fig_norm_opts){ .momentum = 0.5f }), 1, NULL), FIG_SHAPE(-1));
+        logit[i] = fig_reshape(fig_linear(fig_batch_norm(in[i], &(fig_norm_opts){ .momentum = 0.5f }), 1, NULL),
+                               FIG_SHAPE(-1));
         fig_scope_pop(g);
     }
-    FIG_TRY(fig_model_phase(m, &(fig_phase){ .name = "critic", .trains = "critic",
-                                             .loss = fig_add(fig_critic_loss(FIG_NON_SATURATING, logit[0], FIG_GOAL_REAL),
-                                                             fig_critic_loss(FIG_NON_SATURATING, logit[1], FIG_GOAL_FAKE)) }, err));
+    FIG_TRY(
+        fig_model_phase(m,
+                        &(fig_phase){ .name = "critic",
+                                      .trains = "critic",
+                                      .loss = fig_add(fig_critic_loss(FIG_NON_SATURATING, logit[0], FIG_GOAL_REAL),
+                                                      fig_critic_loss(FIG_NON_SATURATING, logit[1], FIG_GOAL_FAKE)) },
+                        err));
     return fig_model_phase(m,
                            &(fig_phase){ .name = "generator",
                                          .trains = "generator",
@@ -235,10 +258,10 @@ FIG_TEST(running_statistics_move_once_a_use)
     }
     double generator = 0, critic = 0;
     for (int i = 0; i < 3; i++) {
-        generator = 0.5 * generator + 0.5 * 1;      /* the mean of z is 1 */
-        critic = 0.5 * critic + 0.5 * 4;            /* real */
-        critic = 0.5 * critic + 0.5 * 1;            /* fake = 0 + z */
-        critic = 0.5 * critic + 0.5 * 1;            /* fake, judged again in the generator's phase */
+        generator = 0.5 * generator + 0.5 * 1; /* the mean of z is 1 */
+        critic = 0.5 * critic + 0.5 * 4;       /* real */
+        critic = 0.5 * critic + 0.5 * 1;       /* fake = 0 + z */
+        critic = 0.5 * critic + 0.5 * 1;       /* fake, judged again in the generator's phase */
         toy_steps(t, 1);
         CHECK_NEAR(toy_state(t, "generator.batch_norm1.mean")[0], generator, 1e-5);
         CHECK_NEAR(toy_state(t, "critic.batch_norm1.mean")[0], critic, 1e-5);

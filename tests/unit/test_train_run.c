@@ -1,5 +1,5 @@
-/* test_train_run.c - a run folder from the first sheet to the model file: what is in it, stopping and going on to the same bits, damage,
- * refusals, controllers */
+/* test_train_run.c - a run folder from the first sheet to the model file: what is in it, stopping and going on to the
+ * same bits, damage, refusals, controllers */
 #include "sample_data.h"
 #include "toy_recipe.h"
 #include <figment/use.h>
@@ -7,8 +7,17 @@
 static const fig_recipe *gan(void) { return fig_recipe_find("gan"); }
 
 /* 30 rounds of a small GAN on points, with a checkpoint every 7 rounds. */
-static const char *const base[] = { "preset=points", "steps=30", "batch=32", "log_every=3", "checkpoint_every=7", "sample_every=10",
-                                    "generator.hidden=16", "critic.hidden=16", "ema=0.9", "keep=last 2", NULL };
+static const char *const base[] = { "preset=points",
+                                    "steps=30",
+                                    "batch=32",
+                                    "log_every=3",
+                                    "checkpoint_every=7",
+                                    "sample_every=10",
+                                    "generator.hidden=16",
+                                    "critic.hidden=16",
+                                    "ema=0.9",
+                                    "keep=last 2",
+                                    NULL };
 static const char *const *settings_of(const char *more)
 {
     static const char *list[16];
@@ -88,8 +97,14 @@ FIG_TEST(a_whole_run)
     const char *folder = sample_folder();
     char *path = fig__strdup(folder);
     CHECK_OK(run(path, false, -1, NULL, &err), err);
-    static const char *const files[] = { "run.yaml", "log.jsonl", "model.safetensors", "report.html", "samples/step-0000000.png",
-                                         "samples/step-0000010.png", "samples/step-0000030.png", "checkpoints/step-0000028.ckpt",
+    static const char *const files[] = { "run.yaml",
+                                         "log.jsonl",
+                                         "model.safetensors",
+                                         "report.html",
+                                         "samples/step-0000000.png",
+                                         "samples/step-0000010.png",
+                                         "samples/step-0000030.png",
+                                         "checkpoints/step-0000028.ckpt",
                                          "checkpoints/step-0000030.ckpt" };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (!fig__path_exists(sample_path(path, files[i])))
@@ -211,8 +226,13 @@ FIG_TEST(refusals)
     err = (fig_error){ 0 };
     static const char *const other[] = { "synthetic:moons", NULL };
     fig_trainer *t = NULL;
-    CHECK_FAILS(fig_trainer_new(NULL, &(fig_train_opts){ .recipe = gan(), .data = other, .output = folder, .resume = true,
-                                                         .settings = settings_of(NULL) }, &t, &err), err, FIG_E_USAGE, "other data");
+    CHECK_FAILS(
+        fig_trainer_new(
+            NULL,
+            &(fig_train_opts){
+                .recipe = gan(), .data = other, .output = folder, .resume = true, .settings = settings_of(NULL) },
+            &t, &err),
+        err, FIG_E_USAGE, "other data");
     fig_trainer *first = toy_trainer(gan(), folder, true, settings_of(NULL), NULL, &err);
     REQUIRE(first != NULL);
     CHECK(!toy_trainer(gan(), folder, true, settings_of(NULL), NULL, &err)); /* two at once */
@@ -352,7 +372,8 @@ FIG_TEST(best_by_validation_and_early_stopping)
     CHECK_NEAR(scores[0].value, t->state.best, 1e-9);
     CHECK_HAS(scores[0].protocol, "chosen-on-this-split");
     char *json = fig_scores_json("m", scores, count);
-    CHECK_HAS(json, "{\"schema\": \"figment.eval/1\", \"model\": \"m\", \"metrics\": [{\"name\": \"elbo\", \"value\": ");
+    CHECK_HAS(json,
+              "{\"schema\": \"figment.eval/1\", \"model\": \"m\", \"metrics\": [{\"name\": \"elbo\", \"value\": ");
     free(json);
     CHECK_FAILS(fig_evaluate(m,
                              &(fig_eval_opts){ .metrics = (const char *const[]){ "frechet", NULL }, .split = "train" },

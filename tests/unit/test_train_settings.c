@@ -36,7 +36,8 @@ FIG_TEST(cadences)
 
 FIG_TEST(cadence_due)
 {
-    fig__cadence steps = cadence("3"), epochs = cadence("2 epochs"), clock = cadence("1 minute"), never = cadence("never");
+    fig__cadence steps = cadence("3"), epochs = cadence("2 epochs"), clock = cadence("1 minute"),
+                 never = cadence("never");
     CHECK(fig__cadence_due(&steps, 6, 10, 0, 0) && !fig__cadence_due(&steps, 7, 10, 0, 0));
     CHECK(fig__cadence_due(&epochs, 20, 10, 0, 0) && !fig__cadence_due(&epochs, 10, 10, 0, 0));
     CHECK(fig__cadence_due(&clock, 1, 10, 5, 65) && !fig__cadence_due(&clock, 1, 10, 5, 64));
@@ -145,20 +146,28 @@ FIG_TEST(names_are_unique)
     }
 }
 
-/* -- layers, with a recipe of the test's own ------------------------------------------------------------------------------------------ */
+/* -- layers, with a recipe of the test's own ----------------------------------------------------------------------- */
 
-typedef struct own_options { int64_t latent; char *name; } own_options;
+typedef struct own_options {
+    int64_t latent;
+    char *name;
+} own_options;
 static const fig_option own_table[] = {
     { "latent", FIG_INT, offsetof(own_options, latent), 8, 1, 64, "size of the code" },
     { "name", FIG_TEXT, offsetof(own_options, name), .help = "a text", .fallback_text = "plain" },
     { 0 },
 };
 static const fig_preset own_presets[] = {
-    { .name = "small", .settings = "latent=4 lr=0.5 epochs=3 sample_every='2 epochs' phases.b.beta1=0.3", .data_kinds = FIG_DATA_IMAGES },
+    { .name = "small",
+      .settings = "latent=4 lr=0.5 epochs=3 sample_every='2 epochs' phases.b.beta1=0.3",
+      .data_kinds = FIG_DATA_IMAGES },
     { .name = "points", .settings = "steps=50", .data_kinds = FIG_DATA_POINTS },
     { 0 },
 };
-static const fig_recipe own = { .name = "own", .options = own_table, .options_size = sizeof(own_options), .presets = own_presets,
+static const fig_recipe own = { .name = "own",
+                                .options = own_table,
+                                .options_size = sizeof(own_options),
+                                .presets = own_presets,
                                 .data_kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS };
 
 FIG_TEST(layers_of_settings)
@@ -169,11 +178,12 @@ FIG_TEST(layers_of_settings)
     const char *file = sample_path(folder, "run.yaml");
     sample_text(file, "recipe: own\nlatent: 16\nphases:\n  b:\n    lr: 0.125\n  a: {eps: 1e-3}\nname: \"a b\"\n");
     const char *set[] = { "batch=7", "phases.a.clip=2", NULL };
-    REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file, .settings = set }, &s, &err), err);
+    REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file, .settings = set }, &s, &err),
+               err);
     REQUIRE_OK(fig__settings_resolve(&s, FIG_DATA_IMAGES, &err), err);
     const own_options *o = s.options;
     CHECK_TEXT(s.preset->name, "small");
-    CHECK_INT(o->latent, 16);     /* file over preset */
+    CHECK_INT(o->latent, 16); /* file over preset */
     CHECK_TEXT(o->name, "a b");
     CHECK_INT(s.train.batch, 7);  /* set over default */
     CHECK_INT(s.train.epochs, 3); /* preset over default */
@@ -182,23 +192,25 @@ FIG_TEST(layers_of_settings)
     fig__phase_options a, b;
     CHECK_OK(fig__settings_phase(&s, "a", "lr=0.25 beta1=0.5", &a, &err), err);
     CHECK_OK(fig__settings_phase(&s, "b", "lr=0.25 beta1=0.5", &b, &err), err);
-    CHECK_NEAR(a.lr, 0.25, 0);    /* the phase's own default over the preset's bare key */
-    CHECK_NEAR(b.lr, 0.125, 0);   /* the file names the phase */
+    CHECK_NEAR(a.lr, 0.25, 0);  /* the phase's own default over the preset's bare key */
+    CHECK_NEAR(b.lr, 0.125, 0); /* the file names the phase */
     CHECK_NEAR(a.beta1, 0.5, 0);
-    CHECK_NEAR(b.beta1, 0.3, 0);  /* so does the preset */
+    CHECK_NEAR(b.beta1, 0.3, 0); /* so does the preset */
     CHECK_NEAR(a.eps, 1e-3, 0);
     CHECK_NEAR(a.clip, 2, 0);
     CHECK_NEAR(b.clip, 0, 0);
     fig__settings_free(&s);
 
     const char *bare[] = { "lr=0.75", "steps=20", NULL }; /* what the user sets bare wins over all of it */
-    REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file, .settings = bare }, &s, &err), err);
+    REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file, .settings = bare }, &s, &err),
+               err);
     REQUIRE_OK(fig__settings_resolve(&s, FIG_DATA_IMAGES, &err), err);
     CHECK_OK(fig__settings_phase(&s, "b", "lr=0.25", &b, &err), err);
     CHECK_NEAR(b.lr, 0.75, 0);
     CHECK(s.train.steps == 20 && s.train.epochs == 0);
     static const char *const names[] = { "a", "c" };
-    CHECK_FAILS(fig__settings_check_phases(&s, names, 2, &err), err, FIG_E_USAGE, "line 5: \"phases.b.lr\": no such phase");
+    CHECK_FAILS(fig__settings_check_phases(&s, names, 2, &err), err, FIG_E_USAGE,
+                "line 5: \"phases.b.lr\": no such phase");
     fig__settings_free(&s);
     sample_folder_end(folder);
 }
@@ -242,7 +254,8 @@ FIG_TEST(run_file_round_trip)
 {
     fig_error err = { 0 };
     fig__settings s, again;
-    const char *data[] = { "left=some where", "right=it's: #1", NULL }, *set[] = { "name=x: y # z", "lr=0.1", "phases.a.lr=3e-7", NULL };
+    const char *data[] = { "left=some where", "right=it's: #1", NULL },
+               *set[] = { "name=x: y # z", "lr=0.1", "phases.a.lr=3e-7", NULL };
     static const char *const names[] = { "a", "b" };
     fig__phase_options phase[2], phase_again[2];
     REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .data = data, .settings = set }, &s, &err), err);
@@ -266,10 +279,13 @@ FIG_TEST(run_file_round_trip)
     fig__settings_free(&again);
 
     const char *other[] = { "latent=9", "log_every=7", "epochs=99", NULL };
-    REQUIRE_OK(fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file, .settings = other }, &again, &err), err);
+    REQUIRE_OK(
+        fig__settings_read(&(fig_train_opts){ .recipe = &own, .run_file = file, .settings = other }, &again, &err),
+        err);
     REQUIRE_OK(fig__settings_resolve(&again, FIG_DATA_IMAGES, &err), err);
     twice = fig__settings_write(&again, "figment train", names, phase_again, 2);
-    CHECK_FAILS(fig__settings_compare(yaml, twice, "run.yaml", &err), err, FIG_E_USAGE, "1 differs: latent was 4, now 9");
+    CHECK_FAILS(fig__settings_compare(yaml, twice, "run.yaml", &err), err, FIG_E_USAGE,
+                "1 differs: latent was 4, now 9");
     free(twice);
     free(yaml);
     fig__settings_free(&again);
