@@ -22,7 +22,7 @@ fig_graph *fig_graph_new(void)
 
 void fig_graph_free(fig_graph *g)
 {
-    if (!g || g->users-- > 0)
+    if (!g || atomic_fetch_sub(&g->users, 1) > 0)
         return;
     while (g->scopes.depth > 0)
         fig__index_free(&g->scopes.frame[--g->scopes.depth].counters);
@@ -243,7 +243,7 @@ void fig__graph_share(fig_graph *g, fig_graph *child)
 {
     g->children = fig__realloc(g->children, sizeof *g->children * (size_t)(g->n_children + 1));
     g->children[g->n_children++] = child;
-    child->users++;
+    atomic_fetch_add(&child->users, 1);
 }
 
 /* -- leaves: one node per name ------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "graph/index.h"
 #include "ops/attributes.h"
 #include "ops/op.h"
+#include <stdatomic.h>
 
 typedef struct fig__node {
     const fig_op *op;
@@ -60,7 +61,7 @@ struct fig_graph {
     fig__owner owner;
     fig_graph **children;  /* graphs of loop bodies, freed with this one */
     int n_children;
-    int users;             /* how many graphs hold this one as a child */
+    atomic_int users;      /* how many graphs hold this one as a child; plans of several threads may */
 };
 
 /* Holds `child` (a loop body) as long as `graph` lives; fig_graph_free(child) then only drops one hold. */
