@@ -1,5 +1,5 @@
 /* test_passes_simplify.c - each rule of the simplifying pass: the nodes it leaves, and that the values stay */
-#include "../pass_rig.h"
+#include "pass_rig.h"
 
 /* Compiles; `left` computing nodes must be there. Dedup comes along to drop what is no longer used. */
 static void check(pass_rig *r, fig_node result, int left)
