@@ -147,20 +147,21 @@ static bool walks_space(const fig__tiles *t, const operand *o)
 
 /* Chooses the loop of a step: single numbers go in directly where a form for them exists. Marks operands that must be
  * expanded to an array. */
-static void choose_loop(fig__tiles *t, step *s, const bool *integer)
+static void choose_loop(fig__tiles *t, step *s, bool integers)
 {
-    const fig_pointwise_rule *rule = s->rule;
     int numbers = 0;
-    for (int i = 0; i < rule->arity; i++)
+    if (s->joined >= 0) {
+        s->loop = fig__tile_joined[s->joined];
+        return;
+    }
+    for (int i = 0; i < s->arity; i++)
         numbers |= (s->source[i] < t->n_in && t->operand[s->source[i]].kind == NUMBER) << i;
-    s->loop = fig__tile_f32[rule->code][FIG__TILE_ARRAYS];
-    if (integer[s->source[rule->arity - 1]]) {
-        s->loop = fig__tile_i32[rule->code];
-    } else if (rule->arity == 2 && (numbers == 1 || numbers == 2)) {
-        s->loop = fig__tile_f32[rule->code][numbers == 1 ? FIG__TILE_NUMBER_FIRST : FIG__TILE_NUMBER_SECOND];
+    s->loop = integers ? fig__tile_i32[s->rule->code] : fig__tile_f32[s->rule->code][FIG__TILE_ARRAYS];
+    if (!integers && s->arity == 2 && (numbers == 1 || numbers == 2)) {
+        s->loop = fig__tile_f32[s->rule->code][numbers == 1 ? FIG__TILE_NUMBER_FIRST : FIG__TILE_NUMBER_SECOND];
         return; /* the number stays a number */
     }
-    for (int i = 0; i < rule->arity; i++)
+    for (int i = 0; i < s->arity; i++)
         if (numbers >> i & 1)
             t->operand[s->source[i]].spread = true;
     s->spread = numbers != 0;
@@ -176,18 +177,26 @@ static const fig_pointwise_rule *rule_of(int code)
 
 static void read_steps(fig__tiles *t, const fig__tile_program *program)
 {
-    bool integer[2 * FIG_FUSED_MAX + FIG_FUSED_MAX] = { false };
+    bool integer[2 * FIG_FUSED_MAX] = { false }, any = false;
     for (int i = 0; i < t->n_in; i++)
-        integer[i] = program->in[i].dtype == FIG_I32;
+        any |= integer[i] = program->in[i].dtype == FIG_I32;
     for (int i = 0; i < t->n_steps; i++) {
         step *s = &t->step[i];
         const fig_fused_step *from = &program->step[i];
         s->rule = rule_of(from->code);
+        s->arity = s->rule->arity;
+        s->joined = s->direct = -1;
         memcpy(s->p, from->p, sizeof(s->p));
-        for (int k = 0; k < 3; k++)
-            s->source[k] = from->source[k < s->rule->arity ? k : 0];
-        choose_loop(t, s, integer);
-        integer[t->n_in + i] = integer[s->source[s->rule->arity - 1]] && !s->rule->compares;
+        memcpy(s->source, from->source, sizeof(from->source));
+    }
+    if (!any)
+        fig__tiles_join(t);
+    for (int i = 0; i < t->n_steps; i++) {
+        step *s = &t->step[i];
+        bool integers = integer[s->source[s->arity - 1]];
+        if (!s->gone)
+            choose_loop(t, s, integers);
+        integer[t->n_in + i] = integers && !s->rule->compares;
     }
 }
 
@@ -200,7 +209,7 @@ static void place_registers(fig__tiles *t)
     for (int r = 0; r < t->n_in + t->n_steps; r++)
         last_use[r] = -1;
     for (int i = 0; i < t->n_steps; i++)
-        for (int k = 0; k < t->step[i].rule->arity; k++) {
+        for (int k = 0; k < t->step[i].arity && !t->step[i].gone; k++) {
             int r = t->step[i].source[k];
             last_use[r] = i;
             if (r < t->n_in && t->operand[r].shares)
@@ -229,7 +238,9 @@ static void place_registers(fig__tiles *t)
     }
     for (int i = 0; i < t->n_steps; i++) {
         step *s = &t->step[i];
-        for (int k = 0; k < s->rule->arity; k++) {
+        if (s->gone)
+            continue;
+        for (int k = 0; k < s->arity; k++) {
             int r = s->source[k] - t->n_in;
             if (r >= 0 && t->step[r].direct < 0 && last_use[s->source[k]] == i)
                 taken[t->step[r].slot] = false; /* may be taken again at once: loops work in place */
@@ -300,8 +311,6 @@ fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t
         o->copied = true;
     }
     order_outputs(t);
-    for (int i = 0; i < t->n_steps; i++)
-        t->step[i].direct = -1;
     /* As many elements as keep a dozen registers in the first cache. */
     int64_t wanted = t->n_in + t->n_steps > 12 ? 512 : 1024;
     size_tiles(t, wanted);

@@ -35,12 +35,23 @@ fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t
 void fig__tiles_free(fig__tiles *tiles);
 void fig__tiles_run(const fig__tiles *tiles, fig_eval *c);
 
-/* -- pointwise_fast.c: one function per row of pointwise.def; y may equal a, b or c exactly, not overlap them otherwise --- */
-typedef void fig__tile(float *y, const float *a, const float *b, const float *c, const float *p, int64_t n);
+/* -- pointwise_fast.c: one function per row of pointwise.def; y may be an operand's array exactly, not overlap it otherwise -- */
+typedef void fig__tile(float *y, const float *const *x, const float *p, int64_t n); /* x: as many arrays as it has operands */
 /* f32 operands: all arrays; the first a single number; the second a single number (two-operand rows only, else NULL). */
 enum { FIG__TILE_ARRAYS, FIG__TILE_NUMBER_FIRST, FIG__TILE_NUMBER_SECOND, FIG__TILE_FORMS };
 extern fig__tile *const fig__tile_f32[][FIG__TILE_FORMS];
 extern fig__tile *const fig__tile_i32[]; /* i32 operands (bits in float arrays); NULL where there is no i32 form */
+
+/* Several steps in one, for what optimizers and gradients are made of (tiles_join.c finds them). n: a single number. */
+enum {
+    FIG__JOIN_WEIGHTED,  /* p0 a + p1 b */
+    FIG__JOIN_SQUARE,    /* p0 a + p1 b b */
+    FIG__JOIN_PRODUCT,   /* p0 a b + p1 c */
+    FIG__JOIN_ROOT,      /* sqrt(a) n + p0 */
+    FIG__JOIN_QUOTIENT,  /* a - b n / c, operands a, b, c, n */
+    FIG__JOINS
+};
+extern fig__tile *const fig__tile_joined[FIG__JOINS];
 
 /* -- tiles_fast.c: moving and adding up tiles -------------------------------------------------------------------------------- */
 float fig__fast_sum(const float *x, int64_t n);

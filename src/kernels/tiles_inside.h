@@ -19,8 +19,10 @@ typedef struct operand {
 typedef struct step {
     const fig_pointwise_rule *rule;
     fig__tile *loop;
-    int source[3];
+    int arity, source[4];
     float p[2];
+    int joined;    /* FIG__JOIN_..., -1: the rule's own loop */
+    bool gone;     /* part of a later step now */
     bool spread;   /* takes NUMBER operands as arrays */
     int slot;
     int direct;    /* output whose memory it writes; -1: the slot */
@@ -47,5 +49,8 @@ struct fig__tiles {
     output output[FIG_FUSED_MAX];
     int order[FIG_FUSED_MAX];             /* in which outputs are finished */
 };
+
+/* tiles_join.c: steps whose only reader can do their work become a part of it. */
+void fig__tiles_join(fig__tiles *t);
 
 #endif

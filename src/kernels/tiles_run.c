@@ -181,14 +181,16 @@ static void run_tile(walk *w, const tile *z)
         find_operand(w, i, z);
     for (int i = 0; i < t->n_steps; i++) {
         const step *s = &t->step[i];
-        const float *x[3];
-        for (int k = 0; k < 3; k++) {
+        if (s->gone)
+            continue;
+        const float *x[4];
+        for (int k = 0; k < s->arity; k++) {
             int r = s->source[k];
             bool number = !s->spread && r < t->n_in && t->operand[r].kind == NUMBER;
             x[k] = number ? w->number[r] : w->reg[r];
         }
         float *y = s->direct >= 0 ? (float *)w->c->out[s->direct].data + z->at : slot_of(w, s->slot);
-        s->loop(y, x[0], x[1], x[2], s->p, z->rows * z->columns);
+        s->loop(y, x, s->p, z->rows * z->columns);
         w->reg[t->n_in + i] = y;
     }
     for (int k = 0; k < t->n_out; k++)
