@@ -144,8 +144,8 @@ static const fig_preset gan_presets[] = {
     { .name = "points",
       .summary = "GAN on points in the plane",
       .settings = "latent=16 generator.hidden=128,128 critic.hidden=128,128 batch=256 "
-                  BOTH("1e-3", "0.5")
-                  "steps=10000",
+                  "phases.generator.lr=2e-4 phases.discriminator.lr=4e-4 steps=15000 "
+                  "sample_rows=25 sample_columns=40",
       .data_kinds = FIG_DATA_POINTS, .data = "synthetic:ring8" },
     { .name = "mlp-128",
       .summary = "listing B: 100-128-784 against 784-128-1",

@@ -297,7 +297,7 @@ static const fig_preset vae_presets[] = {
     { .name = "plane",
       .summary = "listing F: points in the plane",
       .settings = "body=mlp hidden=64 latent=2 likelihood=gaussian sigma=0.1 lr=1e-3 eps=1e-7 batch=64 epochs=50 "
-                  "log_every=1epochs",
+                  "log_every=1epochs sample_rows=25 sample_columns=40",
       .data_kinds = FIG_DATA_POINTS, .data = "synthetic:moons", .log_line = F_LINE },
     { .name = "vae_mlp",
       .summary = "bench: MLP 784-400-20-400-784, batch 128",
