@@ -18,7 +18,7 @@ typedef struct fig_plan fig_plan;
 
 typedef struct fig_session_opts {
     int threads;            /* 0: what affinity and the container's quota allow */
-    bool reference_kernels; /* plain loops only; also FIGMENT_KERNELS=reference in the command */
+    bool reference_kernels; /* plain loops only; so does FIGMENT_KERNELS=reference in the environment */
     const char *passes_off; /* names of passes to leave out, blank-separated; "all" */
     void (*log)(void *user, int level, const char *message); /* 0 error, 1 warning, 2 info, 3 debug */
     void *log_user;

@@ -275,9 +275,8 @@ static fig_status train(fig_cli *cli, const request *r, fig_trainer *trainer, bo
 static fig_status prepare_and_train(fig_cli *cli, const train_options *o, const request *r, fig_error *err)
 {
     fig_trainer *trainer = NULL;
-    fig_session_opts session;
     /* Threads are a setting, of --threads, the run file or the resumed run: the trainer makes the session. */
-    FIG_TRY(cli_session_opts(cli, 0, &session, err));
+    fig_session_opts session = cli_session_opts(cli, 0);
     fig_train_opts opts = { .recipe = r->recipe,
                             .run_file = r->run_file,
                             .preset = o->preset,

@@ -4,12 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The environment chooses for sessions that a program does not open itself too, so that any program can be tried with the plain loops. */
+static fig_status kernels_wanted(bool *reference, fig_error *err)
+{
+    const char *kernels = getenv("FIGMENT_KERNELS");
+    if (kernels && !strcmp(kernels, "reference"))
+        *reference = true;
+    else if (kernels && *kernels && strcmp(kernels, "fast") != 0)
+        return fig_fail(err, FIG_E_USAGE, "FIGMENT_KERNELS is \"%s\"; it may be \"reference\" or \"fast\"", kernels);
+    return FIG_OK;
+}
+
 fig_status fig_session_new(const fig_session_opts *opts, fig_session **out, fig_error *err)
 {
     *out = NULL;
+    bool reference = opts && opts->reference_kernels;
+    FIG_TRY(kernels_wanted(&reference, err));
     fig_session *s = fig__alloc(sizeof *s);
     if (opts)
         s->opts = *opts;
+    s->opts.reference_kernels = reference;
     if ((s->opts.allocate == NULL) != (s->opts.release == NULL)) {
         free(s);
         return fig_fail(err, FIG_E_USAGE, "session: give both memory hooks or none");

@@ -31,7 +31,7 @@ differs=
 say "README.zh.md equals README.md" "$differs"
 
 if [ -x "$command" ]; then
-    line=$("$command" help --all | diff - docs/commands.md | head -n 2 | tail -n 1)
+    line=$("$command" help --all | diff - docs/commands.md 2>&1 | head -n 2 | tail -n 1)
     say "docs/commands.md is figment help --all" "${line:+differs at: $line; run: $command help --all >docs/commands.md}"
 else
     echo "skipped docs: $command is not built"
