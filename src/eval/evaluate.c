@@ -89,6 +89,10 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
         sets[i].key = key[i];
         status = fig_data_open(name[i], &(fig_data_open_opts){ .user = opts->user, .cancelled = opts->cancelled },
                                &sets[i].data, err);
+        if (status == FIG_E_NOT_FOUND && !opts->data) {
+            fig_error_clear(err);
+            fig_fail(err, status, "the model was trained on \"%s\", which is not here; name the data with --data", name[i]);
+        }
         if (status == FIG_OK)
             status = fig_data_prepare_like(sets[i].data, t->data, err);
     }

@@ -83,9 +83,22 @@ static fig_status prepare(fig_trainer *t, fig_data *data, fig_error *err)
     return fig_data_prepare(data, &request, err);
 }
 
+/* A path is written into run.yaml so that it means the same from any folder; names of the catalogue stay names. */
+static void make_absolute(fig_trainer *t, int set)
+{
+    const char *name = t->settings.data[set].name, *colon = strchr(name, ':');
+    const char *path = colon && !memchr(name, '/', (size_t)(colon - name)) ? colon + 1 : name;
+    const char *opened = fig_data_get_info(t->data[set].data)->path;
+    char *given = realpath(path, NULL), *found = opened ? realpath(opened, NULL) : NULL;
+    if (given && found && !strcmp(given, found))
+        t->settings.data[set].name = fig__arena_format(t->settings.arena, "%.*s%s", (int)(path - name), name, given);
+    free(given);
+    free(found);
+}
+
 fig_status fig__trainer_open_data(fig_trainer *t, fig_error *err)
 {
-    const fig__settings *s = &t->settings;
+    fig__settings *s = &t->settings;
     if (!s->n_data)
         return fig_fail(err, FIG_E_USAGE, "no data: name some with --data (a catalogue name, a file, or a folder)");
     if (fig__starts_with(s->data[0].name, "random:"))
@@ -98,6 +111,7 @@ fig_status fig__trainer_open_data(fig_trainer *t, fig_error *err)
         t->data[i].key = s->data[i].key;
         FIG_TRY(fig_data_open(s->data[i].name, &opts, &t->data[i].data, err));
         t->n_data = i + 1;
+        make_absolute(t, i);
     }
     FIG_TRY(fig__settings_resolve(&t->settings, fig_data_get_info(t->data[0].data)->kind, err));
     for (int i = 0; i < t->n_data; i++)
