@@ -445,6 +445,85 @@ static void make_noise(maker *m)
     }
 }
 
+/* -- pictures, attention, caches, losses --------------------------------------------------------------------------- */
+
+/* Any value as a small picture (2, h, w, c). */
+static fig_node any_picture(maker *m, int64_t height, int64_t width, int64_t channels)
+{
+    fig_type type = FIG_SHAPE(2, height, width, channels);
+    fig_node x = pick(m, 0, 5);
+    if (count_of(x) == fig__count(&type))
+        return fig_reshape(x, type);
+    return fig_add(any_real_leaf(m, type), fig_mean(fig_tanh(x), NULL));
+}
+
+static void make_picture(maker *m)
+{
+    int64_t size = 2 * between(m, 1, 3), channels = between(m, 1, 3);
+    fig_node x = any_picture(m, size, size, channels);
+    switch (between(m, 0, 6)) {
+    case 0: keep(m, fig_max_pool(x, &(fig_pool_opts){ .size = { 2 } })); break;
+    case 1: keep(m, fig_average_pool(x, &(fig_pool_opts){ .size = { 2 } })); break;
+    case 2: keep(m, fig_resize_nearest(x, size + 2, size * 2)); break;
+    case 3: keep(m, fig_resize_bilinear(x, size + 1, size * 2)); break;
+    case 4:
+        keep(m, chance(m, 0.5) ? fig_space_to_depth(x, 2)
+                               : fig_depth_to_space(fig_concat((fig_node[]){ x, x, x, x }, 4, 3), 2));
+        break;
+    case 5: keep(m, fig_instance_normalise(x, FIG_NONE, FIG_NONE, 0.1f)); break;
+    default: {
+        fig_node w = any_real_leaf(m, FIG_SHAPE(channels, 3, 3, between(m, 1, 3)));
+        fig_node y = fig_convolution_transposed(x, fig_scale(w, 0.3f),
+                                                &(fig_conv_opts){ .stride = { 2 }, .before = { FIG_PAD_SAME } });
+        keep(m, chance(m, 0.5) ? fig_leaky_relu(fig_add(y, any_real_leaf(m, FIG_SHAPE(fig_dim(y, -1)))), 0.2f) : y);
+    }
+    }
+}
+
+static void make_attention(maker *m)
+{
+    int64_t heads = between(m, 1, 2), depth = between(m, 1, 4), steps = between(m, 1, 5);
+    fig_node q[3];
+    for (int i = 0; i < 3; i++)
+        q[i] = fig_reshape(any_picture(m, steps, heads, depth), FIG_SHAPE(2, steps, heads, depth));
+    keep(m, fig_attention(q[0], q[1], q[2], chance(m, 0.6), chance(m, 0.3) ? 0.2f : 0));
+}
+
+/* A state that is written at a place of its own per row and read as a whole, as a cache of keys is. */
+static void make_cache(maker *m)
+{
+    int64_t rows = between(m, 1, 3), places = between(m, 2, 5), width = between(m, 1, 4);
+    fig_node cache = new_leaf(m, true, FIG_SHAPE(rows, places, width), 0);
+    fig_node at = new_leaf(m, false, FIG_SHAPE(rows), places);
+    fig_node row = fig_broadcast(fig_mean(fig_tanh(pick(m, 0, 4)), NULL), FIG_SHAPE(rows, 1, width));
+    fig_node fresh =
+        fig_dynamic_update(cache, chance(m, 0.5) ? row : any_real_leaf(m, FIG_SHAPE(rows, 1, width)), at, 1);
+    if (fig__producer(cache) == &fig_op_state && chance(m, 0.8))
+        fig_assign(cache, fresh);
+    keep(m, chance(m, 0.6) ? fresh : fig_tanh(fresh));
+    keep(m, fig_dynamic_slice(chance(m, 0.5) ? fresh : cache, at, 1, between(m, 1, places)));
+}
+
+static void make_loss(maker *m)
+{
+    fig_node x = pick(m, 1, 4);
+    fig_type type = fig_type_of(x);
+    switch (between(m, 0, 3)) {
+    case 0: keep(m, fig_bce_logits(fig_scale(x, 1.1f), any_exact(m, type))); break;
+    case 1: keep(m, fig_sum_rows(fig_scale(fig_square(fig_sub(x, any_real_leaf(m, type))), 0.1f))); break;
+    case 2: {
+        fig_node values, places;
+        fig_top_k(fig_add(any_exact(m, type), any_exact(m, type)), between(m, 1, fig_dim(x, -1)), &values, &places);
+        keep(m, fig_mul(values, fig_cast(places, FIG_F32)));
+        break;
+    }
+    default: { /* weighted mean over the first axis */
+        fig_node w = new_leaf(m, false, FIG_SHAPE(type.dim[0]), 0), rows = fig_sum_rows(fig_scale(x, 0.2f));
+        keep(m, fig_div(fig_sum(fig_mul(rows, w), NULL), fig_shift(fig_sum(fig_square(w), NULL), 1)));
+    }
+    }
+}
+
 /* -- loops --------------------------------------------------------------------------------------------------------- */
 
 static void step_plain(fig_scan_body *b)

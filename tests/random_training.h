@@ -181,6 +181,7 @@ static const struct { void (*make)(maker *m); int weight; } maker_table[] = {
     { make_constant, 3 },      { make_reduction, 6 }, { make_shape, 5 },          { make_pieces, 3 },
     { make_index, 2 },         { make_product, 5 },   { make_square_product, 1 }, { make_convolution, 1 },
     { make_normalisation, 3 }, { make_noise, 2 },     { make_scan, 1 },           { make_gradients, 2 },
+    { make_picture, 2 },       { make_attention, 1 },  { make_cache, 1 },         { make_loss, 2 },
 };
 
 static void add_something(maker *m)

@@ -67,9 +67,22 @@ static int32_t storage_of(const fig_graph *g, int32_t value)
     return value;
 }
 
+/* The same with storage of its own. A constant is written anew rather than kept a second time. */
 static int32_t copied(fig_graph *g, int32_t value)
 {
-    return fig__emit(g, &fig_op_copy, (fig_node[]){{g, value}}, 1, NULL).id;
+    const fig__node *node = fig__node_of(g, value);
+    const fig_type type = g->values[value].type;
+    if (node->op != &fig_op_full || type.rank == 0)
+        return fig__emit(g, &fig_op_copy, (fig_node[]){{g, value}}, 1, NULL).id;
+    fig_full_attr number;
+    memset(&number, 0, sizeof number);
+    number.type.dtype = type.dtype;
+    number.value = ((const fig_full_attr *)node->attr)->value;
+    fig_node one = fig__emit(g, &fig_op_full, NULL, 0, &number);
+    fig_shape_attr shape;
+    memset(&shape, 0, sizeof shape);
+    shape.type = ((const fig_full_attr *)node->attr)->type;
+    return fig__emit(g, &fig_op_broadcast, &one, 1, &shape).id;
 }
 
 /* What the layout counts on, and simplifying may undo: a new state's value is computed, not a leaf or a constant (a

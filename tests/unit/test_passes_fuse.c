@@ -263,6 +263,20 @@ FIG_TEST(momentum_and_averages_update_in_place)
     rig_end(&r);
 }
 
+/* What is set to zero each time takes no second tensor of zeros. */
+FIG_TEST(constants_are_written_into_their_state)
+{
+    pass_rig r = rig_begin(NULL);
+    fig_node sum = rig_state(&r, "sum", FIG_SHAPE(70, 70)), w = rig_state(&r, "w", FIG_SHAPE(70, 70));
+    fig_assign(w, fig_sub(w, sum));
+    fig_assign(sum, fig_zeros_like(sum));
+    if (rig_compile(&r)) {
+        CHECK_INT(r.plan->n_copies, 0);
+        CHECK(r.plan->fixed_bytes < 1000);
+    }
+    rig_end(&r);
+}
+
 /* -- bias and activation in a product ------------------------------------------------------------------------------ */
 
 static fig_node product(pass_rig *r)
