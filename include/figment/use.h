@@ -38,6 +38,7 @@ typedef struct fig_sample_opts {
     bool greedy;
     int top_k;              /* 0 = all */
     double top_p;           /* 0 = 1 */
+    int beam;               /* beam samplers: prefixes kept; 0 = 4, or count when that is more */
     int batch;              /* rows a run; 0 = chosen */
     const float *input;     /* samplers that read data: (count, ...) */
     bool (*piece)(void *user, int64_t sample, const char *bytes, int length); /* text as it comes; false = stop */

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PICTURE_BATCH = 64, TOKEN_BATCH = 16 }; /* enough rows for the kernels' speed, few enough to show progress */
+enum {
+    PICTURE_BATCH = 64,
+    TOKEN_BATCH = 16,
+    BEAM = 4
+}; /* enough rows for the kernels' speed, few enough to show progress */
 
 #define FIG_SAMPLE_LOOP(name) extern const fig__sample_loop fig__sample_loop_##name;
 #include "sample/loops.def"
@@ -26,8 +30,10 @@ static fig_status check_opts(const fig_sample_opts *o, fig_error *err)
         return fig_fail(err, FIG_E_USAGE, "top_p: %g, expected more than 0 and at most 1", o->top_p);
     if (o->top_k < 0)
         return fig_fail(err, FIG_E_USAGE, "top_k: %d, expected 0 (all) or more", o->top_k);
-    if (o->length < 1 || o->length > 10000000)
-        return fig_fail(err, FIG_E_USAGE, "length: %lld tokens, expected 1 to 10000000", (long long)o->length);
+    if (o->length < 1 || o->length > 1000000)
+        return fig_fail(err, FIG_E_USAGE, "length: %lld tokens, expected 1 to 1000000", (long long)o->length);
+    if (o->beam < 0 || o->beam > 1024)
+        return fig_fail(err, FIG_E_USAGE, "beam: %d rows, expected 1 to 1024", o->beam);
     if (o->batch < 0 || o->batch > 65536)
         return fig_fail(err, FIG_E_USAGE, "batch: %d rows, expected 1 to 65536", o->batch);
     return FIG_OK;
@@ -65,6 +71,8 @@ static fig_status choose(fig_sampler *s, const char *name, fig_error *err)
  * text runs alone, because its cost is reading the weights. */
 static int choose_batch(const fig_sampler *s)
 {
+    if (s->loop->loop == FIG_LOOP_BEAM)
+        return s->opts.beam ? s->opts.beam : s->opts.count > BEAM ? (int)s->opts.count : BEAM;
     if (s->opts.batch)
         return s->opts.batch;
     if (!s->loop->tokens)

@@ -12,28 +12,18 @@
  *
  * The raster loop is the same over the elements of a picture: no prompt, the token before the first is 0, and token v
  * of V stands for the grey level low + (high - low) * v / (V - 1). */
-#include "sample/sampler.h"
+#include "sample/tokens.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct tokens {
-    int32_t *history;     /* (batch, room): prompt and what was made */
-    int64_t room, known;  /* per row: tokens in history */
-    int64_t fed;          /* of the window: the next position */
-    int64_t window;       /* index in history of position 0 */
-    int64_t prompt;       /* tokens in the prompt, the implicit start included */
-    int64_t shown_prompt; /* of them, those the user wrote */
-    size_t *told;         /* per row: bytes given to opts.piece */
-    void *scratch;
-} tokens;
-
-static void end(fig_sampler *s)
+void fig__tokens_end(fig_sampler *s)
 {
-    tokens *t = s->state;
+    fig__tokens *t = s->state;
     free(t->history);
     free(t->told);
     free(t->scratch);
+    free(t->score);
     free(t);
     s->state = NULL;
 }
@@ -66,7 +56,7 @@ static fig_status encode_prompt(fig_sampler *s, int32_t **ids, int64_t *count, f
     return FIG_OK;
 }
 
-static fig_status begin(fig_sampler *s, fig_error *err)
+fig_status fig__tokens_begin(fig_sampler *s, fig_error *err)
 {
     int32_t *ids = NULL;
     int64_t count = 0;
@@ -77,7 +67,7 @@ static fig_status begin(fig_sampler *s, fig_error *err)
         free(ids);
         return status;
     }
-    tokens *t = fig__alloc(sizeof *t);
+    fig__tokens *t = fig__alloc(sizeof *t);
     s->state = t;
     bool raster = s->loop->loop == FIG_LOOP_RASTER;
     int64_t length = raster ? s->decl->length : s->opts.length;
@@ -108,9 +98,9 @@ static fig_status begin(fig_sampler *s, fig_error *err)
     return status;
 }
 
-static void begin_batch(fig_sampler *s)
+void fig__tokens_begin_batch(fig_sampler *s)
 {
-    tokens *t = s->state;
+    fig__tokens *t = s->state;
     fig__sampler_reset_states(s);
     t->known = t->prompt;
     t->fed = t->window = 0;
@@ -129,9 +119,9 @@ static void begin_batch(fig_sampler *s)
 }
 
 /* Runs the step graph for the next token of the history. */
-static fig_status feed(fig_sampler *s, fig_error *err)
+fig_status fig__tokens_feed(fig_sampler *s, fig_error *err)
 {
-    tokens *t = s->state;
+    fig__tokens *t = s->state;
     const char *token = ((const fig_leaf_attr *)fig__producer_attr(s->decl->token))->name;
     fig_type type;
     int32_t *to = fig_plan_input(s->plan, token, &type);
@@ -153,7 +143,7 @@ static fig_status feed(fig_sampler *s, fig_error *err)
 
 static void put(fig_sampler *s, int row, int32_t token)
 {
-    tokens *t = s->state;
+    fig__tokens *t = s->state;
     int64_t sample = s->row + row, made = t->known - t->prompt;
     t->history[row * t->room + t->known] = token;
     if (sample >= s->opts.count)
@@ -182,14 +172,14 @@ static double chance(const fig_sampler *s, int64_t sample, int64_t place)
     return ((double)(bits[0] >> 5) * 67108864.0 + (double)(bits[1] >> 6)) / 9007199254740992.0; /* 53 bits */
 }
 
-static fig_status tell(fig_sampler *s, bool last, fig_error *err)
+fig_status fig__tokens_tell(fig_sampler *s, fig_error *err)
 {
-    tokens *t = s->state;
+    fig__tokens *t = s->state;
     for (int row = 0; s->opts.piece && s->samples->text && row < s->batch && s->row + row < s->opts.count; row++) {
         fig__text *text = &s->samples->text[s->row + row];
         if (!text->data)
             continue;
-        size_t whole = last ? text->length : fig__whole_utf8(text->data, text->length);
+        size_t whole = fig__whole_utf8(text->data, text->length);
         if (whole <= t->told[row])
             continue;
         if (!s->opts.piece(s->opts.user, s->row + row, text->data + t->told[row], (int)(whole - t->told[row])))
@@ -199,9 +189,9 @@ static fig_status tell(fig_sampler *s, bool last, fig_error *err)
     return FIG_OK;
 }
 
-static void slide(fig_sampler *s)
+void fig__tokens_slide(fig_sampler *s)
 {
-    tokens *t = s->state;
+    fig__tokens *t = s->state;
     if (t->fed < s->decl->length)
         return;
     fig__sampler_reset_states(s);
@@ -211,12 +201,12 @@ static void slide(fig_sampler *s)
 
 static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
 {
-    tokens *t = s->state;
+    fig__tokens *t = s->state;
     if (t->known == 0)
-        begin_batch(s);
-    slide(s);
+        fig__tokens_begin_batch(s);
+    fig__tokens_slide(s);
     while (t->window + t->fed < t->known)
-        FIG_TRY(feed(s, err));
+        FIG_TRY(fig__tokens_feed(s, err));
     fig_type type;
     const float *logits = fig_plan_output(s->plan, 0, &type);
     int64_t vocabulary = type.dim[type.rank - 1];
@@ -227,7 +217,7 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
                             t->scratch));
     t->known++;
     bool done = t->known == t->room;
-    FIG_TRY(tell(s, done, err));
+    FIG_TRY(fig__tokens_tell(s, err));
     if (done) {
         int64_t left = s->opts.count - s->row;
         s->samples->count += left < s->batch ? left : s->batch;
@@ -242,27 +232,15 @@ const fig__sample_loop fig__sample_loop_token = {
     .name = "token",
     .loop = FIG_LOOP_TOKEN,
     .tokens = true,
-    .begin = begin,
+    .begin = fig__tokens_begin,
     .next = next,
-    .end = end,
+    .end = fig__tokens_end,
 };
 const fig__sample_loop fig__sample_loop_raster = {
     .name = "raster",
     .loop = FIG_LOOP_RASTER,
     .tokens = true,
-    .begin = begin,
+    .begin = fig__tokens_begin,
     .next = next,
-    .end = end,
-};
-
-/* -- beam ---------------------------------------------------------------------------------------------------------- */
-
-static fig_status no_beam(fig_sampler *s, fig_error *err)
-{
-    return fig_fail(err, FIG_E_USAGE, "sampler %s: beam search is not built into this version; use a token sampler",
-                    s->decl->name);
-}
-
-const fig__sample_loop fig__sample_loop_beam = {
-    .name = "beam", .loop = FIG_LOOP_BEAM, .tokens = true, .begin = no_beam
+    .end = fig__tokens_end,
 };

@@ -113,7 +113,7 @@ static fig_node *substitute(fig__builder *b, const phase_graph *p, const fig_nod
     const fig_model *m = b->round->model;
     fig_node *olds = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights + 1),
              *news = FIG_NEW_ARRAY(b->arena, fig_node, m->n_weights + 1);
-    fig_node *roots = FIG_NEW_ARRAY(b->arena, fig_node, b->n_declared + m->n_logs + 2);
+    fig_node *roots = FIG_NEW_ARRAY(b->arena, fig_node, b->n_declared + m->n_logs + 2 * m->n_metrics + 2);
     int changed = 0, n_roots = 0;
     for (int i = 0; i < m->n_weights; i++)
         if (start[i].id != m->weights[i].node.id) {
@@ -126,6 +126,11 @@ static fig_node *substitute(fig__builder *b, const phase_graph *p, const fig_nod
     for (int i = 0; i < m->n_logs; i++)
         if (!strcmp(m->log[i].phase, p->phase->name))
             roots[n_roots++] = m->log[i].value;
+    for (int i = 0; i < m->n_metrics && p->index == 0; i++) {
+        roots[n_roots++] = m->metric[i].value;
+        if (!fig_is_none(m->metric[i].mask))
+            roots[n_roots++] = m->metric[i].mask;
+    }
     for (int i = 0; i < b->n_declared; i++)
         roots[n_roots++] = (fig_node){ b->graph, b->declared[i].value };
     return fig__substitute(b->graph, olds, news, changed, roots, n_roots, b->arena);
@@ -188,7 +193,7 @@ static const char *log_key(fig__builder *b, const fig__log_value *log)
 
 static void add_output(fig__group *group, fig__output_kind kind, int phase, const char *key, fig_node node)
 {
-    if (group->n_outputs == 3 * FIG_MODEL_MAX)
+    if (group->n_outputs == 4 * FIG_MODEL_MAX)
         return;
     group->output[group->n_outputs++] = (fig__output){ kind, phase, key, node };
 }
@@ -212,6 +217,11 @@ static void build_loss(fig__builder *b, fig__group *group, phase_graph *p, const
         if (!strcmp(m->log[i].phase, p->phase->name))
             add_output(group, FIG__OUT_LOG, p->index, log_key(b, &m->log[i]),
                        weighted_mean(map[m->log[i].value.id], m->weight, mask));
+    for (int i = 0; i < m->n_metrics && p->index == 0; i++) { /* metrics of a training graph are logged with its first phase */
+        const fig_metric_decl *d = &m->metric[i];
+        fig_node metric_mask = fig_is_none(d->mask) ? FIG_NONE : map[d->mask.id];
+        add_output(group, FIG__OUT_LOG, p->index, d->name, weighted_mean(map[d->value.id], m->weight, metric_mask));
+    }
     fig_scope_pop(b->graph);
 }
 

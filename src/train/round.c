@@ -144,7 +144,7 @@ static fig_status compile(fig__round *r, fig_store *store, const fig__group *gro
                           fig_plan *share, fig_plan **out, fig_error *err)
 {
     FIG_TRY(fig_graph_check(r->model->graph, err));
-    fig_node nodes[3 * FIG_MODEL_MAX];
+    fig_node nodes[4 * FIG_MODEL_MAX];
     int count = outputs ? group->n_outputs : 0;
     for (int i = 0; i < count; i++)
         nodes[i] = group->output[i].node;

@@ -31,7 +31,7 @@ typedef struct fig__group {
     int64_t from, until;
     fig_plan *plan;                        /* with accumulation: the one that applies */
     fig_plan *accumulate;                  /* or NULL */
-    fig__output output[3 * FIG_MODEL_MAX]; /* of the plan that computes losses, in order */
+    fig__output output[4 * FIG_MODEL_MAX]; /* of the plan that computes losses, in order */
     int n_outputs;
     int only_pool; /* 1 + the input for which this group only computes the pool's new rows */
 } fig__group;

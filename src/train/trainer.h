@@ -103,8 +103,8 @@ struct fig_trainer {
     double began;   /* clock at the start of this sitting less the seconds before; 0 = not begun */
     double sitting; /* seconds of training before this sitting */
     double last_sampled, last_checkpointed, last_logged, last_evaluated; /* seconds of training */
-    double loss[3 * FIG_MODEL_MAX];                                      /* of the last round, by output */
-    const char *loss_key[3 * FIG_MODEL_MAX];
+    double loss[4 * FIG_MODEL_MAX];                                      /* of the last round, by output */
+    const char *loss_key[4 * FIG_MODEL_MAX];
     int n_losses;
     double lr[FIG_MODEL_MAX];       /* used in the last round */
     int failed_group, failed_phase; /* where a loss was not finite, and in which run of the round */

@@ -200,6 +200,104 @@ FIG_TEST(text_as_it_comes)
     free(keep);
 }
 
+/* -- beam and raster: a step graph with known probabilities -------------------------------------------------------- */
+
+/* A chain of three tokens whose next token depends on the one before, and on nothing else:
+ *     from 0: 0.1 0.5 0.4     from 1: 0.4 0.3 0.3     from 2: 0.05 0.05 0.9
+ * From 0 the greedy path is 1 0 (0.5 * 0.4 = 0.2); the best is 2 2 (0.4 * 0.9 = 0.36). A state counts the steps of
+ * each row. */
+static fig_status chain(fig_model *m, const void *options, const fig_data_spec *data, fig_error *err)
+{
+    static const float p[9] = { 0.1f, 0.5f, 0.4f, 0.4f, 0.3f, 0.3f, 0.05f, 0.05f, 0.9f };
+    fig_graph *g = fig_model_graph(m);
+    const toy_options *o = options;
+    int64_t b = fig_model_batch(m);
+    (void)data;
+    fig_node table = fig_log(fig_constant_data(g, FIG_SHAPE(3, 3), p));
+    fig_node unit = fig_param(g, "unit", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_ONES });
+    if (fig_model_purpose(m) == FIG_FOR_TRAINING)
+        return fig_model_phase(m, &(fig_phase){ .name = "none", .loss = fig_broadcast(unit, FIG_SHAPE(b)) }, err);
+    if (fig_model_purpose(m) == FIG_FOR_EVALUATION)
+        return FIG_OK;
+    fig_type row = { .dtype = FIG_I32, .rank = 1, .dim = { b } };
+    fig_node token = fig_input(g, "token", row);
+    fig_node path = fig_model_state(m, &(fig_state_decl){ .name = "path", .type = FIG_SHAPE(b, 1) });
+    fig_assign(path, fig_add(fig_scale(path, 10), fig_expand(fig_cast(token, FIG_F32), 1)));
+    fig_node logits = fig_add(fig_gather(table, token), fig_scale(path, 0)); /* (B, 3) */
+    fig_model_sampler(m, &(fig_sampler_decl){ .name = "chain",
+                                              .output = logits,
+                                              .token = token,
+                                              .loop = o->mode ? FIG_LOOP_RASTER : FIG_LOOP_BEAM,
+                                              .length = o->mode ? 4 : 64 });
+    return FIG_OK;
+}
+
+static fig_sampler *chain_sampler(fig_session **session, fig_trained *t, toy_options *o, fig_recipe *recipe,
+                                  const fig_sample_opts *opts)
+{
+    fig_error err = { 0 };
+    fig_sampler *s = NULL;
+    fig_model *m;
+    *recipe = toy_recipe(chain);
+    CHECK_OK(fig_session_new(&(fig_session_opts){ .threads = 1 }, session, &err), err);
+    *t = (fig_trained){ .session = *session, .recipe = recipe, .options = o };
+    t->data = fig_data_spec_copy(
+        &(fig_data_spec){ .kind = FIG_DATA_IMAGES, .height = 2, .width = 2, .channels = 1, .low = -1, .high = 1 });
+    CHECK_OK(fig_store_new(*session, &t->store, &err), err);
+    CHECK_OK(fig__model_build(recipe, o, t->data, FIG_FOR_TRAINING, 2, &m, &err), err);
+    CHECK_OK(fig__model_initialise(m, t->store, 1, &err), err);
+    fig__model_free(m);
+    if (fig_sampler_new(t, opts, &s, &err) != FIG_OK)
+        TEST_FAIL("%s", err.message);
+    for (bool finished = false; s && !finished;)
+        if (fig_sampler_next(s, &finished, &err) != FIG_OK) {
+            TEST_FAIL("%s", err.message);
+            break;
+        }
+    return s;
+}
+
+FIG_TEST(beam_finds_the_likeliest)
+{
+    fig_session *session;
+    fig_trained t;
+    toy_options o = { 0, 1 };
+    fig_recipe recipe;
+    fig_sampler *s = chain_sampler(&session, &t, &o, &recipe, &(fig_sample_opts){ .count = 3, .length = 2, .beam = 3 });
+    REQUIRE(s != NULL);
+    const fig_samples *made = fig_sampler_samples(s);
+    CHECK_INT(made->count, 3);
+    const int32_t *v = made->values;
+    CHECK(v[0] == 2 && v[1] == 2); /* 0.36 */
+    CHECK(v[2] == 1 && v[3] == 0); /* 0.20 */
+    CHECK(v[4] == 1 && v[5] == 1); /* 0.15, before 1 2 of the same */
+    const float *path = fig_store_data(s->store, fig_store_find(s->store, "path"));
+    CHECK(path[0] == 2 || path[0] == 1); /* states have followed their rows: 0 then the first token */
+    fig_sampler_free(s);
+    fig_data_spec_free(t.data);
+    fig_store_free(t.store);
+    fig_session_free(session);
+}
+
+FIG_TEST(raster_fills_a_picture)
+{
+    fig_session *session;
+    fig_trained t;
+    toy_options o = { 1, 1 };
+    fig_recipe recipe;
+    fig_sampler *s = chain_sampler(&session, &t, &o, &recipe, &(fig_sample_opts){ .count = 20, .seed = 2 });
+    REQUIRE(s != NULL);
+    fig_type type;
+    const float *v = fig_samples_values(fig_sampler_samples(s), &type);
+    CHECK(type.rank == 4 && type.dim[0] == 20 && type.dim[1] == 2 && type.dim[3] == 1);
+    for (int i = 0; i < 80; i++)
+        CHECK(v[i] == -1 || v[i] == 0 || v[i] == 1); /* three levels of -1..1 */
+    fig_sampler_free(s);
+    fig_data_spec_free(t.data);
+    fig_store_free(t.store);
+    fig_session_free(session);
+}
+
 /* -- files --------------------------------------------------------------------------------------------------------- */
 
 static char *saved(const fig_samples *s, const char *folder, const char *name, uint64_t *length)

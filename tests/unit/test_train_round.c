@@ -104,6 +104,7 @@ static fig_status centre(fig_model *m, const void *options, const fig_data_spec 
         loss = fig_add(loss, fig_scale(fig_log(fig_shift(fig_sum(fig_neg(fig_square(w)), NULL), 0.001f)), 1e-9f));
     FIG_TRY(fig_model_phase(m, &(fig_phase){ .name = "fit", .loss = loss }, err));
     fig_model_log(m, "fit", "distance", loss);
+    fig_model_metric(m, &(fig_metric_decl){ .name = "reconstruction", .value = loss });
     return FIG_OK;
 }
 
@@ -161,6 +162,10 @@ FIG_TEST(filled_rows_count_nothing)
         for (int d = 0; d < 2; d++)
             mean[d] += (double)x[2 * i + d] / (double)items;
     toy_steps(t, 1); /* gradient 2 (w - mean) times 0.5 is one jump */
+    CHECK_INT(t->n_losses, 3);
+    CHECK_TEXT(t->loss_key[2], "reconstruction");
+    CHECK_NEAR(t->loss[1], t->loss[0], 1e-5);
+    CHECK_NEAR(t->loss[2], t->loss[0], 1e-5);
     CHECK_NEAR(toy_state(t, "centre")[0], mean[0], 1e-4);
     CHECK_NEAR(toy_state(t, "centre")[1], mean[1], 1e-4);
     fig_loader_free(loader);
