@@ -187,24 +187,32 @@ static void vjp(fig_graph *g, int32_t base, const fig_node *outputs, const fig_n
     free(w.gradient);
 }
 
-void fig_gradients_from(fig_node loss, fig_node upstream, const fig_node *wrt, int count, fig_node *result)
+void fig__gradients_of(fig_graph *g, const fig_node *values, const fig_node *upstreams, int count, const fig_node *wrt,
+                       int n_wrt, fig_node *result)
 {
-    fig_graph *g = loss.graph;
-    bool poisoned = fig__poisoned(loss) || fig__poisoned(upstream);
-    for (int i = 0; i < count; i++) {
+    bool poisoned = !g;
+    for (int i = 0; i < count; i++)
+        poisoned |= fig__poisoned(values[i]) || fig__poisoned(upstreams[i]);
+    for (int i = 0; i < n_wrt; i++) {
         result[i] = (fig_node){g, 0};
         poisoned |= fig__poisoned(wrt[i]);
     }
-    if (!g || poisoned)
+    if (poisoned)
         return;
-    if (!fig_same_shape(loss, upstream)) {
-        fig_graph_fail(g, "gradients: the upstream gradient has another shape than the loss");
-        return;
-    }
-    vjp(g, 1, &loss, &upstream, 1, wrt, count, result); /* every real value may lie between wrt and loss */
     for (int i = 0; i < count; i++)
+        if (!fig_same_shape(values[i], upstreams[i])) {
+            fig_graph_fail(g, "gradients: the upstream gradient has another shape than the loss");
+            return;
+        }
+    vjp(g, 1, values, upstreams, count, wrt, n_wrt, result); /* every real value may lie between wrt and the values */
+    for (int i = 0; i < n_wrt; i++)
         if (fig_is_none(result[i]))
             result[i] = fig_zeros_like(wrt[i]);
+}
+
+void fig_gradients_from(fig_node loss, fig_node upstream, const fig_node *wrt, int count, fig_node *result)
+{
+    fig__gradients_of(loss.graph, &loss, &upstream, 1, wrt, count, result);
 }
 
 void fig_gradients(fig_node loss, const fig_node *wrt, int count, fig_node *result)

@@ -94,6 +94,12 @@ void fig__copy_node(fig_graph *to, const fig_graph *from, int32_t node, fig_node
 fig_node *fig__substitute(fig_graph *graph, const fig_node *old_values, const fig_node *new_values, int count,
                           const fig_node *roots, int n_roots, fig__arena *arena);
 
+/* -- derivatives (autodiff/gradient.c) ---------------------------------------------------------------------------- */
+/* Gradients of sum(values[i] * upstreams[i]) over all i, in one walk; zeros where nothing flows. For many results of one
+ * graph this is much less work than adding up fig_gradients_from of each. */
+void fig__gradients_of(fig_graph *graph, const fig_node *values, const fig_node *upstreams, int count,
+                       const fig_node *wrt, int n_wrt, fig_node *result);
+
 /* -- scan (graph/scan.c) ------------------------------------------------------------------------------------------- */
 /* Body graph wiring. Body leaves are `input` nodes named "state0".., "x0".., "fixed0"..; results are value numbers.
  * Operands of the scan node: states, xs, fixeds. Outputs: final states, then ys (T, ...), then, when `keep`, the

@@ -309,25 +309,18 @@ static fig_node *inline_body(backward *b)
     return map;
 }
 
-/* Gradients of one step with respect to wrt, summed over all results that have an upstream gradient. */
+/* Gradients of one step with respect to wrt, of all results that have an upstream gradient in one walk. */
 static void step_gradients(backward *b, const fig_node *map)
 {
     const fig__scan *s = b->s;
-    fig_node *part = new_list(b, b->n_wrt);
-    for (int i = 0; i < b->n_wrt; i++)
-        b->sum[i] = FIG_NONE;
+    fig_node *value = new_list(b, s->states + s->ys), *upstream = new_list(b, s->states + s->ys);
+    int count = 0;
     for (int r = 0; r < s->states + s->ys; r++) {
-        fig_node value = map[r < s->states ? s->new_state[r] : s->y[r - s->states]];
-        fig_node upstream = r < s->states ? b->d_state[r] : b->d_y[r - s->states];
-        if (fig_is_none(upstream) || !is_real(value))
-            continue;
-        fig_gradients_from(value, upstream, b->wrt, b->n_wrt, part);
-        for (int i = 0; i < b->n_wrt; i++)
-            b->sum[i] = fig_is_none(b->sum[i]) ? part[i] : fig_add(b->sum[i], part[i]);
+        value[count] = map[r < s->states ? s->new_state[r] : s->y[r - s->states]];
+        upstream[count] = r < s->states ? b->d_state[r] : b->d_y[r - s->states];
+        count += !fig_is_none(upstream[count]) && is_real(value[count]);
     }
-    for (int i = 0; i < b->n_wrt; i++)
-        if (fig_is_none(b->sum[i]))
-            b->sum[i] = fig_zeros_like(b->wrt[i]);
+    fig__gradients_of(b->body, value, upstream, count, b->wrt, b->n_wrt, b->sum);
 }
 
 /* New states and outputs of the backward body, in the order of wrt: states, fixed values, sequences. */
