@@ -50,7 +50,7 @@ static code encode(const vae *v, fig_node x)
         h = normed(v, fig_conv2d(h, v->o->width << i, 4,
                                  &(fig_conv_layer_opts){ .stride = 2, .padding = 1 })); /* (B, H/2, W/2, width * 2^i) */
     h = fig_flatten(h);
-    for (int i = 0; !v->conv && i < v->hidden.count; i++)
+    for (int i = 0; i < v->hidden.count; i++)
         h = layer(v, fig_linear(h, v->hidden.width[i], NULL));
     code q;
     q.mean = fig_linear(h, v->o->latent, &(fig_linear_opts){ .label = "mean" });                 /* (B, Z) */
@@ -59,13 +59,18 @@ static code encode(const vae *v, fig_node x)
     return q;
 }
 
-/* The decoder's last layer: one number per element, or two where the deviation is learned for each. */
+static fig_node grow(fig_node h, int64_t filters) /* twice the side */
+{
+    return fig_conv2d_transposed(h, filters, 4, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 });
+}
+
+/* Up to the decoder's last layer: one number per element, or two where the deviation is learned for each. */
 static fig_node decode_body(const vae *v, fig_node z, int64_t parts)
 {
     fig_node h = z;
+    for (int i = v->hidden.count - 1; i >= 0; i--)
+        h = layer(v, fig_linear(h, v->hidden.width[i], NULL));
     if (!v->conv) {
-        for (int i = v->hidden.count - 1; i >= 0; i--)
-            h = layer(v, fig_linear(h, v->hidden.width[i], NULL));
         fig_node y = fig_linear(h, parts * fig_elements(&v->data) / v->data.dim[0], NULL);
         fig_type shape = v->data;
         shape.dim[shape.rank - 1] *= parts;
@@ -73,10 +78,11 @@ static fig_node decode_body(const vae *v, fig_node z, int64_t parts)
     }
     int64_t side = v->data.dim[1] >> v->levels, channels = v->o->width << (v->levels - 1);
     h = fig_reshape(fig_linear(h, side * side * channels, NULL), FIG_SHAPE(v->data.dim[0], side, side, channels));
+    if (v->hidden.count)
+        h = normed(v, h);
     for (int i = v->levels - 2; i >= 0; i--)
-        h = normed(v,
-                   fig_conv2d_transposed(h, v->o->width << i, 4, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 }));
-    return fig_conv2d_transposed(h, parts * v->data.dim[3], 4, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 });
+        h = normed(v, grow(h, v->o->width << i));
+    return grow(h, parts * v->data.dim[3]);
 }
 
 /* log(exp(raw) + floor^2): the learned deviation cannot fall below the floor, and never loses its gradient. */
@@ -260,7 +266,7 @@ static const fig_option vae_option_table[] = {
       .choices = "auto mlp conv" },
     { "latent", FIG_INT, AT(latent), 32, 1, 4096, "numbers in the latent code" },
     { "hidden", FIG_TEXT, AT(hidden), 0, 0, 0,
-      "mlp: widths of the encoder's hidden layers, mirrored in the decoder; 0 = none", .fallback_text = "400",
+      "widths of the dense hidden layers of the encoder, mirrored in the decoder; 0 = none", .fallback_text = "400",
       .metavar = "N,N" },
     { "width", FIG_INT, AT(width), 32, 1, 1024, "conv: channels after the first layer, doubled at each further one" },
     { "size", FIG_INT, AT(size), 0, 0, 512, "side of a picture in pixels; 0 = as the data, at most 64" },
@@ -287,7 +293,7 @@ static const fig_preset vae_presets[] = {
     /* clang-format off */
     { .name = "pictures",
       .summary = "convolutional VAE for small pictures",
-      .settings = "activation=leaky_relu latent=32 width=32 batch=64 lr=1e-3 schedule=cosine lr_end=0.05 epochs=6",
+      .settings = "activation=leaky_relu latent=16 hidden=256 width=32 batch=128 lr=2e-3 schedule=cosine lr_end=0.02 epochs=8",
       .data_kinds = FIG_DATA_IMAGES, .data = "fashion-mnist" },
     { .name = "classic",
       .summary = "784-400-20-400-784 on grey levels",
@@ -305,7 +311,7 @@ static const fig_preset vae_presets[] = {
       .data = "mnist" },
     { .name = "vae_conv",
       .summary = "bench: 32x32x3, three strided convolutions, latent 128",
-      .settings = "body=conv width=32 latent=128 size=32 channels=3 likelihood=gaussian sigma=0.70710678118 "
+      .settings = "body=conv width=32 hidden=0 latent=128 size=32 channels=3 likelihood=gaussian sigma=0.70710678118 "
                   "activation=leaky_relu slope=0.2 norm=batch init=uniform_fan_in lr=1e-3 batch=128 epochs=10",
       .data = "cifar10" },
     /* clang-format on */
