@@ -1,5 +1,6 @@
 /* ops/case_softmax.c - cases of softmax, its relatives, cross-entropy and attention */
 #include "cases.h"
+#include <string.h>
 
 static void softmax(instance *t) { give(t, fig_softmax(any_real(t, any_shape(t, (int)any_between(t, 1, 4)), -3, 3))); }
 
@@ -45,13 +46,40 @@ static void cross_entropy_gradient(instance *t)
     give(t, fig__emit(t->graph, &fig_op_cross_entropy_gradient, in, 3, NULL));
 }
 
+/* q, k and v; long sequences now and then, so that kernels meet several blocks of queries. */
+static void attention_operands(instance *t, fig_node in[3])
+{
+    bool tall = !t->small && any_chance(t, 0.2);
+    int64_t b = any_between(t, 1, 2), h = any_between(t, 1, t->small ? 2 : 3), d = any_between(t, 1, t->small ? 2 : 17);
+    int64_t queries = any_between(t, 1, t->small ? 3 : tall ? 90 : 20);
+    int64_t keys = queries + any_between(t, 0, t->small ? 1 : tall ? 300 : 9);
+    in[0] = any_real(t, FIG_SHAPE(b, queries, h, d), -1, 1);
+    for (int i = 1; i < 3; i++)
+        in[i] = any_real(t, FIG_SHAPE(b, keys, h, d), -1, 1);
+}
+
 static void attention(instance *t)
 {
-    int64_t b = any_between(t, 1, 2), h = any_between(t, 1, t->small ? 2 : 3), d = any_between(t, 1, t->small ? 2 : 17);
-    int64_t queries = any_between(t, 1, t->small ? 3 : 20), keys = queries + any_between(t, 0, t->small ? 1 : 9);
-    fig_node q = any_real(t, FIG_SHAPE(b, queries, h, d), -1, 1), k = any_real(t, FIG_SHAPE(b, keys, h, d), -1, 1);
-    fig_node v = any_real(t, FIG_SHAPE(b, keys, h, d), -1, 1);
-    give(t, fig_attention(q, k, v, any_chance(t, 0.5), any_chance(t, 0.3) ? 0.25f : 0));
+    fig_node in[3];
+    attention_operands(t, in);
+    give(t, fig_attention(in[0], in[1], in[2], any_chance(t, 0.5), any_chance(t, 0.3) ? 0.25f : 0));
+}
+
+static void attention_gradient(instance *t)
+{
+    fig_node in[4], out[3];
+    attention_operands(t, in);
+    fig_type type = fig_type_of(in[0]);
+    in[3] = any_real(t, type, -1, 1);
+    fig_attention_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.scale = 0.5f;
+    attr.causal = any_chance(t, 0.5);
+    attr.dropout = any_chance(t, 0.3) ? 0.25f : 0;
+    attr.stream = 12345;
+    fig__emit_multi(t->graph, &fig_op_attention_gradient, in, 4, &attr, out, 3);
+    for (int i = 0; i < 3; i++)
+        give(t, out[i]);
 }
 
 const op_case cases_softmax[] = {
@@ -62,5 +90,6 @@ const op_case cases_softmax[] = {
     { "cross_entropy", cross_entropy },
     { "cross_entropy_gradient", cross_entropy_gradient },
     { "attention", attention },
+    { "attention_gradient", attention_gradient },
     { 0 },
 };
