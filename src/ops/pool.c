@@ -13,21 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-static fig__window window_of(const fig_pool_attr *attr)
-{
-    fig__window w;
-    for (int i = 0; i < FIG_MAX_SPATIAL; i++) {
-        bool real = i < attr->spatial;
-        w.in[i] = real ? attr->input[i] : 1;
-        w.kernel[i] = real ? attr->size[i] : 1;
-        w.stride[i] = real ? attr->stride[i] : 1;
-        w.dilation[i] = 1;
-        w.before[i] = real ? attr->before[i] : 0;
-        w.out[i] = real ? fig__window_count(w.in[i], w.kernel[i], w.stride[i], 1, w.before[i], attr->after[i]) : 1;
-    }
-    return w;
-}
-
 /* -- shape rules -------------------------------------------------------------------------------------------------- */
 
 static fig_status check_attr(const fig_infer *c, const char *op)
@@ -54,7 +39,7 @@ static fig_status expect_shape(fig_infer *c, int operand, bool pooled, const cha
     const fig_pool_attr *a = c->attr;
     FIG_TRY(fig__expect_dtype(c, operand, FIG_F32, op));
     FIG_TRY(fig__expect_rank(c, operand, a->spatial + 2, op));
-    fig__window w = window_of(a);
+    fig__window w = fig__window_of_pool(a);
     for (int i = 0; i < a->spatial; i++) {
         int64_t found = c->in[operand].dim[i + 1], expected = pooled ? w.out[i] : w.in[i];
         if (found != expected)
@@ -70,7 +55,7 @@ static fig_status expect_shape(fig_infer *c, int operand, bool pooled, const cha
 static void set_spatial(fig_infer *c, bool pooled)
 {
     const fig_pool_attr *a = c->attr;
-    fig__window w = window_of(a);
+    fig__window w = fig__window_of_pool(a);
     c->out[0] = fig__plain_type(&c->in[0], FIG_F32);
     for (int i = 0; i < a->spatial; i++)
         c->out[0].dim[i + 1] = pooled ? w.out[i] : w.in[i];
@@ -151,7 +136,7 @@ typedef struct walk {
 static walk walk_of(const fig_eval *c)
 {
     const fig_type *x = &c->in[0].type;
-    return (walk){ window_of(c->attr), x->dim[x->rank - 1], x->dim[0] };
+    return (walk){ fig__window_of_pool(c->attr), x->dim[x->rank - 1], x->dim[0] };
 }
 
 /* The next row of the input (a place in the whole batch) that window `place` of picture b sees, from tap `tap` on:

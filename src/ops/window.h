@@ -6,7 +6,7 @@
 #ifndef FIG_OPS_WINDOW_H
 #define FIG_OPS_WINDOW_H
 
-#include <figment/graph.h>
+#include "ops/attributes.h"
 
 typedef struct fig__window {
     int64_t in[FIG_MAX_SPATIAL], out[FIG_MAX_SPATIAL], kernel[FIG_MAX_SPATIAL];
@@ -83,6 +83,22 @@ static inline int64_t fig__window_above(const fig__window *w, const int64_t p[FI
         flat = flat * w->out[i] + from / w->stride[i];
     }
     return flat;
+}
+
+/* The windows of a pool; axes that it does not have come last. */
+static inline fig__window fig__window_of_pool(const fig_pool_attr *attr)
+{
+    fig__window w;
+    for (int i = 0; i < FIG_MAX_SPATIAL; i++) {
+        bool real = i < attr->spatial;
+        w.in[i] = real ? attr->input[i] : 1;
+        w.kernel[i] = real ? attr->size[i] : 1;
+        w.stride[i] = real ? attr->stride[i] : 1;
+        w.dilation[i] = 1;
+        w.before[i] = real ? attr->before[i] : 0;
+        w.out[i] = real ? fig__window_count(w.in[i], w.kernel[i], w.stride[i], 1, w.before[i], attr->after[i]) : 1;
+    }
+    return w;
 }
 
 #endif
