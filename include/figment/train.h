@@ -7,6 +7,7 @@
 
 #include <figment/model.h>
 #include <figment/plan.h>
+#include <figment/use.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,6 +71,8 @@ FIG_API char *fig_trainer_print_graph(fig_trainer *trainer, bool dot);
 FIG_API fig_status fig_trainer_bench(fig_trainer *trainer, int warmup, int steps, double *seconds, fig_error *err);
 FIG_API fig_plan_info fig_trainer_plan_info(const fig_trainer *trainer);
 FIG_API char *fig_trainer_profile(fig_trainer *trainer, int runs); /* heap text */
+/* A sampler over the weights as they are now, also of a dry trainer; free it before the trainer. */
+FIG_API fig_status fig_trainer_sampler(fig_trainer *trainer, const fig_sample_opts *opts, fig_sampler **out, fig_error *err);
 /* A commented run file for a recipe and preset; heap text. */
 FIG_API fig_status fig_run_file_template(const fig_recipe *recipe, const char *preset, char **yaml, fig_error *err);
 

@@ -50,6 +50,9 @@ FIG_API fig_status fig_sampler_new(fig_trained *model, const fig_sample_opts *op
 FIG_API fig_status fig_sampler_next(fig_sampler *sampler, bool *finished, fig_error *err);
 FIG_API const fig_samples *fig_sampler_samples(const fig_sampler *sampler); /* what is made so far */
 FIG_API void fig_sampler_free(fig_sampler *sampler);
+/* Of the step graph, for benchmarks: operations and memory of one run; a table of its kernels over `runs` runs (heap text). */
+FIG_API fig_plan_info fig_sampler_plan_info(const fig_sampler *sampler);
+FIG_API char *fig_sampler_profile(fig_sampler *sampler, int runs);
 
 FIG_API int64_t fig_samples_count(const fig_samples *samples);
 /* Pictures and points: (count, ...) f32 in the data's own range. Text: NULL. */

@@ -101,6 +101,11 @@ void fig__layout_plan(const fig__layout_request *request, fig__layout *out);
 /* A sub-graph compiled for a loop's body: outputs in order; inputs by fig_plan_input. No store. */
 fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs, bool dry,
                           fig_plan **out, fig_error *err);
+/* Around every run: the session's lock and its team of threads. */
+void fig__plan_enter(fig_plan *plan, int *saved);
+void fig__plan_leave(fig_plan *plan, int saved);
+/* The last of a run: assigned states that were not computed in place. */
+void fig__plan_copy_states(const fig_plan *plan);
 /* Runs without taking the session's lock or the thread team (already inside a run). */
 void fig__plan_run_inside(fig_plan *plan, const fig_run *run);
 

@@ -216,6 +216,10 @@ fig_status fig_sampler_next(fig_sampler *s, bool *finished, fig_error *err)
 
 const fig_samples *fig_sampler_samples(const fig_sampler *s) { return s->samples; }
 
+fig_plan_info fig_sampler_plan_info(const fig_sampler *s) { return fig_plan_get_info(s->plan); }
+
+char *fig_sampler_profile(fig_sampler *s, int runs) { return fig_plan_profile(s->plan, runs > 0 ? runs : 1); }
+
 void fig_sampler_free(fig_sampler *s)
 {
     if (!s)

@@ -211,6 +211,11 @@ fig_status fig_trainer_bench(fig_trainer *t, int warmup, int steps, double *seco
     return FIG_OK;
 }
 
+fig_status fig_trainer_sampler(fig_trainer *t, const fig_sample_opts *opts, fig_sampler **out, fig_error *err)
+{
+    return fig_sampler_new(&t->view, opts, out, err);
+}
+
 char *fig_trainer_profile(fig_trainer *t, int runs)
 {
     fig__text out;

@@ -1,0 +1,144 @@
+/* cli/bench_training.c - whole training steps of a recipe, and steps of its sampler, on random data and weights
+ *
+ * The records are presets of the recipes with the names and shapes of common PyTorch benchmarks: same layers, same batch, a whole
+ * step (forward, backward, clipping, optimizer), through the trainer that `figment train` uses. A sampler's step is one call of
+ * fig_sampler_next: a picture, a token, a denoising step. */
+#include "cli/bench.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Opens the workload's trainer. dry: only to have its weights. */
+static fig_status open_trainer(const cli_bench_job *job, bool dry, fig_trainer **out, fig_error *err)
+{
+    const cli_bench_options *o = job->o;
+    const fig_workload *w = job->w;
+    const char *data[] = { w->data, NULL }, *settings[3] = { NULL };
+    char batch[32], precision[32];
+    int n = 0;
+    snprintf(batch, sizeof batch, "batch=%lld", (long long)o->batch);
+    snprintf(precision, sizeof precision, "precision=%.16s", o->precision);
+    if (o->batch && !dry)
+        settings[n++] = batch;
+    settings[n++] = precision;
+    const char *own = w->preset ? w->preset : w->name;
+    fig_train_opts opts = { .recipe = w->recipe ? w->recipe : fig_recipe_find(w->recipe_name),
+                            .preset = o->preset ? o->preset : own,
+                            .data = data,
+                            .settings = settings,
+                            .dry_run = dry,
+                            .command = job->cli->command_line,
+                            .message = cli_on_message,
+                            .user = job->cli };
+    return fig_trainer_new(job->session, &opts, out, err);
+}
+
+static fig_status train_step(void *user, fig_error *err)
+{
+    double seconds;
+    return fig_trainer_bench(user, 0, 1, &seconds, err);
+}
+
+fig_status cli_bench_training(const cli_bench_job *job, cli_bench_result *out, fig_error *err)
+{
+    const cli_bench_options *o = job->o;
+    fig_trainer *trainer = NULL;
+    cli_bench_reset_peak();
+    FIG_TRY(open_trainer(job, false, &trainer, err));
+    fig_status status = cli_bench_time(o, o->seconds, train_step, trainer, out, err);
+    if (status == FIG_OK) {
+        fig_plan_info info = fig_trainer_plan_info(trainer);
+        out->items = (double)(o->batch ? o->batch : job->w->batch) * job->w->items;
+        cli_bench_take_memory(&info, out);
+    }
+    if (status == FIG_OK && o->profile) {
+        char *profile = fig_trainer_profile(trainer, 5);
+        fputs(profile ? profile : "", stderr);
+        free(profile);
+    }
+    fig_trainer_free(trainer);
+    return status;
+}
+
+/* -- sampling ------------------------------------------------------------------------------------------------------ */
+
+typedef struct sampling {
+    fig_trainer *trainer;
+    fig_sample_opts opts;
+    fig_sampler *sampler;
+} sampling;
+
+static fig_status sample_step(void *user, fig_error *err)
+{
+    sampling *s = user;
+    bool finished = false;
+    return fig_sampler_next(s->sampler, &finished, err);
+}
+
+fig_status cli_bench_sampling(const cli_bench_job *job, cli_bench_result *out, fig_error *err)
+{
+    const cli_bench_options *o = job->o;
+    const fig_workload *w = job->w;
+    int batch = o->batch ? (int)o->batch : w->batch;
+    sampling s = { .opts = { .sampler = w->sampler,
+                             .batch = batch,
+                             .count = w->length ? batch : (int64_t)batch * (CLI_BENCH_MOST_STEPS + 8),
+                             .length = w->length,
+                             .seed = 1 } };
+    cli_bench_reset_peak();
+    FIG_TRY(open_trainer(job, true, &s.trainer, err));
+    fig_status status = fig_trainer_sampler(s.trainer, &s.opts, &s.sampler, err);
+    if (status == FIG_OK)
+        status = cli_bench_time(o, o->seconds, sample_step, &s, out, err);
+    if (status == FIG_OK) {
+        fig_plan_info info = fig_sampler_plan_info(s.sampler);
+        out->items = batch;
+        cli_bench_take_memory(&info, out);
+    }
+    if (status == FIG_OK && o->profile) {
+        char *profile = fig_sampler_profile(s.sampler, 5);
+        fputs(profile ? profile : "", stderr);
+        free(profile);
+    }
+    fig_sampler_free(s.sampler);
+    fig_trainer_free(s.trainer);
+    return status;
+}
+
+/* -- workloads ----------------------------------------------------------------------------------------------------- */
+
+const fig_workload fig_workload_mlp_gan = {
+    .name = "mlp_gan", .summary = "MLP GAN, 28x28, batch 128", .run = cli_bench_training,
+    .recipe_name = "gan", .data = "random:28x28x1", .batch = 128, .items = 1,
+};
+const fig_workload fig_workload_dcgan28 = {
+    .name = "dcgan28", .summary = "DCGAN with 5x5 kernels, 28x28, batch 256", .run = cli_bench_training,
+    .recipe_name = "dcgan", .data = "random:28x28x1", .batch = 256, .items = 1,
+};
+const fig_workload fig_workload_dcgan64 = {
+    .name = "dcgan64", .summary = "DCGAN, 64x64x3, batch 64", .run = cli_bench_training,
+    .recipe_name = "dcgan", .data = "random:64x64x3", .batch = 64, .items = 1,
+};
+const fig_workload fig_workload_vae_mlp = {
+    .name = "vae_mlp", .summary = "MLP VAE, 28x28, batch 128", .run = cli_bench_training,
+    .recipe_name = "vae", .data = "random:28x28x1", .batch = 128, .items = 1,
+};
+const fig_workload fig_workload_vae_conv = {
+    .name = "vae_conv", .summary = "convolutional VAE, 32x32x3, batch 128", .run = cli_bench_training,
+    .recipe_name = "vae", .data = "random:32x32x3", .batch = 128, .items = 1,
+};
+const fig_workload fig_workload_gpt_nano_cpu = {
+    .name = "gpt_nano_cpu", .summary = "GPT 4 x 128, 12 x 64 characters", .run = cli_bench_training,
+    .recipe_name = "gpt", .data = "random:tokens:65", .batch = 12, .items = 64,
+};
+const fig_workload fig_workload_gpt_nano_full = {
+    .name = "gpt_nano_full", .summary = "GPT 6 x 384, dropout, 64 x 256 characters", .run = cli_bench_training,
+    .recipe_name = "gpt", .data = "random:tokens:65", .batch = 64, .items = 256,
+};
+const fig_workload fig_workload_gpt2_124m = {
+    .name = "gpt2_124m", .summary = "GPT-2 of 124 M weights, 4 x 64 tokens", .run = cli_bench_training,
+    .recipe_name = "gpt", .data = "random:tokens:50257", .batch = 4, .items = 64,
+};
+const fig_workload fig_workload_dcgan64_generate = {
+    .name = "dcgan64_generate", .summary = "one picture of dcgan64's generator", .run = cli_bench_sampling,
+    .recipe_name = "dcgan", .preset = "dcgan64", .data = "random:64x64x3", .batch = 1, .items = 1,
+};
