@@ -15,6 +15,8 @@ typedef struct compile {
     const fig_kernel **kernel;   /* per node */
     void **prepared;             /* per node */
     int *entry;                  /* per value: store entry */
+    const char *outside;         /* see fig__layout_request */
+    uint64_t held;               /* tensor memory that kernels took for themselves */
     fig__layout layout;
 } compile;
 
@@ -60,6 +62,7 @@ static fig_status choose_kernel(compile *c, int32_t n, fig_error *err)
                            .threads = plan->session->threads,
                            .session = plan->session,
                            .dry = plan->dry,
+                           .held = &c->held,
                            .in = types_of(plan, node->in, 0, node->n_in),
                            .out = types_of(plan, NULL, node->first_out, node->n_out) };
     const fig_kernel *kernel = NULL;
@@ -118,7 +121,7 @@ static fig_status take_memory(compile *c, fig_error *err)
     fig_plan *share = c->opts->share;
     plan->fixed_bytes = c->layout.fixed_bytes;
     uint64_t available = fig__memory_available();
-    if (plan->info.planned_bytes > available)
+    if (plan->info.planned_bytes - c->held > available)
         return fig_fail(err, FIG_E_LIMIT,
                         "the plan needs %.0f MB of memory and this machine has %.0f MB free; use a smaller batch",
                         (double)plan->info.planned_bytes / 1e6, (double)available / 1e6);
@@ -144,6 +147,8 @@ static void address_values(compile *c)
     for (int32_t v = 1; v < g->n_values; v++) {
         int32_t root = c->layout.root[v];
         int64_t offset = c->layout.offset[root];
+        if (c->layout.place[root] == FIG_OUTSIDE)
+            continue;
         if (c->layout.place[root] == FIG_IN_STORE)
             plan->data[v] = fig_store_data(plan->store, (int)offset);
         else
@@ -223,10 +228,11 @@ static fig_status build(compile *c, fig_error *err)
                                     .workspace = c->workspace,
                                     .inplace = c->inplace,
                                     .entry = c->entry,
+                                    .outside = c->outside,
                                     .arena = plan->arena };
     fig__layout_plan(&request, &c->layout);
-    plan->info.planned_bytes = c->layout.block_bytes + c->layout.fixed_bytes;
-    plan->info.live_bytes = c->layout.live_bytes + c->layout.fixed_bytes;
+    plan->info.planned_bytes = c->layout.block_bytes + c->layout.fixed_bytes + c->held;
+    plan->info.live_bytes = c->layout.live_bytes + c->layout.fixed_bytes + c->held;
     for (int32_t n = 0; n < g->n_nodes; n++)
         plan->info.steps += computes(&g->nodes[n]) && !(g->nodes[n].op->flags & FIG_OP_CONSTANT);
     if (plan->dry)
@@ -246,8 +252,8 @@ static void release_prepared(compile *c)
 }
 
 static fig_status compile_program(fig_session *session, fig_store *store, const fig_graph *graph,
-                                  const int32_t *outputs, int n_outputs, const fig_plan_opts *opts, fig_plan **out,
-                                  fig_error *err)
+                                  const int32_t *outputs, int n_outputs, const fig_plan_opts *opts,
+                                  const char *outside, fig_plan **out, fig_error *err)
 {
     fig_plan *plan = fig__alloc(sizeof *plan);
     plan->session = session;
@@ -264,7 +270,7 @@ static fig_status compile_program(fig_session *session, fig_store *store, const 
     plan->output = program.output;
     plan->n_outputs = n_outputs;
     plan->info.nodes = graph->n_nodes;
-    compile c = {.plan = plan, .opts = opts};
+    compile c = {.plan = plan, .opts = opts, .outside = outside};
     if (status == FIG_OK)
         status = build(&c, err);
     if (status != FIG_OK || plan->dry)
@@ -293,7 +299,7 @@ fig_status fig_plan_compile(fig_graph *graph, fig_store *store, const fig_plan_o
         }
         outputs[i] = opts->outputs[i].id;
     }
-    fig_status status = compile_program(store->session, store, graph, outputs, opts->n_outputs, opts, out, err);
+    fig_status status = compile_program(store->session, store, graph, outputs, opts->n_outputs, opts, NULL, out, err);
     free(outputs);
     return status;
 }
@@ -302,7 +308,7 @@ fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int
                           fig_plan **out, fig_error *err)
 {
     fig_plan_opts opts = {.dry = dry};
-    return compile_program(session, NULL, body, outputs, n_outputs, &opts, out, err);
+    return compile_program(session, NULL, body, outputs, n_outputs, &opts, "fixed", out, err);
 }
 
 static void drop_block(fig_session *session, fig__block *block)

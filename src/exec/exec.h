@@ -34,8 +34,8 @@ struct fig_store {
     fig__index names; /* hash of name -> entry */
 };
 
-/* A store that sees every tensor of `below` where it lies, and keeps what is added to itself: several samplers of one model have
- * caches of their own this way. `below` must outlive it. */
+/* A store that sees every tensor of `below` where it lies, and keeps what is added to itself: several samplers of
+ * one model have caches of their own this way. `below` must outlive it. */
 fig_status fig__store_above(const fig_store *below, fig_store **out, fig_error *err);
 
 /* A block of memory that plans which run in turn may share. */
@@ -78,7 +78,7 @@ struct fig_plan {
 };
 
 /* Where every value lives (exec/memory.c). */
-typedef enum fig__place { FIG_IN_BLOCK, FIG_IN_FIXED, FIG_IN_STORE } fig__place;
+typedef enum fig__place { FIG_IN_BLOCK, FIG_IN_FIXED, FIG_IN_STORE, FIG_OUTSIDE } fig__place;
 typedef struct fig__layout {
     int32_t *root;        /* value -> value that owns its storage (views follow their operand) */
     fig__place *place;    /* of roots */
@@ -94,11 +94,13 @@ typedef struct fig__layout_request {
     const size_t *workspace;   /* per node */
     const unsigned *inplace;   /* per node: kernel's bits */
     const int *entry;          /* per value: store entry of a state, or -1 */
+    const char *outside;       /* inputs whose name begins so get their address later (fig__plan_bind); NULL = none */
     fig__arena *arena;
 } fig__layout_request;
 void fig__layout_plan(const fig__layout_request *request, fig__layout *out);
 
-/* A sub-graph compiled for a loop's body: outputs in order; inputs by fig_plan_input. No store. */
+/* A sub-graph compiled for a loop's body: outputs in order; inputs by fig_plan_input. No store. Inputs called
+ * "fixed..." have no memory of their own: fig__plan_bind says where they lie before a run. */
 fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs, bool dry,
                           fig_plan **out, fig_error *err);
 /* Around every run: the session's lock and its team of threads. */
@@ -106,6 +108,7 @@ void fig__plan_enter(fig_plan *plan, int *saved);
 void fig__plan_leave(fig_plan *plan, int saved);
 /* The last of a run: assigned states that were not computed in place. */
 void fig__plan_copy_states(const fig_plan *plan);
+void fig__plan_bind(fig_plan *plan, int32_t input, void *data); /* input: value number of the leaf */
 /* Runs without taking the session's lock or the thread team (already inside a run). */
 void fig__plan_run_inside(fig_plan *plan, const fig_run *run);
 

@@ -56,6 +56,9 @@ static void place_leaves(work *w)
         if (node->op == &fig_op_state) {
             w->out->place[v] = FIG_IN_STORE;
             w->out->offset[v] = w->r->entry[v];
+        } else if (node->op == &fig_op_input && w->r->outside &&
+                   fig__starts_with(((const fig_leaf_attr *)node->attr)->name, w->r->outside)) {
+            w->out->place[v] = FIG_OUTSIDE;
         } else if (node->op->flags & (FIG_OP_LEAF | FIG_OP_CONSTANT)) {
             w->out->place[v] = FIG_IN_FIXED;
             w->out->offset[v] = (int64_t)w->out->fixed_bytes;

@@ -38,6 +38,28 @@ const void *fig_plan_output(const fig_plan *plan, int index, fig_type *type)
     return plan->data[v];
 }
 
+static bool lies_in(const fig_graph *g, int32_t value, int32_t root)
+{
+    while (fig__node_of(g, value)->op->flags & FIG_OP_VIEW)
+        value = fig__node_of(g, value)->in[0];
+    return value == root;
+}
+
+void fig__plan_bind(fig_plan *plan, int32_t input, void *data)
+{
+    const fig_graph *g = plan->graph;
+    if (plan->data[input] == data)
+        return;
+    for (int32_t v = 1; v < g->n_values; v++)
+        if (lies_in(g, v, input))
+            plan->data[v] = data;
+    for (int i = 0; i < plan->n_steps; i++) {
+        fig_tensor *in = (fig_tensor *)plan->step[i].eval.in; /* the plan's own; const is for kernels */
+        for (int k = 0; k < plan->step[i].eval.n_in; k++)
+            in[k].data = plan->data[g->nodes[plan->step[i].node].in[k]];
+    }
+}
+
 /* All copies read before any writes: assigned values never alias a state that another copy overwrites, since a value
  * given from outside was copied at compile time. */
 void fig__plan_copy_states(const fig_plan *plan)

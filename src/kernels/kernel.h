@@ -16,6 +16,7 @@ typedef struct fig_kernel_query {
     int threads;   /* at least 1; prepare and run see the same number */
     struct fig_session *session; /* for kernels that compile a sub-graph */
     bool dry;      /* planning only: prepare must take no tensor memory */
+    uint64_t *held; /* prepare adds tensor memory that it takes for itself (dry: would take) beyond its workspace */
 } fig_kernel_query;
 
 typedef struct fig_kernel {
