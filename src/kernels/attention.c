@@ -7,11 +7,13 @@
  *     forward   s = q k^T,  p = softmax(scale s),  y = drop(p) v
  *     gradient  p again;  dv += drop(p)^T dy,  dp = drop(dy v^T),  ds = scale p (dp - sum(p dp)),  dq = ds k,  dk += ds^T q
  *
+ * Keys (and values, in the gradient) are transposed once a head, so that every product's second operand has straight rows.
+ *
  * Parts own heads. In the gradient blocks go from the last to the first: the last one sees every key, so it starts dk and dv. */
 #include "kernels/fast.h"
 #include "kernels/noise.h"
-#include "kernels/onednn.h"
 #include "kernels/parallel.h"
+#include "kernels/small_product.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,8 @@ typedef struct attention_state {
     int64_t batch, queries, keys, heads, width, row; /* row = heads * width */
     int64_t block;                                   /* queries of a block */
     int parts;
-    size_t scores;                                   /* bytes of one block's scores */
+    size_t scores, turned;                           /* bytes: one block's scores, one head's transposed keys */
+    int buffers, turns;                              /* of a part: how many of each */
 } attention_state;
 
 static bool attention_accepts(const fig_kernel_query *q)
@@ -31,7 +34,7 @@ static bool attention_accepts(const fig_kernel_query *q)
     return fig_elements(&q->in[0]) > 0 && ((const fig_attention_attr *)q->attr)->scale > 0.0f;
 }
 
-static fig_status prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, int buffers)
+static fig_status prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, int buffers, int turns)
 {
     const int64_t *dim = q->in[0].dim;
     attention_state *s = fig__alloc(sizeof(*s));
@@ -51,7 +54,10 @@ static fig_status prepare(const fig_kernel_query *q, void **prepared, size_t *wo
     if (s->parts > s->batch * s->heads)
         s->parts = (int)(s->batch * s->heads);
     s->scores = (sizeof(float) * (size_t)(s->block * s->keys) + 63) / 64 * 64;
-    *workspace = s->scores * (size_t)buffers * (size_t)s->parts;
+    s->turned = (sizeof(float) * (size_t)(s->width * s->keys) + 63) / 64 * 64;
+    s->buffers = buffers;
+    s->turns = turns;
+    *workspace = (s->scores * (size_t)buffers + s->turned * (size_t)turns) * (size_t)s->parts;
     *prepared = s;
     return FIG_OK;
 }
@@ -59,13 +65,13 @@ static fig_status prepare(const fig_kernel_query *q, void **prepared, size_t *wo
 static fig_status forward_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
-    return prepare(q, prepared, workspace, 1);
+    return prepare(q, prepared, workspace, 1, 1);
 }
 
 static fig_status backward_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
-    return prepare(q, prepared, workspace, ((const fig_attention_attr *)q->attr)->dropout > 0.0f ? 3 : 2);
+    return prepare(q, prepared, workspace, ((const fig_attention_attr *)q->attr)->dropout > 0.0f ? 3 : 2, 2);
 }
 
 static void release(void *prepared) { free(prepared); }
@@ -92,12 +98,32 @@ static block make_block(const attention_state *s, int64_t head, int64_t first)
     return z;
 }
 
-/* p (rows, keys) = softmax(scale q k^T), zero where a query may not look. */
-static void weights_of(const attention_work *w, const block *z, float *p)
+static char *part_memory(const attention_work *w, int part)
 {
     const attention_state *s = w->s;
-    fig__gemm(false, true, z->rows, z->keys, s->width, FIG_F32_IN(w->c, 0) + z->q_at, s->row, FIG_F32_IN(w->c, 1) + z->k_at, s->row,
-              0.0f, p, z->keys);
+    return (char *)w->c->workspace + (s->scores * (size_t)s->buffers + s->turned * (size_t)s->turns) * (size_t)part;
+}
+static float *buffer(const attention_work *w, int part, int index)
+{
+    return (float *)(void *)(part_memory(w, part) + w->s->scores * (size_t)index);
+}
+static float *turned(const attention_work *w, int part, int index)
+{
+    return (float *)(void *)(part_memory(w, part) + w->s->scores * (size_t)w->s->buffers + w->s->turned * (size_t)index);
+}
+
+/* Operand 1 or 2 of a head as (width, keys). */
+static void turn(const attention_work *w, int64_t head, int operand, float *to)
+{
+    const attention_state *s = w->s;
+    fig__small_transpose(to, s->keys, FIG_F32_IN(w->c, operand) + make_block(s, head, 0).k_at, s->row, s->keys, s->width);
+}
+
+/* p (rows, keys) = softmax(scale q k^T), zero where a query may not look. keys: transposed. */
+static void weights_of(const attention_work *w, const block *z, const float *keys, float *p)
+{
+    const attention_state *s = w->s;
+    fig__small_product(z->rows, z->keys, s->width, FIG_F32_IN(w->c, 0) + z->q_at, s->row, 1, keys, s->keys, false, p, z->keys);
     for (int64_t t = 0; t < z->rows; t++) {
         int64_t seen = s->attr.causal ? z->first + t + 1 + s->keys - s->queries : z->keys;
         fig__fast_attention_row(p + t * z->keys, s->attr.scale, seen, z->keys);
@@ -120,11 +146,6 @@ static void drop(const attention_work *w, const block *z, const float *x, float 
         }
 }
 
-static float *buffer(const attention_work *w, int part, int index, int buffers)
-{
-    return (float *)(void *)((char *)w->c->workspace + w->s->scores * (size_t)(part * buffers + index));
-}
-
 /* -- forward ----------------------------------------------------------------------------------------------------------------- */
 
 static void forward_part(void *context, int part, int parts)
@@ -133,16 +154,18 @@ static void forward_part(void *context, int part, int parts)
     const attention_state *s = w->s;
     int64_t begin, end;
     fig__share(s->batch * s->heads, 1, part, parts, &begin, &end);
-    float *p = buffer(w, part, 0, 1);
-    for (int64_t head = begin; head < end; head++)
+    float *p = buffer(w, part, 0), *keys = turned(w, part, 0);
+    for (int64_t head = begin; head < end; head++) {
+        turn(w, head, 1, keys);
         for (int64_t first = 0; first < s->queries; first += s->block) {
             block z = make_block(s, head, first);
-            weights_of(w, &z, p);
+            weights_of(w, &z, keys, p);
             if (s->attr.dropout > 0.0f)
                 drop(w, &z, p, p);
-            fig__gemm(false, false, z.rows, s->width, z.keys, p, z.keys, FIG_F32_IN(w->c, 2) + z.k_at, s->row, 0.0f,
-                      FIG_F32_OUT(w->c, 0) + z.q_at, s->row);
+            fig__small_product(z.rows, s->width, z.keys, p, z.keys, 1, FIG_F32_IN(w->c, 2) + z.k_at, s->row, false,
+                               FIG_F32_OUT(w->c, 0) + z.q_at, s->row);
         }
+    }
 }
 
 static void forward_run(fig_eval *c)
@@ -154,40 +177,42 @@ static void forward_run(fig_eval *c)
 
 /* -- gradient ----------------------------------------------------------------------------------------------------------------- */
 
-static void block_backward(const attention_work *w, const block *z, float *p, float *dp, float *dropped)
+static void block_backward(const attention_work *w, int part, const block *z)
 {
     const attention_state *s = w->s;
     const fig_eval *c = w->c;
-    const float *q = FIG_F32_IN(c, 0) + z->q_at, *k = FIG_F32_IN(c, 1) + z->k_at, *v = FIG_F32_IN(c, 2) + z->k_at;
-    const float *dy = FIG_F32_IN(c, 3) + z->q_at;
+    const float *q = FIG_F32_IN(c, 0) + z->q_at, *k = FIG_F32_IN(c, 1) + z->k_at, *dy = FIG_F32_IN(c, 3) + z->q_at;
     float *dq = FIG_F32_OUT(c, 0) + z->q_at, *dk = FIG_F32_OUT(c, 1) + z->k_at, *dv = FIG_F32_OUT(c, 2) + z->k_at;
-    float more = z->first + z->rows == s->queries ? 0.0f : 1.0f; /* the last block is the first to be done */
-    weights_of(w, z, p);
-    fig__gemm(false, true, z->rows, z->keys, s->width, dy, s->row, v, s->row, 0.0f, dp, z->keys);
-    if (dropped) {
+    float *p = buffer(w, part, 0), *dp = buffer(w, part, 1), *dropped = p;
+    bool more = z->first + z->rows != s->queries; /* the last block is the first to be done */
+    weights_of(w, z, turned(w, part, 0), p);
+    fig__small_product(z->rows, z->keys, s->width, dy, s->row, 1, turned(w, part, 1), s->keys, false, dp, z->keys);
+    if (s->attr.dropout > 0.0f) {
+        dropped = buffer(w, part, 2);
         drop(w, z, dp, dp);
         drop(w, z, p, dropped);
     }
-    fig__gemm(true, false, z->keys, s->width, z->rows, dropped ? dropped : p, z->keys, dy, s->row, more, dv, s->row);
+    fig__small_product(z->keys, s->width, z->rows, dropped, 1, z->keys, dy, s->row, more, dv, s->row);
     for (int64_t t = 0; t < z->rows; t++)
         fig__fast_attention_row_gradient(dp + t * z->keys, p + t * z->keys, s->attr.scale, z->keys);
-    fig__gemm(false, false, z->rows, s->width, z->keys, dp, z->keys, k, s->row, 0.0f, dq, s->row);
-    fig__gemm(true, false, z->keys, s->width, z->rows, dp, z->keys, q, s->row, more, dk, s->row);
+    fig__small_product(z->rows, s->width, z->keys, dp, z->keys, 1, k, s->row, false, dq, s->row);
+    fig__small_product(z->keys, s->width, z->rows, dp, 1, z->keys, q, s->row, more, dk, s->row);
 }
 
 static void backward_part(void *context, int part, int parts)
 {
     const attention_work *w = context;
     const attention_state *s = w->s;
-    int buffers = s->attr.dropout > 0.0f ? 3 : 2;
     int64_t begin, end;
     fig__share(s->batch * s->heads, 1, part, parts, &begin, &end);
-    for (int64_t head = begin; head < end; head++)
+    for (int64_t head = begin; head < end; head++) {
+        turn(w, head, 1, turned(w, part, 0));
+        turn(w, head, 2, turned(w, part, 1));
         for (int64_t first = (s->queries - 1) / s->block * s->block; first >= 0; first -= s->block) {
             block z = make_block(s, head, first);
-            block_backward(w, &z, buffer(w, part, 0, buffers), buffer(w, part, 1, buffers),
-                           buffers == 3 ? buffer(w, part, 2, buffers) : NULL);
+            block_backward(w, part, &z);
         }
+    }
 }
 
 static void backward_run(fig_eval *c)
