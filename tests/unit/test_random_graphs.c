@@ -81,7 +81,7 @@ static void note(expected *e, void **value, double *slack, const fig_type *type,
     size_t bytes = fig__bytes(type);
     double most = largest(type, found);
     *value = memcpy(fig__alloc(bytes), found, bytes);
-    *slack = 2e-5 * most + 3e-5; /* sums of hundreds of terms whose errors all point one way */
+    *slack = 1e-5 * most + 1e-6;
     e->wild |= !(most < 1e4);
 }
 
