@@ -53,6 +53,42 @@ static inline void oracle_shake(oracle *o, const fig_tensor *t)
         x[i] *= 1 + o->shake * (float)(2 * fig__rng_uniform(&o->rng) - 1);
 }
 
+static inline float oracle_largest(const fig_tensor *t)
+{
+    float most = 0;
+    for (int64_t i = 0; i < fig__count(&t->type); i++)
+        most = fmaxf(most, fabsf(((const float *)t->data)[i]));
+    return most;
+}
+
+/* What centring takes away is rounded as the mean is, by the same amount in a whole group: (x - mean) / deviation of
+ * equal numbers is that rounding and nothing else, and a sum over it grows with the count. Half a unit of the last
+ * place of x, which is 1/32 of the shake. */
+static inline void oracle_shift(oracle *o, const fig_tensor *x, const fig_tensor *variance, float eps,
+                                const fig_tensor *y)
+{
+    float least = INFINITY;
+    for (int64_t i = 0; i < fig__count(&variance->type); i++)
+        least = fminf(least, ((const float *)variance->data)[i]);
+    float shift = o->shake / 32 * oracle_largest(x) / sqrtf(least + eps);
+    shift *= fig__rng_uniform(&o->rng) < 0.5 ? -1 : 1;
+    for (int64_t i = 0; i < fig__count(&y->type); i++)
+        ((float *)y->data)[i] += shift;
+}
+
+/* A normalisation centres x, its gradient (x, gamma, mean, variance, dy) centres dy. */
+static inline void oracle_centre(oracle *o, const fig__node *node, const fig_tensor *in, const fig_tensor *out)
+{
+    const char *end = strstr(node->op->name, "_normalise");
+    if (!end || out[0].type.dtype != FIG_F32)
+        return;
+    float eps = ((const fig_normalise_attr *)node->attr)->eps;
+    if (!strcmp(end, "_normalise") && node->n_out == 3)
+        oracle_shift(o, &in[0], &out[2], eps, &out[0]);
+    else if (!strcmp(end, "_normalise_gradient") && strncmp(node->op->name, "rms", 3))
+        oracle_shift(o, &in[node->n_in - 1], &in[node->n_in - 2], eps, &out[0]);
+}
+
 static inline void oracle_run(oracle *o);
 static inline void oracle_free(oracle *o);
 
@@ -121,6 +157,8 @@ static inline void oracle_node(oracle *o, const fig__node *node)
             .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .run = o->run });
     for (int i = 0; o->shake > 0 && oracle_shakes(node->op) && i < node->n_out; i++)
         oracle_shake(o, &out[i]);
+    if (o->shake > 0)
+        oracle_centre(o, node, in, out);
 }
 
 static inline void oracle_run(oracle *o)
