@@ -8,12 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Pointers to nodes and values die with the next node. The address sanitizer's build moves both arrays every time
+ * while they are small, so that it sees who forgot. */
+#ifdef __SANITIZE_ADDRESS__
+static int larger(int capacity) { return capacity < 1000 ? capacity + 1 : capacity * 2; }
+#else
+static int larger(int capacity) { return capacity < 64 ? 64 : capacity * 2; }
+#endif
+
 fig_graph *fig_graph_new(void)
 {
     fig_graph *g = fig__alloc(sizeof *g);
     g->arena = fig__arena_new();
-    g->cap_values = 64;
-    g->values = fig__alloc(sizeof *g->values * 64);
+    g->cap_values = larger(0);
+    g->values = fig__alloc(sizeof *g->values * (size_t)g->cap_values);
     g->values[0] = (fig__value){.node = -1};
     g->n_values = 1;
     fig_scope_push(g, "");
@@ -153,11 +161,11 @@ static bool sane(const fig_type *type)
 static void reserve(fig_graph *g, int outputs)
 {
     if (g->n_nodes + 1 > g->cap_nodes) {
-        g->cap_nodes = g->cap_nodes ? g->cap_nodes * 2 : 64;
+        g->cap_nodes = larger(g->cap_nodes);
         g->nodes = fig__realloc(g->nodes, sizeof *g->nodes * (size_t)g->cap_nodes);
     }
     while (g->n_values + outputs > g->cap_values) {
-        g->cap_values *= 2;
+        g->cap_values = larger(g->cap_values);
         g->values = fig__realloc(g->values, sizeof *g->values * (size_t)g->cap_values);
     }
 }

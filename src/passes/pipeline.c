@@ -74,14 +74,15 @@ static int32_t copied(fig_graph *g, int32_t value)
     const fig_type type = g->values[value].type;
     if (node->op != &fig_op_full || type.rank == 0)
         return fig__emit(g, &fig_op_copy, (fig_node[]){{g, value}}, 1, NULL).id;
+    const fig_full_attr *full = node->attr; /* node itself moves with the next one */
     fig_full_attr number;
     memset(&number, 0, sizeof number);
     number.type.dtype = type.dtype;
-    number.value = ((const fig_full_attr *)node->attr)->value;
+    number.value = full->value;
     fig_node one = fig__emit(g, &fig_op_full, NULL, 0, &number);
     fig_shape_attr shape;
     memset(&shape, 0, sizeof shape);
-    shape.type = ((const fig_full_attr *)node->attr)->type;
+    shape.type = full->type;
     return fig__emit(g, &fig_op_broadcast, &one, 1, &shape).id;
 }
 
