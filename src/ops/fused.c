@@ -5,6 +5,7 @@
 #include "ops/attributes.h"
 #include "ops/op.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const fig_pointwise_rule *fig__pointwise_rule(int code)
@@ -48,6 +49,7 @@ static int64_t place(const fig_fused_program *p, int k, const int64_t *index)
     return at;
 }
 
+/* Sums in double, so that they can judge kernels that add in any order. */
 static void fused_reference(fig_eval *c)
 {
     const fig_fused_program *p = ((const fig_fused_attr *)c->attr)->program;
@@ -58,9 +60,10 @@ static void fused_reference(fig_eval *c)
         rule[s] = fig__pointwise_rule(p->step[s].code);
     for (int i = 0; i < p->n_in; i++)
         fig__broadcast_strides(&c->in[i].type, &p->space, stride[i]);
+    double *sum[FIG_MAX_OUTPUTS] = {0};
     for (int k = 0; k < p->n_out; k++)
         if (p->reduce[k])
-            memset(c->out[k].data, 0, fig__bytes(&c->out[k].type));
+            sum[k] = fig__alloc(sizeof(double) * (size_t)fig__count(&c->out[k].type));
     do {
         for (int i = 0; i < p->n_in; i++) {
             int64_t at = 0;
@@ -73,10 +76,18 @@ static void fused_reference(fig_eval *c)
             value[p->n_in + s] = rule[s]->f32(value[step->source[0]], value[step->source[1]], value[step->source[2]], step->p);
         }
         for (int k = 0; k < p->n_out; k++) {
-            float *out = FIG_F32_OUT(c, k) + place(p, k, index);
-            *out = p->reduce[k] ? *out + value[p->outputs[k]] * p->scale[k] : value[p->outputs[k]];
+            int64_t at = place(p, k, index);
+            if (sum[k])
+                sum[k][at] += (double)value[p->outputs[k]];
+            else
+                FIG_F32_OUT(c, k)[at] = value[p->outputs[k]];
         }
     } while (fig__next_index(index, p->space.dim, p->space.rank));
+    for (int k = 0; k < p->n_out; k++) {
+        for (int64_t i = 0; sum[k] && i < fig__count(&c->out[k].type); i++)
+            FIG_F32_OUT(c, k)[i] = (float)(sum[k][i] * (double)p->scale[k]);
+        free(sum[k]);
+    }
 }
 
 static void fused_print(const void *attr, fig__text *out)
