@@ -169,6 +169,8 @@ FIG_API fig_node fig_squeeze(fig_node x, int axis);       /* removes an axis of 
 FIG_API fig_node fig_concat(const fig_node *parts, int count, int axis);
 FIG_API fig_node fig_slice(fig_node x, int axis, int64_t start, int64_t length, int64_t step); /* step 0 = 1 */
 FIG_API fig_node fig_pad(fig_node x, int axis, int64_t before, int64_t after, float value); /* negative crops */
+/* (B, spatial..., C): `amount` mirrored places on both sides of every spatial axis; the border itself is not repeated. */
+FIG_API fig_node fig_pad_reflect(fig_node x, int64_t amount);
 FIG_API fig_node fig_reverse(fig_node x, int axis);
 /* One start per row: x (B, ..., n, ...), start i32 (B) [or rank 0: the same for all]; axis >= 1; starts are clamped so
  * that the slice fits. Update writes `part` there and returns the whole. */

@@ -145,6 +145,8 @@ static fig_node concat(fig_graph *g, int64_t n)
 static fig_node slice(fig_graph *g, int64_t n) { return fig_slice(a_of(g, PICTURES(n)), -1, 16, 32, 1); }
 static fig_node reverse(fig_graph *g, int64_t n) { return fig_reverse(a_of(g, TOKENS(n)), 1); }
 static fig_node pad(fig_graph *g, int64_t n) { return fig_pad(fig_pad(a_of(g, PICTURES(n)), 1, 1, 1, 0), 2, 1, 1, 0); }
+static fig_node pad_reflect(fig_graph *g, int64_t n) { return fig_pad_reflect(a_of(g, PICTURES(n)), 1); }
+static fig_node pad_reflect_gradient(fig_graph *g, int64_t n) { return back(pad_reflect(g, n), a_of(g, PICTURES(n))); }
 static fig_node dynamic(fig_graph *g, int64_t n)
 {
     return fig_dynamic_update(a_of(g, TOKENS(n)), b_of(g, FIG_SHAPE(n, 1, 384)), indices(g, "c", FIG_SHAPE(n)), 1);
@@ -209,7 +211,8 @@ static const fig_workload ops[] = {
     OP(rms_normalise, 16), OP(group_normalise, 32), OP(group_normalise_silu, 32), OP(group_normalise_silu_gradient, 32),
     OP(softmax, 32), OP(softmax_gradient, 32), OP(cross_entropy, 4), OP(cross_entropy_gradient, 4),
     OP(pointwise, 32), OP(cast, 32), OP(reduce, 32), OP(cumsum, 16), OP(normal, 32), OP(dropout, 16),
-    OP(transpose, 16), OP(broadcast, 32), OP(concat, 32), OP(slice, 32), OP(reverse, 16), OP(pad, 32), OP(dynamic, 16),
+    OP(transpose, 16), OP(broadcast, 32), OP(concat, 32), OP(slice, 32), OP(reverse, 16), OP(pad, 32), OP(pad_reflect, 32),
+    OP(pad_reflect_gradient, 32), OP(dynamic, 16),
     OP(gather, 16), OP(scatter_add, 16), OP(top_k, 64), OP(sort, 64),
     OP(max_pool, 32), OP(max_pool_gradient, 32), OP(average_pool, 32), OP(resize_nearest, 32), OP(resize_nearest_gradient, 32),
     OP(resize_bilinear, 32), OP(sample_bilinear, 32),

@@ -20,6 +20,7 @@ typedef struct fig_shape_attr { fig_type type; } fig_shape_attr;                
 typedef struct fig_transpose_attr { int order[FIG_MAX_RANK]; } fig_transpose_attr;
 typedef struct fig_slice_attr { int axis, unused; int64_t start, length, step; } fig_slice_attr;
 typedef struct fig_pad_attr { int axis; float value; int64_t before, after; } fig_pad_attr;
+typedef struct fig_reflect_attr { int64_t amount; } fig_reflect_attr; /* places on both sides of every spatial axis */
 typedef struct fig_dynamic_attr { int axis, unused; int64_t length; } fig_dynamic_attr;
 typedef struct fig_classes_attr { int64_t classes; } fig_classes_attr;           /* one_hot; top_k's k */
 typedef struct fig_sort_attr { int descending; } fig_sort_attr;

@@ -203,6 +203,10 @@ for mode in ("nearest", "bilinear"):
     for x, to in (((2, 3, 4, 2), (6, 8)), ((1, 3, 5, 2), (7, 4)), ((1, 8, 6, 1), (4, 3)), ((1, 1, 4, 2), (3, 9))):
         case("resize_" + mode, "resize_%s %dx%d to %dx%d" % (mode, *x[1:3], *to), [x],
              lambda a: last(F.interpolate(first(a), size=to, mode=mode, **extra)), size=to)
+for x, by in (((2, 4, 5, 3), 1), ((1, 4, 6, 2), 3)):
+    case("pad_reflect", "pad_reflect %dx%d by %d" % (*x[1:3], by), [x],
+         lambda a: last(F.pad(first(a), [by] * 4, mode="reflect")), size=[by])
+case("pad_reflect", "pad_reflect of a sequence by 2", [(2, 5, 3)], lambda a: last(F.pad(first(a), [2, 2], mode="reflect")), size=[2])
 case("space_to_depth", "space_to_depth", [(2, 4, 6, 3)],
      lambda a: a.reshape(2, 2, 2, 3, 2, 3).permute(0, 1, 3, 2, 4, 5).reshape(2, 2, 3, 12), size=[2])
 case("depth_to_space", "depth_to_space", [(2, 2, 3, 12)],

@@ -74,6 +74,8 @@ static fig_node build_resize_bilinear(const layer_case *c, const fig_node *in)
     return fig_resize_bilinear(in[0], c->size[0], c->size[1]);
 }
 
+static fig_node build_pad_reflect(const layer_case *c, const fig_node *in) { return fig_pad_reflect(in[0], c->size[0]); }
+
 static fig_node build_space_to_depth(const layer_case *c, const fig_node *in)
 {
     return fig_space_to_depth(in[0], c->size[0]);

@@ -1,4 +1,4 @@
-/* ops/case_picture.c - cases of pools, resizing and reading between pixels */
+/* ops/case_picture.c - cases of pools, mirrored borders, resizing and reading between pixels */
 #include "cases.h"
 
 /* -- pools: distinct values, so that differences do not move the largest to another place ------------------------- */
@@ -98,6 +98,34 @@ static fig_node any_resize_gradient(instance *t, resizer rule)
     return dx;
 }
 
+static fig_node any_reflected(instance *t, fig_node *x)
+{
+    int spatial = (int)any_between(t, 1, t->small ? 2 : 3);
+    fig_type type = { .rank = spatial + 2 };
+    int64_t amount = any_between(t, 1, 3);
+    type.dim[0] = any_between(t, 1, 2);
+    type.dim[spatial + 1] = t->small ? any_between(t, 1, 2) : any_size(t);
+    if (spatial == 3 && type.dim[4] > 16)
+        type.dim[4] = 16;
+    for (int i = 0; i < spatial; i++)
+        type.dim[i + 1] = amount + any_between(t, 1, t->small ? 2 : 6);
+    *x = any_real(t, type, -1, 1);
+    return fig_pad_reflect(*x, amount);
+}
+
+static void pad_reflect(instance *t)
+{
+    fig_node x;
+    give(t, any_reflected(t, &x));
+}
+
+static void pad_reflect_gradient(instance *t)
+{
+    fig_node x, y = any_reflected(t, &x), dx;
+    fig_gradients_from(y, any_real(t, fig_type_of(y), -1, 1), &x, 1, &dx);
+    give(t, dx);
+}
+
 static void resize_nearest(instance *t)
 {
     fig_node x;
@@ -129,6 +157,8 @@ const op_case cases_picture[] = {
     { "max_pool_pick", max_pool_pick },
     { "average_pool", average_pool },
     { "average_pool_gradient", average_pool_gradient },
+    { "pad_reflect", pad_reflect },
+    { "pad_reflect_gradient", pad_reflect_gradient },
     { "resize_nearest", resize_nearest },
     { "resize_nearest_gradient", resize_nearest_gradient },
     { "resize_bilinear", resize_bilinear },
