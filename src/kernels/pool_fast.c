@@ -1,7 +1,9 @@
 /* kernels/pool_fast.c - inner loops of pooling: windows in order, a window's places in order, channels in vectors
  *
  * A window is a box of places, cut where the input ends. Comparisons are written as in the reference: the first largest wins,
- * and a NaN wins over every number. */
+ * and a NaN wins over every number. Pictures of up to four channels have loops of their own, as a vector loop over so few costs more to
+ * enter than it does. */
+#include "kernels/exponential.h"
 #include "kernels/parallel.h"
 #include "kernels/pool.h"
 
@@ -68,10 +70,28 @@ static inline bool next_place(const fig__pool *p, const box *b, walk *v)
     return true;
 }
 
-static inline bool beats(float x, float best) { return (x > best) | ((x != x) & (best == best)); }
+#define INLINE static inline __attribute__((always_inline))
+#define BY_CHANNELS(body, p, n, ...)                                                                                               \
+    (n == 1 ? body(p, 1, __VA_ARGS__) : n == 2 ? body(p, 2, __VA_ARGS__) : n == 3 ? body(p, 3, __VA_ARGS__)                        \
+     : n == 4 ? body(p, 4, __VA_ARGS__) : body(p, n, __VA_ARGS__))
 
-FIG_CLONES
-void fig__fast_max_pool(const fig__pool *p, int64_t n, const float *restrict x, float *restrict y)
+/* Written so that no branch depends on the numbers but for NaN: the processor cannot guess which of them is larger. */
+static inline float larger(float x, float best)
+{
+    float largest = x > best ? x : best; /* best where either is NaN */
+    return x != x ? x : largest;
+}
+
+/* All bits set when x takes the place of best. */
+static inline int32_t beats(float x, float best) { return -(int32_t)((x > best) | ((x != x) & (best == best))); }
+
+static inline int32_t chosen(int32_t mask, int32_t yes, int32_t no) { return (yes & mask) | (no & ~mask); }
+static inline float chosen_float(int32_t mask, float yes, float no)
+{
+    return fig__bits_float((fig__float_bits(yes) & (uint32_t)mask) | (fig__float_bits(no) & ~(uint32_t)mask));
+}
+
+INLINE void max_pool(const fig__pool *p, int64_t n, const float *restrict x, float *restrict y)
 {
     box b = first_box(&p->window);
     for (int64_t left = fig__window_places(&p->window); left--; next_box(&p->window, &b), y += p->channels) {
@@ -81,13 +101,18 @@ void fig__fast_max_pool(const fig__pool *p, int64_t n, const float *restrict x, 
         while (next_place(p, &b, &v)) {
             const float *row = x + v.offset;
             for (int64_t c = 0; c < n; c++)
-                y[c] = beats(row[c], y[c]) ? row[c] : y[c];
+                y[c] = larger(row[c], y[c]);
         }
     }
 }
 
 FIG_CLONES
-void fig__fast_max_pool_gradient(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict dy, float *restrict dx)
+void fig__fast_max_pool(const fig__pool *p, int64_t n, const float *x, float *y)
+{
+    BY_CHANNELS(max_pool, p, n, x, y);
+}
+
+INLINE void max_pool_gradient(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict dy, float *restrict dx)
 {
     float best[FIG__POOL_CHANNELS];
     int32_t place[FIG__POOL_CHANNELS]; /* of the best: number within the window */
@@ -101,9 +126,9 @@ void fig__fast_max_pool_gradient(const fig__pool *p, int64_t n, const float *res
         for (int32_t number = 1; next_place(p, &b, &v); number++) {
             const float *row = x + v.offset;
             for (int64_t c = 0; c < n; c++) {
-                bool better = beats(row[c], best[c]);
-                best[c] = better ? row[c] : best[c];
-                place[c] = better ? number : place[c];
+                int32_t better = beats(row[c], best[c]);
+                best[c] = larger(row[c], best[c]);
+                place[c] = chosen(better, number, place[c]);
             }
         }
         v = first_place(p, &b);
@@ -111,14 +136,19 @@ void fig__fast_max_pool_gradient(const fig__pool *p, int64_t n, const float *res
         do {
             float *row = dx + v.offset;
             for (int64_t c = 0; c < n; c++)
-                row[c] += place[c] == number ? dy[c] : 0.0f;
+                row[c] += chosen_float(-(int32_t)(place[c] == number), dy[c], 0.0f);
             number++;
         } while (next_place(p, &b, &v));
     }
 }
 
 FIG_CLONES
-void fig__fast_max_pool_pick(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict u, float *restrict y)
+void fig__fast_max_pool_gradient(const fig__pool *p, int64_t n, const float *x, const float *dy, float *dx)
+{
+    BY_CHANNELS(max_pool_gradient, p, n, x, dy, dx);
+}
+
+INLINE void max_pool_pick(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict u, float *restrict y)
 {
     float best[FIG__POOL_CHANNELS];
     box b = first_box(&p->window);
@@ -131,12 +161,18 @@ void fig__fast_max_pool_pick(const fig__pool *p, int64_t n, const float *restric
         while (next_place(p, &b, &v)) {
             const float *row = x + v.offset, *picked = u + v.offset;
             for (int64_t c = 0; c < n; c++) {
-                bool better = beats(row[c], best[c]);
-                best[c] = better ? row[c] : best[c];
-                y[c] = better ? picked[c] : y[c];
+                int32_t better = beats(row[c], best[c]);
+                best[c] = larger(row[c], best[c]);
+                y[c] = chosen_float(better, picked[c], y[c]);
             }
         }
     }
+}
+
+FIG_CLONES
+void fig__fast_max_pool_pick(const fig__pool *p, int64_t n, const float *x, const float *u, float *y)
+{
+    BY_CHANNELS(max_pool_pick, p, n, x, u, y);
 }
 
 static inline float share_of(const box *b)
@@ -144,8 +180,7 @@ static inline float share_of(const box *b)
     return 1.0f / (float)((b->high[0] - b->low[0]) * (b->high[1] - b->low[1]) * (b->high[2] - b->low[2]));
 }
 
-FIG_CLONES
-void fig__fast_average_pool(const fig__pool *p, int64_t n, const float *restrict x, float *restrict y)
+INLINE void average_pool(const fig__pool *p, int64_t n, const float *restrict x, float *restrict y)
 {
     box b = first_box(&p->window);
     for (int64_t left = fig__window_places(&p->window); left--; next_box(&p->window, &b), y += p->channels) {
@@ -164,7 +199,12 @@ void fig__fast_average_pool(const fig__pool *p, int64_t n, const float *restrict
 }
 
 FIG_CLONES
-void fig__fast_average_pool_gradient(const fig__pool *p, int64_t n, const float *restrict dy, float *restrict dx)
+void fig__fast_average_pool(const fig__pool *p, int64_t n, const float *x, float *y)
+{
+    BY_CHANNELS(average_pool, p, n, x, y);
+}
+
+INLINE void average_pool_gradient(const fig__pool *p, int64_t n, const float *restrict dy, float *restrict dx)
 {
     box b = first_box(&p->window);
     for (int64_t left = fig__window_places(&p->window); left--; next_box(&p->window, &b), dy += p->channels) {
@@ -176,4 +216,10 @@ void fig__fast_average_pool_gradient(const fig__pool *p, int64_t n, const float 
                 row[c] += dy[c] * share;
         } while (next_place(p, &b, &v));
     }
+}
+
+FIG_CLONES
+void fig__fast_average_pool_gradient(const fig__pool *p, int64_t n, const float *dy, float *dx)
+{
+    BY_CHANNELS(average_pool_gradient, p, n, dy, dx);
 }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 100, EPOCHS = 4 };
+enum { BATCH = 100, EPOCHS = 3 };
 
 /* x (B, 28, 28, 1) in 0..1 -> logits (B, 10) */
 static fig_node reader(fig_graph *g, fig_node x, bool training)
