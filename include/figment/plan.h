@@ -15,10 +15,12 @@ extern "C" {
 typedef struct fig_session fig_session;
 typedef struct fig_store fig_store;
 typedef struct fig_plan fig_plan;
+typedef struct fig_choices fig_choices; /* inside only: kernels chosen by measuring */
 
 typedef struct fig_session_opts {
     int threads;            /* 0: what affinity and the container's quota allow */
     bool reference_kernels; /* plain loops only; so does FIGMENT_KERNELS=reference in the environment */
+    bool tune;              /* kernels of every plan are chosen by measuring, with a cache in the user's cache folder */
     const char *passes_off; /* names of passes to leave out, blank-separated; "all" */
     void (*log)(void *user, int level, const char *message); /* 0 error, 1 warning, 2 info, 3 debug */
     void *log_user;
@@ -57,6 +59,7 @@ typedef struct fig_plan_opts {
     const char *state_prefix; /* bind state "w" to "<prefix>w" where the store has it (EMA weights); NULL = none */
     const char *dump;         /* folder for text dumps of the graph before and after each pass; NULL = none */
     bool dry;                 /* measure only: no memory is taken, the plan cannot run */
+    fig_choices *choices;     /* of a training, which keeps them in its checkpoints; NULL = as the session says */
     struct fig_plan *share;   /* reuse this plan's arena when it is large enough (plans that run in turn) */
 } fig_plan_opts;
 typedef struct fig_plan_info {

@@ -26,6 +26,7 @@ typedef struct fig_train_opts {
     bool resume;
     const char *from;           /* start from this model's weights */
     bool dry_run;               /* plan only */
+    bool no_tune;               /* kernels by the fixed table instead of by measuring; a resumed run keeps what its checkpoint says */
     const char *command;        /* recorded in the run */
     void (*message)(void *user, int level, const char *line); /* warnings and notes, one line each */
     void (*progress)(void *user, const char *what, double done); /* fetching data, compiling */

@@ -35,6 +35,8 @@ static const fig_option bench_option_table[] = {
       .help = "also print a table of the plan's kernels to standard error: time, share, GFLOP/s, GB/s, layers" },
     { "compare", FIG_TEXT, offsetof(cli_bench_options, compare),
       .help = "an earlier --json document: prints how many times faster each workload is than there", .metavar = "FILE" },
+    { "no_tune", FIG_BOOL, offsetof(cli_bench_options, no_tune),
+      .help = "take kernels from the fixed table; otherwise they are measured as in a training" },
     { "json", FIG_BOOL, offsetof(cli_bench_options, json), .help = "one JSON document \"figment.bench/1\"" },
     { 0 },
 };
@@ -110,7 +112,7 @@ static fig_status bench_run(fig_cli *cli, const fig_arguments *given, fig_error 
     if (o->compare) /* a bad file is reported before anything is measured */
         FIG_TRY(cli_bench_compare(o->compare, o->precision, NULL, 0, err));
     fig_session *session = NULL;
-    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
+    FIG_TRY(cli_session_open(cli, o->threads, false, &session, err));
     fig_status status = bench_all(cli, o, session, chosen, count, err);
     fig_session_free(session);
     return status;

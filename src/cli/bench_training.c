@@ -26,6 +26,7 @@ static fig_status open_trainer(const cli_bench_job *job, bool dry, fig_trainer *
                             .data = data,
                             .settings = settings,
                             .dry_run = dry,
+                            .no_tune = o->no_tune,
                             .command = job->cli->command_line,
                             .message = cli_on_message,
                             .user = job->cli };

@@ -141,9 +141,9 @@ fig_status cli_recipe_named(const char *name, const fig_recipe **out, fig_error 
 
 /* -- session.c, signals.c ----------------------------------------------------------------------------------------- */
 
-/* A session with the user's threads (0 = automatic). */
+/* A session with the user's threads (0 = automatic), and with kernels chosen by measuring. */
 fig_session_opts cli_session_opts(fig_cli *cli, int64_t threads);
-fig_status cli_session_open(fig_cli *cli, int64_t threads, fig_session **out, fig_error *err);
+fig_status cli_session_open(fig_cli *cli, int64_t threads, bool tune, fig_session **out, fig_error *err);
 /* While a trainer is guarded, the first SIGINT or SIGTERM asks it to stop after the step; the second ends the process
  * at once. NULL ends the guard. */
 void cli_signals_guard(fig_trainer *trainer);

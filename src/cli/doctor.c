@@ -17,7 +17,7 @@ static fig_status doctor_run(fig_cli *cli, const fig_arguments *given, fig_error
 {
     const doctor_options *o = given->values;
     fig_session *session = NULL;
-    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
+    FIG_TRY(cli_session_open(cli, o->threads, false, &session, err));
     fig_status status = cli_print_document(cli, fig_doctor_json(session), o->json, "doctor", err);
     fig_session_free(session);
     return status;

@@ -9,7 +9,7 @@
 typedef struct eval_options {
     char *data, *metric, *split;
     int64_t count, seed, threads;
-    bool json;
+    bool tune, json;
 } eval_options;
 
 static const fig_option eval_option_table[] = {
@@ -23,6 +23,8 @@ static const fig_option eval_option_table[] = {
     { "seed", FIG_INT, offsetof(eval_options, seed), 1, 0, 9e15, "seed of the noise", .short_name = 's' },
     { "threads", FIG_INT, offsetof(eval_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
       .short_name = 't' },
+    { "tune", FIG_BOOL, offsetof(eval_options, tune),
+      .help = "choose kernels by measuring; otherwise by the fixed table, which gives the same bits everywhere" },
     { "json", FIG_BOOL, offsetof(eval_options, json), .help = "one JSON document \"figment.eval/1\"" },
     { 0 },
 };
@@ -74,7 +76,7 @@ static fig_status eval_run(fig_cli *cli, const fig_arguments *given, fig_error *
     const eval_options *o = given->values;
     fig_session *session = NULL;
     fig_trained *model = NULL;
-    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
+    FIG_TRY(cli_session_open(cli, o->threads, o->tune, &session, err));
     fig_status status = fig_load(session, given->word[0], &model, err);
     if (status == FIG_OK)
         status = evaluate(cli, given, model, err);

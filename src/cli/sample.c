@@ -6,7 +6,7 @@ typedef struct sample_options {
     int64_t count, seed, length, top_k, threads;
     double temperature, top_p;
     char *sampler, *prompt, *output;
-    bool greedy, json;
+    bool greedy, tune, json;
 } sample_options;
 
 static const fig_option sample_option_table[] = {
@@ -33,6 +33,8 @@ static const fig_option sample_option_table[] = {
       .help = "one of the recipe's samplers; default: its first", .metavar = "NAME" },
     { "threads", FIG_INT, offsetof(sample_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
       .short_name = 't' },
+    { "tune", FIG_BOOL, offsetof(sample_options, tune),
+      .help = "choose kernels by measuring; otherwise by the fixed table, which gives the same bits everywhere" },
     { "json", FIG_BOOL, offsetof(sample_options, json),
       .help = "one JSON document \"figment.samples/1\" on standard output" },
     { 0 },
@@ -107,7 +109,7 @@ static fig_status sample_run(fig_cli *cli, const fig_arguments *given, fig_error
     const sample_options *o = given->values;
     fig_session *session = NULL;
     fig_trained *model = NULL;
-    FIG_TRY(cli_session_open(cli, o->threads, &session, err));
+    FIG_TRY(cli_session_open(cli, o->threads, o->tune, &session, err));
     fig_status status = fig_load(session, given->word[0], &model, err);
     if (status == FIG_OK)
         status = draw(cli, given, model, err);

@@ -12,7 +12,7 @@
 typedef struct train_options {
     char *data, *output, *preset, *set, *epochs, *steps, *minutes, *seed, *precision, *from, *dump_graph;
     int64_t threads;
-    bool resume, dry_run, json;
+    bool resume, dry_run, no_tune, json;
 } train_options;
 
 static const fig_option train_option_table[] = {
@@ -41,6 +41,8 @@ static const fig_option train_option_table[] = {
       .metavar = "MODEL" },
     { "dry_run", FIG_BOOL, offsetof(train_options, dry_run),
       .help = "only show what would be trained: weights, memory, operations, time" },
+    { "no_tune", FIG_BOOL, offsetof(train_options, no_tune),
+      .help = "take kernels from the fixed table; otherwise they are measured when a run begins, and its checkpoints keep them" },
     { "dump_graph", FIG_TEXT, offsetof(train_options, dump_graph),
       .help = "with --dry-run: the step's graph as text, or for Graphviz where FILE ends in .dot", .metavar = "FILE" },
     { "json", FIG_BOOL, offsetof(train_options, json),
@@ -286,6 +288,7 @@ static fig_status prepare_and_train(fig_cli *cli, const train_options *o, const 
                             .resume = o->resume,
                             .from = o->from,
                             .dry_run = o->dry_run,
+                            .no_tune = o->no_tune,
                             .command = cli->command_line,
                             .message = cli_on_message,
                             .progress = cli_progress_fraction,

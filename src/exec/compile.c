@@ -17,6 +17,7 @@ typedef struct compile {
     int *entry;                  /* per value: store entry */
     const char *outside;         /* see fig__layout_request */
     uint64_t held;               /* tensor memory that kernels took for themselves */
+    fig_choices *choices;        /* NULL: fixed kernels */
     fig__layout layout;
 } compile;
 
@@ -49,37 +50,82 @@ static unsigned safe_inplace(const fig_plan *plan, const fig__node *node, unsign
     return bits;
 }
 
-static fig_status choose_kernel(compile *c, int32_t n, fig_error *err)
+static fig_kernel_query query_of(compile *c, int32_t n)
 {
     fig_plan *plan = c->plan;
     const fig__node *node = &plan->graph->nodes[n];
-    if (!computes(node))
-        return FIG_OK;
-    fig_kernel_query q = { .op = node->op,
-                           .n_in = node->n_in,
-                           .n_out = node->n_out,
-                           .attr = node->attr,
-                           .threads = plan->session->threads,
-                           .session = plan->session,
-                           .dry = plan->dry,
-                           .held = &c->held,
-                           .in = types_of(plan, node->in, 0, node->n_in),
-                           .out = types_of(plan, NULL, node->first_out, node->n_out) };
+    return (fig_kernel_query){ .op = node->op,
+                               .n_in = node->n_in,
+                               .n_out = node->n_out,
+                               .attr = node->attr,
+                               .threads = plan->session->threads,
+                               .session = plan->session,
+                               .choices = c->choices,
+                               .dry = plan->dry,
+                               .held = &c->held,
+                               .in = types_of(plan, node->in, 0, node->n_in),
+                               .out = types_of(plan, NULL, node->first_out, node->n_out) };
+}
+
+/* The kernel that a measured choice names, when it still accepts the node; else the fixed one. */
+static const fig_kernel *chosen(const compile *c, const fig_kernel_query *q)
+{
+    char key[FIG__KEY_LENGTH + 1];
+    const fig_kernel *list[FIG__CANDIDATES];
+    int count = fig__kernel_candidates(q, list);
+    if (!c->choices || count < 2 || !fig__choice_key(q, key))
+        return count ? list[0] : NULL;
+    const fig__choice *row = fig__choices_find(c->choices, key);
+    if (!row)
+        return list[0];
+    int best = 0;
+    for (int i = 0; i < count; i++)
+        if (!strcmp(list[i]->name, row->kernel))
+            best = i;
+    if (best == 0 && strcmp(list[0]->name, row->kernel) != 0) /* a row that no longer means anything */
+        fig__choices_set(c->choices, key, list[0]->name, false);
+    c->choices->row[row - c->choices->row].used = true;
+    return list[best];
+}
+
+static fig_status choose_kernel(compile *c, int32_t n, const fig_kernel_query *q, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    const fig__node *node = &plan->graph->nodes[n];
     const fig_kernel *kernel = NULL;
     if (!plan->session->opts.reference_kernels || !node->op->reference)
-        kernel = fig__kernel_choose(node->op, &q);
+        kernel = chosen(c, q);
     if (!kernel && !node->op->reference)
         return fig_fail(err, FIG_E_FAILED, "\"%s\" has neither a kernel nor a reference loop", node->op->name);
     if (kernel && kernel->prepare)
-        FIG_TRY(kernel->prepare(&q, &c->prepared[n], &c->workspace[n], err));
+        FIG_TRY(kernel->prepare(q, &c->prepared[n], &c->workspace[n], err));
     c->kernel[n] = kernel;
     c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : (node->op->flags & FIG_OP_INPLACE) != 0);
     if (node->op->flops) {
         fig_infer infer = {
-            .n_in = q.n_in, .n_out = q.n_out, .in = q.in, .out = (fig_type *)q.out, .attr = q.attr, .err = err
+            .n_in = q->n_in, .n_out = q->n_out, .in = q->in, .out = (fig_type *)q->out, .attr = q->attr, .err = err
         };
         plan->info.flops += node->op->flops(&infer);
     }
+    return FIG_OK;
+}
+
+static fig_status choose_kernels(compile *c, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    fig_graph *g = plan->graph;
+    fig_kernel_query *query = FIG_NEW_ARRAY(plan->arena, fig_kernel_query, g->n_nodes + 1);
+    int32_t *node = FIG_NEW_ARRAY(plan->arena, int32_t, g->n_nodes + 1);
+    int count = 0;
+    for (int32_t n = 0; n < g->n_nodes; n++)
+        if (computes(&g->nodes[n])) {
+            node[count] = n;
+            query[count++] = query_of(c, n);
+        }
+    if (c->choices && !c->choices->frozen && !plan->dry)
+        fig__tune(plan->session, c->choices, query, count);
+    for (int i = 0; i < count; i++)
+        FIG_TRY(choose_kernel(c, node[i], &query[i], err));
     return FIG_OK;
 }
 
@@ -220,8 +266,7 @@ static fig_status build(compile *c, fig_error *err)
     c->kernel = FIG_NEW_ARRAY(plan->arena, const fig_kernel *, g->n_nodes + 1);
     c->prepared = FIG_NEW_ARRAY(plan->arena, void *, g->n_nodes + 1);
     FIG_TRY(find_states(c, err));
-    for (int32_t n = 0; n < g->n_nodes; n++)
-        FIG_TRY(choose_kernel(c, n, err));
+    FIG_TRY(choose_kernels(c, err));
     fig__layout_request request = { .graph = g,
                                     .outputs = plan->output,
                                     .n_outputs = plan->n_outputs,
@@ -270,7 +315,9 @@ static fig_status compile_program(fig_session *session, fig_store *store, const 
     plan->output = program.output;
     plan->n_outputs = n_outputs;
     plan->info.nodes = graph->n_nodes;
-    compile c = {.plan = plan, .opts = opts, .outside = outside};
+    compile c = {.plan = plan, .opts = opts, .outside = outside, .choices = opts->choices ? opts->choices : session->choices};
+    if (session->opts.reference_kernels)
+        c.choices = NULL;
     if (status == FIG_OK)
         status = build(&c, err);
     if (status != FIG_OK || plan->dry)
@@ -299,15 +346,23 @@ fig_status fig_plan_compile(fig_graph *graph, fig_store *store, const fig_plan_o
         }
         outputs[i] = opts->outputs[i].id;
     }
+    fig_choices *choices = opts->choices ? opts->choices : store->session->choices;
+    if (choices)
+        pthread_mutex_lock(&choices->lock);
     fig_status status = compile_program(store->session, store, graph, outputs, opts->n_outputs, opts, NULL, out, err);
+    if (choices) {
+        if (!choices->frozen)
+            fig__choices_save(choices);
+        pthread_mutex_unlock(&choices->lock);
+    }
     free(outputs);
     return status;
 }
 
-fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs, bool dry,
-                          fig_plan **out, fig_error *err)
+fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs,
+                          fig_choices *choices, bool dry, fig_plan **out, fig_error *err)
 {
-    fig_plan_opts opts = {.dry = dry};
+    fig_plan_opts opts = {.dry = dry, .choices = choices};
     return compile_program(session, NULL, body, outputs, n_outputs, &opts, "fixed", out, err);
 }
 

@@ -2,6 +2,7 @@
 #ifndef FIG_EXEC_EXEC_H
 #define FIG_EXEC_EXEC_H
 
+#include "exec/choices.h"
 #include "graph/graph.h"
 #include "kernels/kernel.h"
 #include <figment/plan.h>
@@ -11,6 +12,7 @@ struct fig_session {
     fig_session_opts opts;
     char *passes_off;
     int threads;
+    fig_choices *choices; /* NULL: plans use the fixed kernels unless they bring choices of their own */
     pthread_mutex_t lock; /* one run at a time */
 };
 
@@ -99,10 +101,13 @@ typedef struct fig__layout_request {
 } fig__layout_request;
 void fig__layout_plan(const fig__layout_request *request, fig__layout *out);
 
+/* Times what the table has no row for (exec/tune.c). The caller holds the table's lock. */
+void fig__tune(fig_session *session, fig_choices *choices, const fig_kernel_query *query, int count);
+
 /* A sub-graph compiled for a loop's body: outputs in order; inputs by fig_plan_input. No store. Inputs called
  * "fixed..." have no memory of their own: fig__plan_bind says where they lie before a run. */
-fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs, bool dry,
-                          fig_plan **out, fig_error *err);
+fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs,
+                          fig_choices *choices, bool dry, fig_plan **out, fig_error *err);
 /* Around every run: the session's lock and its team of threads. */
 void fig__plan_enter(fig_plan *plan, int *saved);
 void fig__plan_leave(fig_plan *plan, int saved);

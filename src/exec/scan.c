@@ -63,7 +63,7 @@ static fig_status scan_prepare(const fig_kernel_query *q, void **prepared, size_
     prepared_scan *p = fig__alloc(sizeof *p);
     p->scan = s;
     *workspace = 0;
-    fig_status status = fig__plan_body(q->session, s->body, outputs, s->states + s->ys, q->dry, &p->body, err);
+    fig_status status = fig__plan_body(q->session, s->body, outputs, s->states + s->ys, q->choices, q->dry, &p->body, err);
     free(outputs);
     if (status != FIG_OK) {
         free(p);

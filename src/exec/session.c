@@ -36,6 +36,10 @@ fig_status fig_session_new(const fig_session_opts *opts, fig_session **out, fig_
     }
     s->passes_off = fig__strdup(s->opts.passes_off ? s->opts.passes_off : "");
     pthread_mutex_init(&s->lock, NULL);
+    if (s->opts.tune && !reference) {
+        s->choices = fig__choices_new();
+        fig__choices_load(s->choices);
+    }
     *out = s;
     return FIG_OK;
 }
@@ -44,6 +48,7 @@ void fig_session_free(fig_session *s)
 {
     if (!s)
         return;
+    fig__choices_free(s->choices);
     pthread_mutex_destroy(&s->lock);
     free(s->passes_off);
     free(s);

@@ -39,6 +39,13 @@ static bool columns_accepts(const fig_kernel_query *q)
     return fig__conv_is_pointwise(&v) || v.spatial == 1 || v.out_places <= 16 || (v.batch < q->threads && weights >= 1 << 18);
 }
 
+/* Elsewhere it may still win on this machine. */
+static bool columns_competes(const fig_kernel_query *q)
+{
+    fig__conv v;
+    return fig__conv_read(&v, q) && v.groups == 1 && v.channels >= 4;
+}
+
 static fig_status columns_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
@@ -133,6 +140,7 @@ static void columns_run(fig_eval *c)
 static void columns_release(void *prepared) { free(prepared); }
 
 const fig_kernel fig_kernel_convolution_columns = {
-    .name = "convolution_columns", .op = "convolution_weight_gradient", .accepts = columns_accepts, .prepare = columns_prepare,
+    .name = "convolution_columns", .op = "convolution_weight_gradient", .accepts = columns_accepts,
+    .competes = columns_competes, .prepare = columns_prepare,
     .release = columns_release, .run = columns_run,
 };

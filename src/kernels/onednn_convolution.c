@@ -243,12 +243,12 @@ static void lay_workspace(conv_state *s, size_t *workspace)
     }
 }
 
-static fig_status conv_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+static fig_status prepare(const fig_kernel_query *q, bool shares, void **prepared, size_t *workspace, fig_error *err)
 {
     conv_state *s = fig__alloc(sizeof(*s));
     fig__conv_read(&s->v, q);
     s->parts = 1;
-    fig_status status = wants_shares(&s->v, q->threads) ? make_shares(s, q->threads, err) : FIG_OK;
+    fig_status status = shares && wants_shares(&s->v, q->threads) ? make_shares(s, q->threads, err) : FIG_OK;
     if (status == FIG_OK && s->parts == 1) {
         int saved;
         fig__threads_enter(q->threads, &saved);
@@ -262,6 +262,29 @@ static fig_status conv_prepare(const fig_kernel_query *q, void **prepared, size_
     lay_workspace(s, workspace);
     *prepared = s;
     return FIG_OK;
+}
+
+static fig_status conv_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    return prepare(q, true, prepared, workspace, err);
+}
+
+/* The library's own split of a weight gradient, as a challenger. */
+static fig_status whole_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    return prepare(q, false, prepared, workspace, err);
+}
+
+static bool whole_accepts(const fig_kernel_query *q)
+{
+    (void)q;
+    return false;
+}
+
+static bool whole_competes(const fig_kernel_query *q)
+{
+    fig__conv v;
+    return fig__conv_read(&v, q) && fig__dnnl_engine() && wants_shares(&v, q->threads);
 }
 
 typedef struct share_work {
@@ -346,4 +369,9 @@ const fig_kernel fig_kernel_onednn_convolution_data_gradient = {
 const fig_kernel fig_kernel_onednn_convolution_weight_gradient = {
     .name = "onednn_convolution", .op = "convolution_weight_gradient", .accepts = conv_accepts, .prepare = conv_prepare,
     .release = conv_release, .run = conv_run,
+};
+
+const fig_kernel fig_kernel_convolution_weight_gradient_whole = {
+    .name = "onednn_convolution_whole", .op = "convolution_weight_gradient", .accepts = whole_accepts, .competes = whole_competes,
+    .prepare = whole_prepare, .release = conv_release, .run = conv_run,
 };

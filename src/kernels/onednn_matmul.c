@@ -26,7 +26,7 @@
  *     48 of 64 x 64 x 32     T N      171*     113       140
  *     96 of 256 x 256 x 64   T N      164*     126        90
  *
- * The rules below follow from it. The primitive and the packed one do bias and activation on the way; after sgemm they are
+ * The rules below follow from it, and the other ways are challengers where plans are tuned. The primitive and the packed one do bias and activation on the way; after sgemm they are
  * a pass of their own over a result that is still in the caches. */
 #include "kernels/onednn.h"
 #include "kernels/parallel.h"
@@ -122,11 +122,11 @@ static void matmul_release(void *prepared)
     free(s);
 }
 
-static fig_status matmul_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+static fig_status prepare_method(const fig_kernel_query *q, const method *wanted, void **prepared, size_t *workspace, fig_error *err)
 {
     matmul_state *s = fig__alloc(sizeof(*s));
     fig__product_init(&s->p, q);
-    s->method = choose(&s->p);
+    s->method = wanted ? *wanted : choose(&s->p);
     *workspace = 0;
     if (s->method == PRIMITIVE || s->method == PACKED) {
         int saved;
@@ -147,6 +147,62 @@ static fig_status matmul_prepare(const fig_kernel_query *q, void **prepared, siz
     }
     *prepared = s;
     return FIG_OK;
+}
+
+static fig_status matmul_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    return prepare_method(q, NULL, prepared, workspace, err);
+}
+
+/* -- the methods as challengers -------------------------------------------------------------------------------------- */
+
+/* Whether this method can do the product, and is not what the rules take anyway. */
+static bool method_competes(const fig_kernel_query *q, method wanted)
+{
+    if (!matmul_accepts(q))
+        return false;
+    fig__product p;
+    fig__product_init(&p, q);
+    bool even = p.a_step >= 0 && p.b_step >= 0, can = choose(&p) != wanted;
+    if (wanted == SGEMM)
+        can = can && p.batch == 1;
+    else if (wanted == SGEMM_EACH)
+        can = can && p.batch > 1;
+    else
+        can = can && (p.batch == 1 || even);
+    fig__product_clear(&p);
+    return can;
+}
+
+static bool never(const fig_kernel_query *q)
+{
+    (void)q;
+    return false;
+}
+
+static bool sgemm_competes(const fig_kernel_query *q) { return method_competes(q, SGEMM); }
+static bool each_competes(const fig_kernel_query *q) { return method_competes(q, SGEMM_EACH); }
+static bool primitive_competes(const fig_kernel_query *q) { return method_competes(q, PRIMITIVE); }
+static bool packed_competes(const fig_kernel_query *q) { return method_competes(q, PACKED); }
+
+static fig_status sgemm_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    return prepare_method(q, &(method){ SGEMM }, prepared, workspace, err);
+}
+
+static fig_status each_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    return prepare_method(q, &(method){ SGEMM_EACH }, prepared, workspace, err);
+}
+
+static fig_status primitive_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    return prepare_method(q, &(method){ PRIMITIVE }, prepared, workspace, err);
+}
+
+static fig_status packed_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    return prepare_method(q, &(method){ PACKED }, prepared, workspace, err);
 }
 
 typedef struct each_work {
@@ -211,4 +267,44 @@ const fig_kernel fig_kernel_onednn_matmul = {
 const fig_kernel fig_kernel_onednn_matmul_fused = {
     .name = "onednn_matmul", .op = "matmul_fused", .accepts = matmul_accepts, .prepare = matmul_prepare, .release = matmul_release,
     .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_sgemm = {
+    .name = "matmul_sgemm", .op = "matmul", .accepts = never, .competes = sgemm_competes, .prepare = sgemm_prepare,
+    .release = matmul_release, .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_fused_sgemm = {
+    .name = "matmul_sgemm", .op = "matmul_fused", .accepts = never, .competes = sgemm_competes, .prepare = sgemm_prepare,
+    .release = matmul_release, .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_sgemm_each = {
+    .name = "matmul_sgemm_each", .op = "matmul", .accepts = never, .competes = each_competes, .prepare = each_prepare,
+    .release = matmul_release, .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_fused_sgemm_each = {
+    .name = "matmul_sgemm_each", .op = "matmul_fused", .accepts = never, .competes = each_competes, .prepare = each_prepare,
+    .release = matmul_release, .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_primitive = {
+    .name = "matmul_primitive", .op = "matmul", .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
+    .release = matmul_release, .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_fused_primitive = {
+    .name = "matmul_primitive", .op = "matmul_fused", .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
+    .release = matmul_release, .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_packed = {
+    .name = "matmul_packed", .op = "matmul", .accepts = never, .competes = packed_competes, .prepare = packed_prepare,
+    .release = matmul_release, .run = matmul_run,
+};
+
+const fig_kernel fig_kernel_matmul_fused_packed = {
+    .name = "matmul_packed", .op = "matmul_fused", .accepts = never, .competes = packed_competes, .prepare = packed_prepare,
+    .release = matmul_release, .run = matmul_run,
 };

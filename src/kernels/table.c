@@ -14,17 +14,34 @@ const fig_kernel *const fig__kernels[] = {
     NULL,
 };
 
+static bool computes(const fig_kernel *kernel, const fig_op *op)
+{
+    return !strcmp(kernel->op, op->name) || ((op->flags & FIG_OP_POINTWISE) && !strcmp(kernel->op, "pointwise"));
+}
+
 const fig_kernel *fig__kernel_choose(const fig_op *op, const fig_kernel_query *q)
 {
     fig_kernel_query query = *q;
     query.op = op;
-    bool pointwise = (op->flags & FIG_OP_POINTWISE) != 0;
-    for (int i = 0; fig__kernels[i]; i++) {
-        const fig_kernel *kernel = fig__kernels[i];
-        if (strcmp(kernel->op, op->name) != 0 && !(pointwise && strcmp(kernel->op, "pointwise") == 0))
-            continue;
-        if (!kernel->accepts || kernel->accepts(&query))
-            return kernel;
-    }
+    for (int i = 0; fig__kernels[i]; i++)
+        if (computes(fig__kernels[i], op) && (!fig__kernels[i]->accepts || fig__kernels[i]->accepts(&query)))
+            return fig__kernels[i];
     return NULL;
+}
+
+int fig__kernel_candidates(const fig_kernel_query *q, const fig_kernel *list[FIG__CANDIDATES])
+{
+    int count = 0;
+    list[0] = fig__kernel_choose(q->op, q);
+    if (!list[0])
+        return 0;
+    count = 1;
+    for (int i = 0; fig__kernels[i] && count < FIG__CANDIDATES; i++) {
+        const fig_kernel *kernel = fig__kernels[i];
+        if (kernel == list[0] || !computes(kernel, q->op))
+            continue;
+        if (!kernel->accepts || kernel->accepts(q) || (kernel->competes && kernel->competes(q)))
+            list[count++] = kernel;
+    }
+    return count;
 }

@@ -54,16 +54,19 @@ static fig_status write_file(fig_trainer *t, fig_error *err)
                                                          .data = fig_store_data(t->store, i),
                                                          .bytes = fig_store_bytes(t->store, i) };
     char *state = fig__state_write(t);
+    char *kernels = fig__choices_text(t->choices);
     fig__pairs pairs = { .pair = { { "format", "figment.checkpoint/1" },
                                    { "recipe", t->settings.recipe->name },
                                    { "figment", FIG_VERSION },
+                                   { "kernels", kernels },
                                    { "state", state } },
-                         .count = 4 };
+                         .count = 5 };
     fig__add_checksums(&pairs, entries, count, arena);
     char *path = checkpoint_path(t, arena, t->state.step);
     fig_status status = fig__safetensors_write(path, entries, count, pairs.pair, pairs.count, err);
     if (status == FIG_OK)
         fig__observe(t, "checkpoint", NULL, path);
+    free(kernels);
     free(state);
     fig__arena_free(arena);
     return status;
@@ -167,7 +170,9 @@ static int64_t step_of(const char *name)
     return sscanf(name, "step-%lld.ckpt%n", &step, &used) == 1 && used && !name[used] && step >= 0 ? step : -1;
 }
 
-static fig_status find_valid(fig_trainer *t, bool *found, fig_error *err)
+/* Visits checkpoints, newest first, until `visit` says that one will do. */
+static fig_status visit_newest(const fig_trainer *t, fig_status (*visit)(void *user, const char *path, bool *found, fig_error *err),
+                               void *user, bool *found, fig_error *err)
 {
     fig__arena *arena = fig__arena_new();
     char **names;
@@ -186,16 +191,49 @@ static fig_status find_valid(fig_trainer *t, bool *found, fig_error *err)
             break;
         char *path = fig__run_path(t, arena, fig__arena_format(arena, "checkpoints/%s", names[newest]));
         names[newest] = NULL;
-        fig_error fault = { 0 };
-        fig_status read = read_file(t, path, &fault);
-        *found = read == FIG_OK;
-        if (read == FIG_E_USAGE) /* other data, other recipe: an older one will not be better */
-            status = fig_fail(err, read, "%s", fault.message);
-        else if (read != FIG_OK)
-            fig__say(t, FIG_LOG_WARNING, "%s; going back to the checkpoint before", fault.message);
+        status = visit(user, path, found, err);
     }
     fig__arena_free(arena);
     return status;
+}
+
+static fig_status visit_whole(void *user, const char *path, bool *found, fig_error *err)
+{
+    fig_trainer *t = user;
+    fig_error fault = { 0 };
+    fig_status read = read_file(t, path, &fault);
+    *found = read == FIG_OK;
+    if (read == FIG_E_USAGE) /* other data, other recipe: an older one will not be better */
+        return fig_fail(err, read, "%s", fault.message);
+    if (read != FIG_OK)
+        fig__say(t, FIG_LOG_WARNING, "%s; going back to the checkpoint before", fault.message);
+    return FIG_OK;
+}
+
+static fig_status find_valid(fig_trainer *t, bool *found, fig_error *err)
+{
+    return visit_newest(t, visit_whole, t, found, err);
+}
+
+/* All checkpoints of a run hold the same kernels, so a damaged newest one is no loss here. */
+static fig_status visit_kernels(void *user, const char *path, bool *found, fig_error *err)
+{
+    (void)err;
+    fig__safetensors *file;
+    if (fig__safetensors_open(path, &file, NULL) != FIG_OK)
+        return FIG_OK;
+    const char *format = fig__safetensors_metadata(file, "format"), *kernels = fig__safetensors_metadata(file, "kernels");
+    *found = format && !strcmp(format, "figment.checkpoint/1") && fig__verify_checksums(file, path, NULL) == FIG_OK;
+    if (*found && kernels) /* one of an earlier version has none: it was made with the fixed ones */
+        fig__choices_read(user, kernels, strlen(kernels));
+    fig__safetensors_close(file);
+    return FIG_OK;
+}
+
+bool fig__checkpoint_choices(const fig_trainer *t, fig_choices *choices)
+{
+    bool found;
+    return visit_newest(t, visit_kernels, choices, &found, NULL) == FIG_OK && found;
 }
 
 /* -- cutting what will be written again ---------------------------------------------------------------------------- */

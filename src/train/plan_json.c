@@ -24,7 +24,7 @@ static bool fits(fig_trainer *t, int64_t batch, double *needed)
         return false;
     if (fig__round_new(&t->settings, t->spec, batch, &round, NULL) == FIG_OK) {
         if (fig__model_initialise(round->model, store, 1, NULL) == FIG_OK &&
-            fig__round_compile(round, store, true, NULL) == FIG_OK) {
+            fig__round_compile(round, store, NULL, true, NULL) == FIG_OK) {
             *needed = (double)fig__round_info(round).planned_bytes;
             good = *needed < (double)fig__memory_available();
         }
@@ -110,7 +110,7 @@ static double measure_round(fig_trainer *t)
     if (fig_store_new(t->session, &t->store, NULL) == FIG_OK &&
         fig__round_new(&t->settings, t->spec, t->settings.train.batch, &t->round, NULL) == FIG_OK &&
         fig__model_initialise(t->round->model, t->store, 1, NULL) == FIG_OK &&
-        fig__round_compile(t->round, t->store, false, NULL) == FIG_OK && fig__feeds_new(t, &t->feeds, NULL) == FIG_OK)
+        fig__round_compile(t->round, t->store, t->choices, false, NULL) == FIG_OK && fig__feeds_new(t, &t->feeds, NULL) == FIG_OK)
         seconds = time_rounds(t);
     fig__feeds_free(t->feeds);
     fig__round_free(t->round);

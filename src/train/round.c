@@ -140,40 +140,41 @@ void fig__round_free(fig__round *r)
 
 /* -- compiling ----------------------------------------------------------------------------------------------------- */
 
-static fig_status compile(fig__round *r, fig_store *store, const fig__group *group, bool outputs, bool dry,
-                          fig_plan *share, fig_plan **out, fig_error *err)
+static fig_status compile(fig__round *r, fig_store *store, const fig__group *group, bool outputs,
+                          const fig_plan_opts *how, fig_plan **out, fig_error *err)
 {
     FIG_TRY(fig_graph_check(r->model->graph, err));
     fig_node nodes[4 * FIG_MODEL_MAX];
     int count = outputs ? group->n_outputs : 0;
     for (int i = 0; i < count; i++)
         nodes[i] = group->output[i].node;
-    return fig_plan_compile(r->model->graph, store,
-                            &(fig_plan_opts){ .outputs = nodes, .n_outputs = count, .dry = dry, .share = share }, out,
-                            err);
+    fig_plan_opts opts = *how;
+    opts.outputs = nodes;
+    opts.n_outputs = count;
+    return fig_plan_compile(r->model->graph, store, &opts, out, err);
 }
 
-fig_status fig__round_compile(fig__round *r, fig_store *store, bool dry, fig_error *err)
+fig_status fig__round_compile(fig__round *r, fig_store *store, fig_choices *choices, bool dry, fig_error *err)
 {
+    fig_plan_opts how = { .dry = dry, .choices = choices };
     fig__builder b;
     fig__builder_begin(&b, r, store);
-    fig_plan *share = NULL;
     fig_status status = FIG_OK;
     for (int i = 0; i < r->n_groups && status == FIG_OK; i++) {
         fig__group *group = &r->group[i];
         if (r->settings->train.accumulate > 1 && !group->only_pool) {
             status = fig__build_accumulate(&b, group, err);
             if (status == FIG_OK)
-                status = compile(r, store, group, true, dry, share, &group->accumulate, err);
-            share = share ? share : group->accumulate;
+                status = compile(r, store, group, true, &how, &group->accumulate, err);
+            how.share = how.share ? how.share : group->accumulate;
             if (status == FIG_OK)
                 status = fig__build_apply(&b, group, err);
         } else {
             status = fig__build_group(&b, group, err);
         }
         if (status == FIG_OK)
-            status = compile(r, store, group, !group->accumulate, dry, share, &group->plan, err);
-        share = share ? share : group->plan;
+            status = compile(r, store, group, !group->accumulate, &how, &group->plan, err);
+        how.share = how.share ? how.share : group->plan;
     }
     fig__builder_end(&b);
     return status;

@@ -209,7 +209,7 @@ static char *find_in_plain_graph(fig_trainer *t, const fig_run_opts *opts)
     if (status == FIG_OK)
         status = fig__round_new(&t->settings, t->spec, t->settings.train.batch, &round, NULL);
     if (status == FIG_OK)
-        status = fig__round_compile(round, store, false, NULL);
+        status = fig__round_compile(round, store, NULL, false, NULL);
     if (status == FIG_OK) {
         const fig__group *group = &round->group[t->failed_group];
         fig_plan *plan = fig__group_main(group), *failed = fig__group_main(&t->round->group[t->failed_group]);

@@ -261,6 +261,7 @@ static void copy_request(fig_trainer *t, const fig_train_opts *o)
     t->from = fig__strdup(o->from);
     t->resume = o->resume;
     t->dry = o->dry_run;
+    t->no_tune = o->no_tune;
     t->message = o->message;
     t->notify = o->progress;
     t->user = o->user;
@@ -295,11 +296,23 @@ static fig_status build(fig_trainer *t, fig_error *err)
     return fig__feeds_new(t, &t->feeds, err);
 }
 
+/* Kernels are measured once, when a run begins. A resumed run takes them from its checkpoint and measures nothing, so that
+ * it repeats its bits; so does a run without tuning, whose table is empty. */
+static void choose_kernels(fig_trainer *t)
+{
+    t->choices = fig__choices_new();
+    bool resumed = t->output && t->resume && fig__checkpoint_choices(t, t->choices);
+    t->choices->frozen = resumed || t->no_tune;
+    if (!t->choices->frozen)
+        fig__choices_load(t->choices);
+}
+
 /* Compiles; when memory does not suffice, says which batch would fit. */
 static fig_status compile(fig_trainer *t, fig_error *err)
 {
     fig_error fault = { 0 };
-    fig_status status = fig__round_compile(t->round, t->store, t->dry, &fault);
+    choose_kernels(t);
+    fig_status status = fig__round_compile(t->round, t->store, t->choices, t->dry, &fault);
     if (status == FIG_OK && t->dry && fig__round_info(t->round).planned_bytes > fig__memory_available())
         status = FIG_E_LIMIT;
     if (status == FIG_E_LIMIT)
@@ -404,6 +417,7 @@ void fig_trainer_free(fig_trainer *t)
     for (int i = 0; i < t->n_controllers; i++)
         free(t->controller[i].state);
     fig_store_free(t->store);
+    fig__choices_free(t->choices);
     for (int i = 0; i < t->n_data; i++)
         fig_data_free(t->data[i].data);
     fig_data_spec_free(t->spec);

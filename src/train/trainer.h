@@ -11,6 +11,7 @@
 #define FIG_TRAIN_TRAINER_H
 
 #include "eval/evaluator.h"
+#include "exec/choices.h"
 #include "registry/model_file.h"
 #include "sample/sampler.h"
 #include "train/feeds.h"
@@ -71,7 +72,7 @@ struct fig_trainer {
     /* what was asked for */
     fig__settings settings;
     char *output, *command, *from;
-    bool resume, dry;
+    bool resume, dry, no_tune;
     void (*message)(void *user, int level, const char *line);
     void (*notify)(void *user, const char *what, double done);
     void *user;
@@ -83,6 +84,7 @@ struct fig_trainer {
     bool random_data;
     fig_data_spec *spec; /* own copy */
     fig_store *store;
+    fig_choices *choices; /* kernels of this run's plans; the same for its whole life */
     fig__round *round;
     fig__feeds *feeds;
     fig_trained view;          /* for sampler and evaluator */
@@ -157,6 +159,8 @@ double fig__overridden(const fig_trainer *t, const char *name, double value);
 fig_status fig__checkpoint_write(fig_trainer *t, fig_error *err);
 /* Newest valid one; *found false when there is none. Damaged ones are named in messages. */
 fig_status fig__checkpoint_resume(fig_trainer *t, bool *found, fig_error *err);
+/* The kernels that the run was begun with, from its newest readable checkpoint; false when there is none. */
+bool fig__checkpoint_choices(const fig_trainer *t, fig_choices *choices);
 fig_status fig__checkpoint_roll_back(fig_trainer *t, fig_error *err);
 fig_status fig__check_weights_finite(const fig_trainer *t, fig_error *err);
 /* checkpoint_state.c */

@@ -12,6 +12,8 @@ seed=${SEED:-$(date +%s)}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+FIGMENT_HOME=$work/home # measured kernels; a resumed run takes its own from the checkpoint
+export FIGMENT_HOME
 echo "seed of the moments: $seed"
 
 now() { date +%s%N | cut -c1-13; }
