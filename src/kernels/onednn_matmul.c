@@ -26,8 +26,8 @@
  *     48 of 64 x 64 x 32     T N      171*     113       140
  *     96 of 256 x 256 x 64   T N      164*     126        90
  *
- * The rules below follow from it, and the other ways are challengers where plans are tuned. The primitive and the packed one do bias and activation on the way; after sgemm they are
- * a pass of their own over a result that is still in the caches. */
+ * The rules below follow from it, and the other ways are challengers where plans are tuned. The primitive and the packed one do bias
+ * and activation on the way; after sgemm they are a pass of their own over a result that is still in the caches. */
 #include "kernels/onednn.h"
 #include "kernels/parallel.h"
 #include "kernels/product.h"
