@@ -7,44 +7,28 @@
  *     bilinear   half-pixel centres: row y reads place (y + 0.5) * in / out - 0.5, clamped to the picture
  *
  * Folding blocks of pixels into channels and back needs no op: it is a transpose between two free reshapes. */
+#include "ops/resize.h"
 #include "ops/shape.h"
 
 #include <string.h>
 
-/* Row or column `i` of the larger picture is first * (1 - weight) + second * weight of the source. */
-typedef struct tap {
-    int64_t first, second;
-    float weight;
-} tap;
-
-static tap nearest_tap(int64_t i, int64_t in, int64_t out)
+static fig__resize_tap nearest_tap(int64_t i, int64_t in, int64_t out)
 {
     int64_t at = i * in / out;
-    return (tap){ at, at, 0.0f };
+    return (fig__resize_tap){ at, at, 0.0f };
 }
 
-static tap bilinear_tap(int64_t i, int64_t in, int64_t out)
-{
-    double at = ((double)i + 0.5) * (double)in / (double)out - 0.5;
-    if (at < 0)
-        at = 0;
-    int64_t first = (int64_t)at;
-    if (first >= in - 1)
-        return (tap){ in - 1, in - 1, 0.0f };
-    return (tap){ first, first + 1, (float)(at - (double)first) };
-}
-
-typedef tap (*tap_rule)(int64_t i, int64_t in, int64_t out);
+typedef fig__resize_tap (*tap_rule)(int64_t i, int64_t in, int64_t out);
 
 static void resize(const fig_type *from, const float *x, const fig_type *to, float *y, tap_rule rule)
 {
     int64_t channels = from->dim[3], width = from->dim[2];
     for (int64_t n = 0; n < to->dim[0] * to->dim[1]; n++) {
         const float *picture = x + n / to->dim[1] * from->dim[1] * width * channels;
-        tap v = rule(n % to->dim[1], from->dim[1], to->dim[1]);
+        fig__resize_tap v = rule(n % to->dim[1], from->dim[1], to->dim[1]);
         const float *upper = picture + v.first * width * channels, *lower = picture + v.second * width * channels;
         for (int64_t j = 0; j < to->dim[2]; j++) {
-            tap h = rule(j, width, to->dim[2]);
+            fig__resize_tap h = rule(j, width, to->dim[2]);
             int64_t left = h.first * channels, right = h.second * channels;
             for (int64_t c = 0; c < channels; c++) {
                 float top = upper[left + c] * (1.0f - h.weight) + upper[right + c] * h.weight;
@@ -62,10 +46,10 @@ static void resize_back(const fig_type *small, float *dx, const fig_type *large,
     memset(dx, 0, fig__bytes(small));
     for (int64_t n = 0; n < large->dim[0] * large->dim[1]; n++) {
         float *picture = dx + n / large->dim[1] * small->dim[1] * width * channels;
-        tap v = rule(n % large->dim[1], small->dim[1], large->dim[1]);
+        fig__resize_tap v = rule(n % large->dim[1], small->dim[1], large->dim[1]);
         float *upper = picture + v.first * width * channels, *lower = picture + v.second * width * channels;
         for (int64_t j = 0; j < large->dim[2]; j++, dy += channels) {
-            tap h = rule(j, width, large->dim[2]);
+            fig__resize_tap h = rule(j, width, large->dim[2]);
             int64_t left = h.first * channels, right = h.second * channels;
             for (int64_t c = 0; c < channels; c++) {
                 float top = dy[c] * (1.0f - v.weight), bottom = dy[c] * v.weight;
@@ -85,7 +69,7 @@ static void resize_nearest_reference(fig_eval *c)
 
 static void resize_bilinear_reference(fig_eval *c)
 {
-    resize(&c->in[0].type, FIG_F32_IN(c, 0), &c->out[0].type, FIG_F32_OUT(c, 0), bilinear_tap);
+    resize(&c->in[0].type, FIG_F32_IN(c, 0), &c->out[0].type, FIG_F32_OUT(c, 0), fig__resize_bilinear_tap);
 }
 
 static void resize_nearest_gradient_reference(fig_eval *c)
@@ -95,7 +79,7 @@ static void resize_nearest_gradient_reference(fig_eval *c)
 
 static void resize_bilinear_gradient_reference(fig_eval *c)
 {
-    resize_back(&c->out[0].type, FIG_F32_OUT(c, 0), &c->in[0].type, FIG_F32_IN(c, 0), bilinear_tap);
+    resize_back(&c->out[0].type, FIG_F32_OUT(c, 0), &c->in[0].type, FIG_F32_IN(c, 0), fig__resize_bilinear_tap);
 }
 
 /* -- shape rule and gradients ------------------------------------------------------------------------------------- */
