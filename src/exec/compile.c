@@ -67,17 +67,16 @@ static fig_kernel_query query_of(compile *c, int32_t n)
                                .out = types_of(plan, NULL, node->first_out, node->n_out) };
 }
 
-/* The kernel that a measured choice names, when it still accepts the node; else the fixed one. */
-static const fig_kernel *chosen(const compile *c, const fig_kernel_query *q)
+/* The kernels for a node in the order to try them: what a measured choice names, when it still accepts, then the fixed ones. */
+static int candidates(const compile *c, const fig_kernel_query *q, const fig_kernel *list[FIG__CANDIDATES])
 {
     char key[FIG__KEY_LENGTH + 1];
-    const fig_kernel *list[FIG__CANDIDATES];
     int count = fig__kernel_candidates(q, list);
     if (!c->choices || count < 2 || !fig__choice_key(q, key))
-        return count ? list[0] : NULL;
+        return count;
     const fig__choice *row = fig__choices_find(c->choices, key);
     if (!row)
-        return list[0];
+        return count;
     int best = 0;
     for (int i = 0; i < count; i++)
         if (!strcmp(list[i]->name, row->kernel))
@@ -85,20 +84,50 @@ static const fig_kernel *chosen(const compile *c, const fig_kernel_query *q)
     if (best == 0 && strcmp(list[0]->name, row->kernel) != 0) /* a row that no longer means anything */
         fig__choices_set(c->choices, key, list[0]->name, false);
     c->choices->row[row - c->choices->row].used = true;
-    return list[best];
+    const fig_kernel *first = list[best];
+    memmove(list + 1, list, sizeof *list * (size_t)best);
+    list[0] = first;
+    return count;
+}
+
+fig_status fig__prepare_first(const fig_kernel *const *list, int count, const fig_kernel_query *q, const fig_kernel **kernel,
+                              void **prepared, size_t *workspace, fig_error *err)
+{
+    fig_error first = { 0 };
+    *kernel = NULL;
+    for (int i = 0; i < count; i++) {
+        *prepared = NULL;
+        *workspace = 0;
+        uint64_t held = q->held ? *q->held : 0;
+        fig_error refusal = { 0 };
+        fig_status status = list[i]->prepare ? list[i]->prepare(q, prepared, workspace, &refusal) : FIG_OK;
+        if (status == FIG_OK) {
+            *kernel = list[i];
+            return FIG_OK;
+        }
+        if (q->held)
+            *q->held = held;
+        if (status == FIG_E_LIMIT)
+            return fig_fail(err, status, "%s", refusal.message);
+        if (!first.status)
+            first = refusal;
+    }
+    *prepared = NULL;
+    *workspace = 0;
+    if (q->op->reference)
+        return FIG_OK;
+    if (first.status)
+        return fig_fail(err, first.status, "%s", first.message);
+    return fig_fail(err, FIG_E_FAILED, "\"%s\" has neither a kernel nor a reference loop", q->op->name);
 }
 
 static fig_status choose_kernel(compile *c, int32_t n, const fig_kernel_query *q, fig_error *err)
 {
     fig_plan *plan = c->plan;
     const fig__node *node = &plan->graph->nodes[n];
-    const fig_kernel *kernel = NULL;
-    if (!plan->session->opts.reference_kernels || !node->op->reference)
-        kernel = chosen(c, q);
-    if (!kernel && !node->op->reference)
-        return fig_fail(err, FIG_E_FAILED, "\"%s\" has neither a kernel nor a reference loop", node->op->name);
-    if (kernel && kernel->prepare)
-        FIG_TRY(kernel->prepare(q, &c->prepared[n], &c->workspace[n], err));
+    const fig_kernel *list[FIG__CANDIDATES], *kernel;
+    int count = plan->session->opts.reference_kernels && node->op->reference ? 0 : candidates(c, q, list);
+    FIG_TRY(fig__prepare_first(list, count, q, &kernel, &c->prepared[n], &c->workspace[n], err));
     c->kernel[n] = kernel;
     c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : (node->op->flags & FIG_OP_INPLACE) != 0);
     if (node->op->flops) {

@@ -104,6 +104,10 @@ void fig__layout_plan(const fig__layout_request *request, fig__layout *out);
 /* Times what the table has no row for (exec/tune.c). The caller holds the table's lock. */
 void fig__tune(fig_session *session, fig_choices *choices, const fig_kernel_query *query, int count);
 
+/* Prepares the first kernel of the list that does not refuse (a library may refuse a shape that `accepts` could not foresee); NULL
+ * when all refuse and the reference loop takes over. Lack of memory is no refusal: it is passed on. (compile.c) */
+fig_status fig__prepare_first(const fig_kernel *const *list, int count, const fig_kernel_query *q, const fig_kernel **kernel,
+                              void **prepared, size_t *workspace, fig_error *err);
 /* A sub-graph compiled for a loop's body: outputs in order; inputs by fig_plan_input. No store. Inputs called
  * "fixed..." have no memory of their own: fig__plan_bind says where they lie before a run. */
 fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs,
