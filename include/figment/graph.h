@@ -245,6 +245,16 @@ FIG_API fig_node fig_rms_normalise(fig_node x, fig_node gamma, float eps);
 /* q (B, T, H, D), k and v (B, S, H, D) -> (B, T, H, D); scale 1/sqrt(D). causal: position t sees s <= t + S - T. */
 FIG_API fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, float dropout);
 
+/* A recurrent layer over whole sequences; with z = x[t] + weight h and s the logistic function, gates in this order:
+ *   FIG_CELL_TANH  h' = tanh(z)
+ *   FIG_CELL_LSTM  i, f, g, o:  c' = s(f) c + s(i) tanh(g),  h' = s(o) tanh(c')   (Hochreiter and Schmidhuber 1997)
+ *   FIG_CELL_GRU   r, u, n:     n = tanh(x_n + s(r) (weight_n h + bias)),  h' = (1 - s(u)) n + s(u) h   (Cho et al. 2014)
+ * x (B, T, G H): the input products of all steps with their bias, G = 1, 4 or 3 gates; weight (G H, H); state: h (B, H) before
+ * the first step, and c (B, H) for an LSTM; bias (H) for a GRU, else FIG_NONE. Result: h of every step, (B, T, H); `final`, if
+ * not NULL, receives the states after the last. */
+typedef enum fig_cell { FIG_CELL_TANH, FIG_CELL_LSTM, FIG_CELL_GRU } fig_cell;
+FIG_API fig_node fig_recurrent(fig_cell cell, fig_node x, fig_node weight, const fig_node *state, fig_node bias, fig_node *final);
+
 /* -- loops ---------------------------------------------------------------------------------------------------------------- */
 
 #define FIG_MAX_SCAN 16

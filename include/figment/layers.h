@@ -81,6 +81,23 @@ typedef struct fig_embedding_opts { fig_init init; const char *label; } fig_embe
 /* index i32 (...) -> (..., width). Weight "weight" (count, width). */
 FIG_API fig_node fig_embedding(fig_node index, int64_t count, int64_t width, const fig_embedding_opts *opts);
 
+typedef struct fig_recurrent_opts {
+    const fig_node *state; /* before the first step: h (B, units), LSTM also c; NULL = zeros */
+    fig_node *final;       /* receives the states after the last step; NULL = not wanted */
+    int64_t classes;       /* x is i32 (B, T): one of so many classes, as if it were their one-hot vectors */
+    bool reverse;          /* from the last step to the first; results keep their places */
+    bool reset_before;     /* GRU: the reset gate acts on h before the product (Cho et al. 2014), not on the product */
+    bool no_bias;
+    fig_init init, recurrent_init, bias_init; /* uniform, bound 1 / sqrt(units) */
+    const char *label;
+} fig_recurrent_opts;
+/* x (B, T, in) -> h of every step (B, T, units). Weights "input.weight" (G units, in) [of classes: (classes, G units)],
+ * "recurrent.weight" (G units, units), "input.bias" (G units), GRU also "recurrent.bias" (units) of the candidate; gates G in the
+ * order of fig_recurrent. The input products of all steps are one product. */
+FIG_API fig_node fig_rnn(fig_node x, int64_t units, const fig_recurrent_opts *opts);
+FIG_API fig_node fig_lstm(fig_node x, int64_t units, const fig_recurrent_opts *opts);
+FIG_API fig_node fig_gru(fig_node x, int64_t units, const fig_recurrent_opts *opts);
+
 typedef struct fig_attention_opts {
     int heads;
     bool causal, no_bias;

@@ -122,8 +122,8 @@ const fig_command fig_command_bench = {
     .name = "bench",
     .summary = "time training steps, and what the machine could do at most",
     .usage = "[WORKLOAD]...",
-    .help = "Workloads: mlp_gan dcgan28 dcgan64 vae_mlp vae_conv gpt_nano_cpu gpt_nano_full gpt2_124m are training steps, whole ones: "
-            "forward, backward, clipping, optimizer, on random data of the right shape. dcgan64_generate makes one picture. gemm and "
+    .help = "Workloads: mlp_gan dcgan28 dcgan64 vae_mlp vae_conv char_lstm char_gru gpt_nano_cpu gpt_nano_full gpt2_124m are "
+            "training steps, whole ones: forward, backward, clipping, optimizer, on random data of the right shape. dcgan64_generate makes one picture. gemm and "
             "copy are the machine's ceilings. Without a name all of these run. op:NAME is one family of operations "
             "(op:convolution, op:softmax ...), ops all families. Compare only figures of one machine and one sitting.",
     .examples = "figment bench\nfigment bench dcgan64 --json\nfigment bench dcgan64 --compare before.json\n"

@@ -127,6 +127,14 @@ const fig_workload fig_workload_vae_conv = {
     .name = "vae_conv", .summary = "convolutional VAE, 32x32x3, batch 128", .run = cli_bench_training,
     .recipe_name = "vae", .data = "random:32x32x3", .batch = 128, .items = 1,
 };
+const fig_workload fig_workload_char_lstm = {
+    .name = "char_lstm", .summary = "LSTM 2 x 512, 50 x 100 characters", .run = cli_bench_training,
+    .recipe_name = "rnn", .data = "random:tokens:65", .batch = 50, .items = 100,
+};
+const fig_workload fig_workload_char_gru = {
+    .name = "char_gru", .summary = "GRU 2 x 512, 50 x 100 characters", .run = cli_bench_training,
+    .recipe_name = "rnn", .data = "random:tokens:65", .batch = 50, .items = 100,
+};
 const fig_workload fig_workload_gpt_nano_cpu = {
     .name = "gpt_nano_cpu", .summary = "GPT 4 x 128, 12 x 64 characters", .run = cli_bench_training,
     .recipe_name = "gpt", .data = "random:tokens:65", .batch = 12, .items = 64,

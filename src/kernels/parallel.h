@@ -11,6 +11,10 @@
 /* Calls body(context, part, parts) for every part, in up to `parts` threads. */
 void fig__parallel(int parts, void (*body)(void *context, int part, int parts), void *context);
 
+/* The same `steps` times, step after step: no part begins a step before all parts have ended the one before. One team does all of
+ * them, so a step costs a barrier rather than a start. */
+void fig__parallel_steps(int parts, int64_t steps, void (*body)(void *context, int64_t step, int part, int parts), void *context);
+
 /* Number of parts worth starting for work that takes about `elements` simple operations. */
 static inline int fig__parts(int64_t elements, int threads)
 {

@@ -31,3 +31,18 @@ void fig__parallel(int parts, void (*body)(void *context, int part, int parts), 
     for (int part = omp_get_thread_num(); part < parts; part += omp_get_num_threads())
         body(context, part, parts);
 }
+
+void fig__parallel_steps(int parts, int64_t steps, void (*body)(void *context, int64_t step, int part, int parts), void *context)
+{
+    if (parts <= 1) {
+        for (int64_t step = 0; step < steps; step++)
+            body(context, step, 0, 1);
+        return;
+    }
+#pragma omp parallel num_threads(parts)
+    for (int64_t step = 0; step < steps; step++) {
+        for (int part = omp_get_thread_num(); part < parts; part += omp_get_num_threads())
+            body(context, step, part, parts);
+#pragma omp barrier
+    }
+}

@@ -16,7 +16,7 @@ expect 0 '' version --json
 keys figment.version/1 version
 expect 0 '' recipes --json
 keys figment.recipes/1 recipes name summary presets
-for recipe in vae gan dcgan gpt; do
+for recipe in vae gan dcgan gpt rnn; do
     expect 0 '' recipes $recipe --json
     keys figment.recipe/1 options training_options default help
 done

@@ -140,4 +140,14 @@ FIG_TEST(gpt_learns)
     run("gpt", "text", path, "steps=3 width=32 layers=1 tokens=byte dropout=0.1 bias=yes tie=no");
 }
 
+FIG_TEST(rnn_learns)
+{
+    char path[512];
+    snprintf(path, sizeof path, "text:%s/recipes/test_runs.c", getenv("FIGMENT_TESTS") ? getenv("FIGMENT_TESTS") : "tests");
+    watched w = run("rnn", "text", path, "steps=40 width=48 context=32 batch=16 lr=1e-2");
+    CHECK(w.last < 0.85 * w.first);
+    run("rnn", "char-rnn", path, "steps=3 width=32 cell=gru tokens=byte dropout=0.1");
+    run("rnn", "text", path, "steps=3 width=32 cell=tanh layers=1 batch=8");
+}
+
 FIG_TEST_MAIN

@@ -1,0 +1,132 @@
+/* kernels/cells_fast.c - the element-by-element part of recurrent steps (ops/recurrent.c has the formulas) */
+#include "kernels/cells.h"
+#include "kernels/panel.h"
+#include "kernels/parallel.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static inline float logistic(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+/* One row; the loops over units are asked for as vectors: results may stand where operands stood. */
+#define EACH_UNIT _Pragma("omp simd") for (int64_t j = 0; j < n; j++)
+
+FIG_CLONES
+static void tanh_forward(const fig__cells *c)
+{
+    int64_t n = c->units;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const float *z = c->product + r * FIG__PANEL, *x = c->x + r * c->x_row;
+        float *y = c->trace + r * c->x_row, *state = c->state + r * c->state_row;
+        EACH_UNIT y[j] = state[j] = tanhf(x[j] + z[j]);
+    }
+}
+
+FIG_CLONES
+static void lstm_forward(const fig__cells *c)
+{
+    int64_t n = c->units, gate = c->x_gate;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const float *z = c->product + r * 4 * FIG__PANEL, *x = c->x + r * c->x_row, *before = c->before + r * c->before_row;
+        float *trace = c->trace + r * c->x_row, *cell = c->extra + r * c->y_row, *y = c->y + r * c->y_row;
+        float *state = c->state + r * c->state_row;
+        EACH_UNIT
+        {
+            float in = logistic(x[j] + z[j]), forget = logistic(x[gate + j] + z[FIG__PANEL + j]);
+            float g = tanhf(x[2 * gate + j] + z[2 * FIG__PANEL + j]), out = logistic(x[3 * gate + j] + z[3 * FIG__PANEL + j]);
+            float now = forget * before[j] + in * g, h = out * tanhf(now);
+            trace[j] = in;
+            trace[gate + j] = forget;
+            trace[2 * gate + j] = g;
+            trace[3 * gate + j] = out;
+            cell[j] = now;
+            y[j] = state[j] = h;
+        }
+    }
+}
+
+FIG_CLONES
+static void gru_forward(const fig__cells *c)
+{
+    int64_t n = c->units, gate = c->x_gate;
+    const float *bias = c->bias;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const float *z = c->product + r * 3 * FIG__PANEL, *x = c->x + r * c->x_row, *before = c->before + r * c->before_row;
+        float *trace = c->trace + r * c->x_row, *extra = c->extra + r * c->y_row, *y = c->y + r * c->y_row;
+        float *state = c->state + r * c->state_row;
+        EACH_UNIT
+        {
+            float reset = logistic(x[j] + z[j]), update = logistic(x[gate + j] + z[FIG__PANEL + j]);
+            float part = z[2 * FIG__PANEL + j] + bias[j], fresh = tanhf(x[2 * gate + j] + reset * part);
+            trace[j] = reset;
+            trace[gate + j] = update;
+            trace[2 * gate + j] = fresh;
+            extra[j] = part;
+            y[j] = state[j] = fresh + update * (before[j] - fresh);
+        }
+    }
+}
+
+FIG_CLONES
+static void tanh_backward(const fig__cells *c)
+{
+    int64_t n = c->units;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const float *y = c->trace + r * c->x_row, *dy = c->dy + r * c->y_row, *z = c->product + r * FIG__PANEL;
+        float *dx = c->dx + r * c->x_row, *state = c->state + r * c->state_row;
+        EACH_UNIT dx[j] = state[j] = (dy[j] + z[j]) * (1.0f - y[j] * y[j]);
+    }
+}
+
+FIG_CLONES
+static void lstm_backward(const fig__cells *c)
+{
+    int64_t n = c->units, gate = c->x_gate, apart = c->state_gate;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const float *trace = c->trace + r * c->x_row, *cell = c->extra + r * c->y_row, *before = c->before + r * c->before_row;
+        const float *dy = c->dy + r * c->y_row, *z = c->product + r * FIG__PANEL, *dcell = c->dextra ? c->dextra + r * c->y_row : NULL;
+        float *dx = c->dx + r * c->x_row, *state = c->state + r * c->state_row, *flow = c->flow + r * c->flow_row;
+        if (dcell)
+            EACH_UNIT flow[j] += dcell[j];
+        EACH_UNIT
+        {
+            float in = trace[j], forget = trace[gate + j], g = trace[2 * gate + j], out = trace[3 * gate + j];
+            float squashed = tanhf(cell[j]), dh = dy[j] + z[j];
+            float dc = flow[j] + dh * out * (1.0f - squashed * squashed);
+            float a = dc * g * in * (1.0f - in), b = dc * before[j] * forget * (1.0f - forget);
+            float d = dc * in * (1.0f - g * g), e = dh * squashed * out * (1.0f - out);
+            flow[j] = dc * forget;
+            dx[j] = state[j] = a;
+            dx[gate + j] = state[apart + j] = b;
+            dx[2 * gate + j] = state[2 * apart + j] = d;
+            dx[3 * gate + j] = state[3 * apart + j] = e;
+        }
+    }
+}
+
+FIG_CLONES
+static void gru_backward(const fig__cells *c)
+{
+    int64_t n = c->units, gate = c->x_gate, apart = c->state_gate;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const float *trace = c->trace + r * c->x_row, *extra = c->extra + r * c->y_row, *before = c->before + r * c->before_row;
+        const float *dy = c->dy + r * c->y_row, *z = c->product + r * FIG__PANEL;
+        float *dx = c->dx + r * c->x_row, *dz = c->dz + r * c->x_row, *state = c->state + r * c->state_row;
+        float *flow = c->flow + r * c->flow_row;
+        EACH_UNIT
+        {
+            float reset = trace[j], update = trace[gate + j], fresh = trace[2 * gate + j], dh = dy[j] + z[j] + flow[j];
+            float dfresh = dh * (1.0f - update) * (1.0f - fresh * fresh);
+            float dreset = dfresh * extra[j] * reset * (1.0f - reset);
+            float dupdate = dh * (before[j] - fresh) * update * (1.0f - update), dextra = dfresh * reset;
+            flow[j] = dh * update;
+            dx[j] = dz[j] = state[j] = dreset;
+            dx[gate + j] = dz[gate + j] = state[apart + j] = dupdate;
+            dx[2 * gate + j] = dfresh;
+            dz[2 * gate + j] = state[2 * apart + j] = dextra;
+        }
+    }
+}
+
+fig__cells_step *const fig__fast_cells_forward[3] = { tanh_forward, lstm_forward, gru_forward };
+fig__cells_step *const fig__fast_cells_backward[3] = { tanh_backward, lstm_backward, gru_backward };

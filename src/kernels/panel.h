@@ -1,0 +1,20 @@
+/* kernels/panel.h - products of a few dozen rows with a matrix that was packed before
+ *
+ * A panel is 32 columns of the right-hand matrix, one behind another: panel[k * 32 + j], filled up with zeros. A tile of up to
+ * 13 rows times one panel stays in registers (AVX-512: 26 sums), so that the panel is read once per tile, straight through.
+ * For loops that use the same matrix many times: packing costs one pass over it. */
+#ifndef FIG_KERNELS_PANEL_H
+#define FIG_KERNELS_PANEL_H
+
+#include <stdint.h>
+
+#define FIG__PANEL 32
+
+/* c[i * c_row + j] = sum over k of a[i * a_row + k] * panel[k * 32 + j], for i < rows and j < 32. */
+void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row);
+/* panel[k * 32 + j] = b[k * b_row + j] for j < columns, 0 beyond. */
+void fig__fast_panel_pack(int64_t k, int64_t columns, const float *b, int64_t b_row, float *panel);
+/* The same of a matrix stored transposed: panel[k * 32 + j] = b[j * b_row + k]. */
+void fig__fast_panel_pack_transposed(int64_t k, int64_t columns, const float *b, int64_t b_row, float *panel);
+
+#endif

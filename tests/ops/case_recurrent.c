@@ -1,0 +1,91 @@
+/* ops/case_recurrent.c - cases of recurrent layers: every cell, with and without gradients into states and kept values */
+#include "cases.h"
+#include "ops/attributes.h"
+#include "ops/recurrent.h"
+#include <string.h>
+
+typedef struct sizes {
+    int64_t batch, steps, width;
+} sizes;
+
+/* Widths around the kernels' blocks of 32 units, batches around their blocks of rows. */
+static sizes any_sizes(instance *t)
+{
+    bool wide = !t->small && any_chance(t, 0.3);
+    return (sizes){ any_between(t, 1, t->small ? 2 : wide ? 31 : 6), any_between(t, 1, t->small ? 3 : 6),
+                    any_between(t, 1, t->small ? 2 : wide ? 80 : 9) };
+}
+
+static void recurrent(instance *t, fig_cell cell)
+{
+    sizes s = any_sizes(t);
+    int gates = fig__cell_gates(cell);
+    double reach = t->small ? 1 : 0.3;
+    fig_node x = any_real(t, FIG_SHAPE(s.batch, s.steps, gates * s.width), -1, 1);
+    fig_node weight = any_real(t, FIG_SHAPE(gates * s.width, s.width), -reach, reach);
+    fig_node state[2] = { any_real(t, FIG_SHAPE(s.batch, s.width), -1, 1) }, bias = FIG_NONE, final[2];
+    if (cell == FIG_CELL_LSTM)
+        state[1] = any_real(t, FIG_SHAPE(s.batch, s.width), -1, 1);
+    if (cell == FIG_CELL_GRU)
+        bias = any_real(t, FIG_SHAPE(s.width), -1, 1);
+    bool finals = any_chance(t, 0.5);
+    give(t, fig_recurrent(cell, x, weight, state, bias, final));
+    for (int i = 0; finals && i < (cell == FIG_CELL_LSTM ? 2 : 1); i++)
+        give(t, final[i]);
+}
+
+static void plain(instance *t) { recurrent(t, FIG_CELL_TANH); }
+static void lstm(instance *t) { recurrent(t, FIG_CELL_LSTM); }
+static void gru(instance *t) { recurrent(t, FIG_CELL_GRU); }
+
+/* All results, so that gradients flow into the gates. */
+static void kept(instance *t)
+{
+    sizes s = any_sizes(t);
+    fig_recurrent_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.cell = (int)any_between(t, FIG_CELL_TANH, FIG_CELL_GRU);
+    int gates = fig__cell_gates(attr.cell), n = attr.cell == FIG_CELL_TANH ? 1 : 3;
+    fig_node in[4] = { any_real(t, FIG_SHAPE(s.batch, s.steps, gates * s.width), -1, 1),
+                       any_real(t, FIG_SHAPE(gates * s.width, s.width), -0.3, 0.3), any_real(t, FIG_SHAPE(s.batch, s.width), -1, 1) },
+             out[3];
+    if (attr.cell == FIG_CELL_LSTM)
+        in[3] = any_real(t, FIG_SHAPE(s.batch, s.width), -1, 1);
+    if (attr.cell == FIG_CELL_GRU)
+        in[3] = any_real(t, FIG_SHAPE(s.width), -1, 1);
+    fig__emit_multi(t->graph, &fig_op_recurrent, in, attr.cell == FIG_CELL_TANH ? 3 : 4, &attr, out, n);
+    for (int i = 0; i < n; i++)
+        give(t, out[i]);
+}
+
+static void gradient(instance *t)
+{
+    sizes s = any_sizes(t);
+    fig_recurrent_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.cell = (int)any_between(t, FIG_CELL_TANH, FIG_CELL_GRU);
+    int gates = fig__cell_gates(attr.cell), n = 3;
+    fig_type each = FIG_SHAPE(s.batch, s.steps, s.width), first = FIG_SHAPE(s.batch, s.width);
+    fig_node in[6] = { any_real(t, FIG_SHAPE(s.batch, s.steps, gates * s.width), 0, 1),
+                       any_real(t, FIG_SHAPE(gates * s.width, s.width), -0.3, 0.3), any_real(t, each, -1, 1) },
+             out[3];
+    if (attr.cell != FIG_CELL_TANH) {
+        in[n++] = any_real(t, each, -1, 1);
+        in[n++] = any_real(t, first, -1, 1);
+        if (attr.cell == FIG_CELL_GRU || any_chance(t, 0.5))
+            in[n++] = any_real(t, each, -1, 1);
+    }
+    int results = attr.cell == FIG_CELL_TANH ? 2 : 3;
+    fig__emit_multi(t->graph, &fig_op_recurrent_gradient, in, n, &attr, out, results);
+    for (int i = 0; i < results; i++)
+        give(t, out[i]);
+}
+
+const op_case cases_recurrent[] = {
+    { "recurrent", plain },
+    { "recurrent", lstm },
+    { "recurrent", gru },
+    { "recurrent", kept },
+    { "recurrent_gradient", gradient },
+    { 0 },
+};
