@@ -148,10 +148,10 @@ static void pick_reference(fig_eval *c)
 {
     const fig_type *x = &c->in[0].type, *index = &c->in[1].type;
     int64_t n = x->dim[x->rank - 1], k = index->dim[index->rank - 1];
-    const uint32_t *from = c->in[0].data; /* f32 or i32: moved as it is */
-    uint32_t *to = c->out[0].data;
+    size_t size = fig__dtype_size(x->dtype);
     for (int64_t i = 0; i < fig__count(index); i++)
-        to[i] = from[i / k * n + clamped(FIG_I32_IN(c, 1)[i], n)];
+        memcpy((char *)c->out[0].data + (size_t)i * size,
+               (const char *)c->in[0].data + (size_t)(i / k * n + clamped(FIG_I32_IN(c, 1)[i], n)) * size, size);
 }
 
 fig_node fig__pick_many(fig_node x, fig_node index)
