@@ -54,4 +54,13 @@ void fig__fast_row_normalise(float *y, const float *x, float mean, float scale, 
 void fig__fast_row_backward(float *dx, const float *x, const float *dy, float mean, float scale, const float *gamma, bool centred,
                             float *dgamma, float *dbeta, int64_t n);
 
+/* -- adam_fast.c: kernels/adam.c says what the numbers are ----------------------------------------------------------------------- */
+typedef struct fig__adam {
+    float scale, decay;                                        /* gradient = scale g + decay w */
+    float keep_mean, add_mean, keep_square, add_square;        /* moving averages */
+    float shrink, rate, root, eps;                             /* w shrink - mean rate / (sqrt(square) root + eps) */
+} fig__adam;
+void fig__fast_adam(const fig__adam *a, int64_t n, const float *g, const float *w, const float *m, const float *v, float *w_out,
+                    float *m_out, float *v_out);
+
 #endif
