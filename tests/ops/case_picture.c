@@ -142,13 +142,28 @@ static void resize_nearest_gradient(instance *t) { give(t, any_resize_gradient(t
 static void resize_bilinear_gradient(instance *t) { give(t, any_resize_gradient(t, fig_resize_bilinear)); }
 
 /* Places stay away from whole pixels, where the slope jumps; some lie outside of the picture. */
-static void sample_bilinear(instance *t)
+static fig_node any_sampled(instance *t, fig_node in[2])
 {
     fig_type x = any_picture(t, t->small ? 3 : 9);
     fig_type at = FIG_SHAPE(x.dim[0], any_between(t, 1, t->small ? 2 : 6), any_between(t, 1, t->small ? 2 : 6), 2);
     double far = (double)(x.dim[1] > x.dim[2] ? x.dim[1] : x.dim[2]) + 1;
-    fig_node picture = any_real(t, x, -1, 1);
-    give(t, fig_sample_bilinear(picture, any_apart(t, at, -2, far, 1)));
+    in[0] = any_real(t, x, -1, 1);
+    in[1] = any_apart(t, at, -2, far, 1);
+    return fig_sample_bilinear(in[0], in[1]);
+}
+
+static void sample_bilinear(instance *t)
+{
+    fig_node in[2];
+    give(t, any_sampled(t, in));
+}
+
+static void sample_bilinear_gradient(instance *t)
+{
+    fig_node in[2], out[2], y = any_sampled(t, in);
+    fig_gradients_from(y, any_real(t, fig_type_of(y), -1, 1), in, 2, out);
+    give(t, out[0]);
+    give(t, out[1]);
 }
 
 const op_case cases_picture[] = {
@@ -164,5 +179,6 @@ const op_case cases_picture[] = {
     { "resize_bilinear", resize_bilinear },
     { "resize_bilinear_gradient", resize_bilinear_gradient },
     { "sample_bilinear", sample_bilinear },
+    { "sample_bilinear_gradient", sample_bilinear_gradient },
     { 0 },
 };
