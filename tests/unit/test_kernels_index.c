@@ -1,4 +1,4 @@
-/* Kernels that read and write by index, dynamic slices and updates, casts, running sums and places of the largest against the
+/* test_kernels_index.c - Kernels that read and write by index, dynamic slices and updates, casts, running sums and places of the largest against the
  * reference loops. All of them move numbers or add them in the reference's order: equal to the bit unless a row says otherwise. */
 #include "kernel_trial.h"
 #include "ops/attributes.h"

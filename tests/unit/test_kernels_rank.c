@@ -1,4 +1,4 @@
-/* Sorting kernels against the reference heap: equal to the bit, with ties, NaN, infinities and both zeros. */
+/* test_kernels_rank.c - Sorting kernels against the reference heap: equal to the bit, with ties, NaN, infinities and both zeros. */
 #include "kernel_trial.h"
 #include "ops/attributes.h"
 

@@ -1,4 +1,4 @@
-/* Resizing kernels against the reference loops: up, down, by odd factors, to and from one pixel. */
+/* test_kernels_resize.c - Resizing kernels against the reference loops: up, down, by odd factors, to and from one pixel. */
 #include "kernel_trial.h"
 #include "ops/attributes.h"
 

@@ -1,4 +1,4 @@
-/* Reading between pixels: kernels against the reference loops, at places within, on the edges and outside. */
+/* test_kernels_sample.c - Reading between pixels: kernels against the reference loops, at places within, on the edges and outside. */
 #include "kernel_trial.h"
 
 enum { TRIALS = 200 };
