@@ -58,6 +58,7 @@ typedef struct fig_plan_opts {
     int n_outputs;
     const char *state_prefix; /* bind state "w" to "<prefix>w" where the store has it (EMA weights); NULL = none */
     const char *dump;         /* folder for text dumps of the graph before and after each pass; NULL = none */
+    bool bf16;                /* operands of products and stored activations in bf16; weights, states and sums stay f32 */
     bool dry;                 /* measure only: no memory is taken, the plan cannot run */
     fig_choices *choices;     /* of a training, which keeps them in its checkpoints; NULL = as the session says */
     struct fig_plan *share;   /* reuse this plan's arena when it is large enough (plans that run in turn) */

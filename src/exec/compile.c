@@ -121,6 +121,15 @@ fig_status fig__prepare_first(const fig_kernel *const *list, int count, const fi
     return fig_fail(err, FIG_E_FAILED, "\"%s\" has neither a kernel nor a reference loop", q->op->name);
 }
 
+/* The plain loop on tensors of which some are stored in bf16. */
+static void lifted_reference_run(fig_eval *c)
+{
+    const fig_op *const *op = c->prepared;
+    fig__run_lifted((*op)->reference, c);
+}
+
+static const fig_kernel lifted_reference = { .name = "reference", .run = lifted_reference_run };
+
 static fig_status choose_kernel(compile *c, int32_t n, const fig_kernel_query *q, fig_error *err)
 {
     fig_plan *plan = c->plan;
@@ -128,6 +137,12 @@ static fig_status choose_kernel(compile *c, int32_t n, const fig_kernel_query *q
     const fig_kernel *list[FIG__CANDIDATES], *kernel;
     int count = plan->session->opts.reference_kernels && node->op->reference ? 0 : candidates(c, q, list);
     FIG_TRY(fig__prepare_first(list, count, q, &kernel, &c->prepared[n], &c->workspace[n], err));
+    if (!kernel && (c->workspace[n] = fig__lifted_workspace(q->n_in, q->in, q->n_out, q->out)) > 0) {
+        const fig_op **op = FIG_NEW(plan->arena, const fig_op *);
+        *op = node->op;
+        c->prepared[n] = op;
+        kernel = &lifted_reference;
+    }
     c->kernel[n] = kernel;
     c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : (node->op->flags & FIG_OP_INPLACE) != 0);
     if (node->op->flops) {
@@ -339,7 +354,7 @@ static fig_status compile_program(fig_session *session, fig_store *store, const 
     fig__program_begin(graph, outputs, n_outputs, &program);
     fig_status status = fig_graph_check(program.graph, err);
     if (status == FIG_OK)
-        status = fig__program_optimise(&program, session->passes_off, opts->dump, err);
+        status = fig__program_optimise(&program, opts->bf16, session->passes_off, opts->dump, err);
     plan->graph = program.graph;
     plan->output = program.output;
     plan->n_outputs = n_outputs;

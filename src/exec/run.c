@@ -1,5 +1,6 @@
 /* exec/run.c - running a plan; its inputs, outputs, and the search for a value that is not finite */
 #include "exec/exec.h"
+#include "ops/bf16.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -116,10 +117,13 @@ fig_status fig_plan_run(fig_plan *plan, const fig_run_opts *opts, fig_error *err
 
 static bool finite_tensor(const fig_tensor *t)
 {
+    int64_t n = fig__count(&t->type);
+    for (int64_t i = 0; t->type.dtype == FIG_BF16 && i < n; i++)
+        if (!isfinite(fig__from_bf16(((const uint16_t *)t->data)[i])))
+            return false;
     if (t->type.dtype != FIG_F32)
         return true;
     const float *x = t->data;
-    int64_t n = fig__count(&t->type);
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(x[i]))
             return false;

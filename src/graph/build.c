@@ -170,8 +170,28 @@ static void reserve(fig_graph *g, int outputs)
     }
 }
 
-static bool infer(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, fig_type *out,
-                  int *n_out)
+fig_status fig__infer_stored(const fig_op *op, fig_infer *c, uint64_t stored)
+{
+    if (!stored)
+        return op->infer(c);
+    fig_type *in = fig__alloc(sizeof *in * (size_t)(c->n_in + 1));
+    for (int i = 0; i < c->n_in; i++) {
+        in[i] = c->in[i];
+        in[i].dtype = in[i].dtype == FIG_BF16 ? FIG_F32 : in[i].dtype;
+    }
+    fig_infer plain = *c;
+    plain.in = in;
+    fig_status status = op->infer(&plain);
+    c->n_out = plain.n_out;
+    for (int i = 0; status == FIG_OK && i < c->n_out; i++)
+        if ((stored >> i & 1) && c->out[i].dtype == FIG_F32)
+            c->out[i].dtype = FIG_BF16;
+    free(in);
+    return status;
+}
+
+static bool infer(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, uint64_t stored,
+                  fig_type *out, int *n_out)
 {
     if (op->operands >= 0 && n_in != op->operands)
         FIG_BUG("%s takes %d operands, got %d", op->name, op->operands, n_in);
@@ -180,7 +200,7 @@ static bool infer(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, 
         types[i] = fig_type_of(in[i]);
     fig_error err = {0};
     fig_infer c = {.n_in = n_in, .n_out = 1, .in = types, .out = out, .attr = attr, .err = &err};
-    fig_status status = op->infer(&c);
+    fig_status status = fig__infer_stored(op, &c, stored);
     free(types);
     for (int i = 0; status == FIG_OK && i < c.n_out; i++)
         if (!sane(&out[i]))
@@ -192,12 +212,12 @@ static bool infer(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, 
     return status == FIG_OK;
 }
 
-static void append(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr,
+static void append(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, uint64_t stored,
                    const fig_type *types, int n_out)
 {
     reserve(g, n_out);
     fig__node *node = &g->nodes[g->n_nodes];
-    *node = (fig__node){.op = op, .n_in = n_in, .n_out = n_out, .first_out = g->n_values};
+    *node = (fig__node){.op = op, .n_in = n_in, .n_out = n_out, .first_out = g->n_values, .stored = stored};
     node->path = fig__scope_path(g, NULL);
     node->in = FIG_NEW_ARRAY(g->arena, int32_t, n_in);
     for (int i = 0; i < n_in; i++)
@@ -214,8 +234,8 @@ static void append(fig_graph *g, const fig_op *op, const fig_node *in, int n_in,
     g->n_nodes++;
 }
 
-void fig__emit_multi(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, fig_node *out,
-                     int n_out)
+static void emit(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, uint64_t stored,
+                 fig_node *out, int n_out)
 {
     for (int i = 0; i < n_out; i++)
         out[i] = (fig_node){g, 0};
@@ -231,13 +251,25 @@ void fig__emit_multi(fig_graph *g, const fig_op *op, const fig_node *in, int n_i
     fig_type types[FIG_MAX_OUTPUTS];
     int found = 1;
     memset(types, 0, sizeof types);
-    if (!infer(g, op, in, n_in, attr, types, &found))
+    if (!infer(g, op, in, n_in, attr, stored, types, &found))
         return;
     if (found != n_out)
         FIG_BUG("%s has %d outputs, %d were asked for", op->name, found, n_out);
-    append(g, op, in, n_in, attr, types, n_out);
+    append(g, op, in, n_in, attr, stored, types, n_out);
     for (int i = 0; i < n_out; i++)
         out[i] = (fig_node){g, g->n_values - n_out + i};
+}
+
+void fig__emit_multi(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, fig_node *out,
+                     int n_out)
+{
+    emit(g, op, in, n_in, attr, 0, out, n_out);
+}
+
+void fig__emit_stored(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr, uint64_t bits,
+                      fig_node *out, int n_out)
+{
+    emit(g, op, in, n_in, attr, bits | FIG__STORED, out, n_out);
 }
 
 fig_node fig__emit(fig_graph *g, const fig_op *op, const fig_node *in, int n_in, const void *attr)

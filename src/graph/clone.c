@@ -17,7 +17,10 @@ void fig__copy_node(fig_graph *to, const fig_graph *from, int32_t index, fig_nod
         in[i] = map[node.in[i]];
     const char *saved = to->scopes.override_path;
     to->scopes.override_path = to == from ? node.path : fig__arena_text(to->arena, node.path);
-    fig__emit_multi(to, node.op, in, node.n_in, node.attr, out, node.n_out);
+    if (node.stored)
+        fig__emit_stored(to, node.op, in, node.n_in, node.attr, node.stored, out, node.n_out);
+    else
+        fig__emit_multi(to, node.op, in, node.n_in, node.attr, out, node.n_out);
     to->scopes.override_path = saved;
     free(in);
     for (int i = 0; i < node.n_out; i++)

@@ -18,6 +18,7 @@ typedef struct fig__node {
     int32_t *in;           /* value numbers */
     int32_t n_in, n_out;
     int32_t first_out;     /* value number of output 0 */
+    uint64_t stored;       /* 0, or FIG__STORED and bits: see fig__emit_stored */
 } fig__node;
 
 typedef struct fig__value {
@@ -30,6 +31,15 @@ typedef struct fig__value {
 typedef struct fig__assign {
     int32_t state, value, anchor;
 } fig__assign;
+
+/* Storage in bf16 (passes/cast.c) is a property of a node, not of its op: the op computes in f32 and its shape rule sees f32,
+ * whatever operands are stored as; bit i says that output i is stored in bf16. Nodes without FIG__STORED are what their shape
+ * rule says, so that an op of plain bytes (slice, gather) still may be given bf16 tensors by a person. */
+#define FIG__STORED (1ull << 63)
+void fig__emit_stored(fig_graph *graph, const fig_op *op, const fig_node *in, int n_in, const void *attr, uint64_t bits,
+                      fig_node *out, int n_out);
+/* The shape rule with storage applied, for building and verifying. */
+fig_status fig__infer_stored(const fig_op *op, fig_infer *c, uint64_t stored);
 
 /* What a graph may carry for the floors above: layers find their model through it. */
 typedef struct fig__owner { void *model; } fig__owner;

@@ -85,7 +85,7 @@ static fig_status verify_node(const fig_graph *g, const fig__node *node, fig_err
     }
     fig_infer c = {.n_in = node->n_in, .n_out = 1, .in = in, .out = out, .attr = node->attr, .err = err};
     if (status == FIG_OK)
-        status = node->op->infer(&c);
+        status = fig__infer_stored(node->op, &c, node->stored);
     free(in);
     FIG_TRY(status);
     if (c.n_out != node->n_out)

@@ -34,4 +34,4 @@ static void cast_part(void *context, int part, int parts)
 
 static void cast_run(fig_eval *c) { fig__parallel(fig__parts(fig_elements(&c->in[0].type), c->run->threads), cast_part, c); }
 
-const fig_kernel fig_kernel_cast = { .name = "cast", .op = "cast", .accepts = cast_accepts, .run = cast_run };
+const fig_kernel fig_kernel_cast = { .name = "cast", .op = "cast", .bf16 = true, .accepts = cast_accepts, .run = cast_run };

@@ -23,7 +23,7 @@ typedef struct fig_kernel_query {
 
 typedef struct fig_kernel {
     const char *name;  /* "onednn_convolution" */
-    const char *op;    /* name of the op it computes; "pointwise" = every element-by-element op */
+    const char *op;    /* name of the op it computes; "pointwise" = every element-by-element op, "*" = every op */
     bool (*accepts)(const fig_kernel_query *q);  /* NULL: everything */
     /* Optional: can compute the node as well, though a fixed rule would not take it: a challenger where plans are tuned. */
     bool (*competes)(const fig_kernel_query *q);
@@ -31,12 +31,15 @@ typedef struct fig_kernel {
     fig_status (*prepare)(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err);
     void (*release)(void *prepared);
     void (*run)(fig_eval *c);
+    bool bf16;         /* may be asked about tensors stored in bf16; kernels without it never see one */
     unsigned inplace;  /* bit i: output 0 may share memory with operand i of equal type */
 } fig_kernel;
 
 extern const fig_kernel *const fig__kernels[]; /* NULL-terminated, in order */
 /* First kernel that accepts, or NULL (reference). */
 const fig_kernel *fig__kernel_choose(const fig_op *op, const fig_kernel_query *q);
+bool fig__kernel_accepts(const fig_kernel *kernel, const fig_kernel_query *q);
+bool fig__kernel_competes(const fig_kernel *kernel, const fig_kernel_query *q);
 /* The fixed choice first, then its challengers; returns how many, 0 when no kernel accepts. */
 #define FIG__CANDIDATES 8
 int fig__kernel_candidates(const fig_kernel_query *q, const fig_kernel *list[FIG__CANDIDATES]);

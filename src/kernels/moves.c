@@ -10,8 +10,12 @@ typedef struct moves_state {
     fig__move move[];  /* one per operand */
 } moves_state;
 
+/* Elements are bytes here: all tensors are stored alike. */
 static bool moves_accepts(const fig_kernel_query *q)
 {
+    for (int i = 0; i < q->n_in; i++)
+        if (q->in[i].dtype != q->out[0].dtype)
+            return false;
     return fig_elements(&q->out[0]) > 0;
 }
 
@@ -184,19 +188,19 @@ static bool pad_accepts(const fig_kernel_query *q)
 static void moves_release(void *prepared) { free(prepared); }
 
 const fig_kernel fig_kernel_transpose = {
-    .name = "move", .op = "transpose", .accepts = moves_accepts, .prepare = transpose_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "transpose", .bf16 = true, .accepts = moves_accepts, .prepare = transpose_prepare, .release = moves_release, .run = moves_run,
 };
 const fig_kernel fig_kernel_slice = {
-    .name = "move", .op = "slice", .accepts = moves_accepts, .prepare = slice_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "slice", .bf16 = true, .accepts = moves_accepts, .prepare = slice_prepare, .release = moves_release, .run = moves_run,
 };
 const fig_kernel fig_kernel_concat = {
-    .name = "move", .op = "concat", .accepts = moves_accepts, .prepare = concat_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "concat", .bf16 = true, .accepts = moves_accepts, .prepare = concat_prepare, .release = moves_release, .run = moves_run,
 };
 const fig_kernel fig_kernel_reverse = {
-    .name = "move", .op = "reverse", .accepts = moves_accepts, .prepare = reverse_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "reverse", .bf16 = true, .accepts = moves_accepts, .prepare = reverse_prepare, .release = moves_release, .run = moves_run,
 };
 const fig_kernel fig_kernel_copy = {
-    .name = "move", .op = "copy", .accepts = moves_accepts, .prepare = copy_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "copy", .bf16 = true, .accepts = moves_accepts, .prepare = copy_prepare, .release = moves_release, .run = moves_run,
 };
 const fig_kernel fig_kernel_pad = {
     .name = "move", .op = "pad", .accepts = pad_accepts, .prepare = pad_prepare, .release = moves_release, .run = pad_run,

@@ -16,7 +16,20 @@ const fig_kernel *const fig__kernels[] = {
 
 static bool computes(const fig_kernel *kernel, const fig_op *op)
 {
-    return !strcmp(kernel->op, op->name) || ((op->flags & FIG_OP_POINTWISE) && !strcmp(kernel->op, "pointwise"));
+    return !strcmp(kernel->op, op->name) || !strcmp(kernel->op, "*") || ((op->flags & FIG_OP_POINTWISE) && !strcmp(kernel->op, "pointwise"));
+}
+
+static bool sees(const fig_kernel *kernel, const fig_kernel_query *q)
+{
+    for (int i = 0; i < q->n_in + q->n_out && !kernel->bf16; i++)
+        if ((i < q->n_in ? q->in[i] : q->out[i - q->n_in]).dtype == FIG_BF16)
+            return false;
+    return true;
+}
+
+bool fig__kernel_accepts(const fig_kernel *kernel, const fig_kernel_query *q)
+{
+    return computes(kernel, q->op) && sees(kernel, q) && (!kernel->accepts || kernel->accepts(q));
 }
 
 const fig_kernel *fig__kernel_choose(const fig_op *op, const fig_kernel_query *q)
@@ -24,9 +37,14 @@ const fig_kernel *fig__kernel_choose(const fig_op *op, const fig_kernel_query *q
     fig_kernel_query query = *q;
     query.op = op;
     for (int i = 0; fig__kernels[i]; i++)
-        if (computes(fig__kernels[i], op) && (!fig__kernels[i]->accepts || fig__kernels[i]->accepts(&query)))
+        if (fig__kernel_accepts(fig__kernels[i], &query))
             return fig__kernels[i];
     return NULL;
+}
+
+bool fig__kernel_competes(const fig_kernel *kernel, const fig_kernel_query *q)
+{
+    return computes(kernel, q->op) && sees(kernel, q) && kernel->competes && kernel->competes(q);
 }
 
 int fig__kernel_candidates(const fig_kernel_query *q, const fig_kernel *list[FIG__CANDIDATES])
@@ -38,9 +56,7 @@ int fig__kernel_candidates(const fig_kernel_query *q, const fig_kernel *list[FIG
     count = 1;
     for (int i = 0; fig__kernels[i] && count < FIG__CANDIDATES; i++) {
         const fig_kernel *kernel = fig__kernels[i];
-        if (kernel == list[0] || !computes(kernel, q->op))
-            continue;
-        if (!kernel->accepts || kernel->accepts(q) || (kernel->competes && kernel->competes(q)))
+        if (kernel != list[0] && (fig__kernel_accepts(kernel, q) || fig__kernel_competes(kernel, q)))
             list[count++] = kernel;
     }
     return count;

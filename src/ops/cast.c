@@ -5,6 +5,7 @@
  *
  * stop_gradient is a view: the same memory, a value that no gradient passes. */
 #include "ops/attributes.h"
+#include "ops/bf16.h"
 #include "ops/op.h"
 #include <string.h>
 
@@ -22,23 +23,6 @@ static void cast_gradient(fig_gradient *c)
 {
     fig_dtype from = fig_type_of(c->in[0]).dtype, to = fig_type_of(c->out).dtype;
     c->result[0] = from == FIG_I32 || to == FIG_I32 ? FIG_NONE : fig_cast(c->upstream, from);
-}
-
-static uint16_t bf16_from_f32(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(bits >> 16 | 0x40); /* a quiet NaN, whatever its low bits were */
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static float f32_from_bf16(uint16_t value)
-{
-    uint32_t bits = (uint32_t)value << 16;
-    float result;
-    memcpy(&result, &bits, sizeof result);
-    return result;
 }
 
 static int32_t i32_from_f32(float value)
@@ -61,13 +45,13 @@ static void cast_reference(fig_eval *c)
     for (int64_t i = 0; i < n; i++) {
         float value = from == FIG_F32   ? ((const float *)x)[i]
                       : from == FIG_I32 ? (float)((const int32_t *)x)[i]
-                                        : f32_from_bf16(((const uint16_t *)x)[i]);
+                                        : fig__from_bf16(((const uint16_t *)x)[i]);
         if (to == FIG_F32)
             ((float *)y)[i] = value;
         else if (to == FIG_I32)
             ((int32_t *)y)[i] = i32_from_f32(value);
         else
-            ((uint16_t *)y)[i] = bf16_from_f32(value);
+            ((uint16_t *)y)[i] = fig__to_bf16(value);
     }
 }
 

@@ -138,6 +138,13 @@ uint64_t fig__next_stream(fig_graph *graph);
 const fig_op *fig__producer(fig_node x);
 const void *fig__producer_attr(fig_node x);
 
+/* -- bf16 storage (ops/lifted.c) ---------------------------------------------------------------------------------------- */
+
+/* Runs a loop that knows f32 only on tensors of which some are bf16: operands widened, results rounded, in the workspace, which
+ * has fig__lifted_workspace bytes. That is 0 where nothing is bf16. */
+size_t fig__lifted_workspace(int n_in, const fig_type *in, int n_out, const fig_type *out);
+void fig__run_lifted(void (*reference)(fig_eval *c), fig_eval *c);
+
 /* -- helpers for shape rules and reference loops (ops/helpers.c) -------------------------------------------------------- */
 
 fig_status fig__expect_rank(fig_infer *c, int operand, int rank, const char *op);

@@ -33,6 +33,7 @@ typedef struct fig__pass {
     /* Rewrites `from` into `to` (an empty graph). Fills map: from-value -> to-node for every needed value. */
     void (*rewrite)(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
     const char *why_here;
+    bool only_bf16; /* runs only where bf16 was asked for */
 } fig__pass;
 
 extern const fig__pass fig__pipeline[]; /* ends with {0} */
@@ -40,14 +41,16 @@ extern const fig__pass fig__pipeline[]; /* ends with {0} */
 /* Starts a program: the part of `graph` that outputs and assignments need, copied. */
 void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out);
 void fig__program_free(fig__program *program);
-/* Runs the pipeline; `off` names passes to leave out; `dump` is a folder for listings or NULL. */
-fig_status fig__program_optimise(fig__program *program, const char *off, const char *dump, fig_error *err);
+/* Runs the pipeline; `bf16` with the passes that only bf16 wants; `off` names passes to leave out; `dump` is a folder for listings
+ * or NULL. */
+fig_status fig__program_optimise(fig__program *program, bool bf16, const char *off, const char *dump, fig_error *err);
 
 void fig__lower(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__simplify(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__order(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 
 /* Packs lifetimes into one block: sizes in bytes, [first, last] inclusive; offsets are multiples of 64. Returns the

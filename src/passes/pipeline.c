@@ -10,6 +10,7 @@ const fig__pass fig__pipeline[] = {
     {"dedup", fig__dedup, "before fusion: a value used twice must be one value"},
     {"fuse-epilogue", fig__fuse_epilogue, "before fuse-pointwise, which would take the bias and activation away"},
     {"fuse-pointwise", fig__fuse_pointwise, "what is left of element-by-element work and the sums behind it"},
+    {"cast", fig__cast, "after fusion, which knows f32 only: what lies inside a program is never stored", true},
     {"order", fig__order, "last: lifetimes depend on the final nodes"},
     {0},
 };
@@ -161,12 +162,12 @@ static fig_status dump_graph(const fig__program *p, const char *folder, int numb
     return status;
 }
 
-fig_status fig__program_optimise(fig__program *p, const char *off, const char *dump, fig_error *err)
+fig_status fig__program_optimise(fig__program *p, bool bf16, const char *off, const char *dump, fig_error *err)
 {
     if (dump)
         FIG_TRY(dump_graph(p, dump, 0, "begin", err));
     for (int i = 0; fig__pipeline[i].name; i++) {
-        if (named(off, fig__pipeline[i].name))
+        if (named(off, fig__pipeline[i].name) || (fig__pipeline[i].only_bf16 && !bf16))
             continue;
         fig_graph *before = p->graph;
         rewrite(p, before, fig__pipeline[i].rewrite);

@@ -19,6 +19,8 @@ typedef struct fig__phase_options {
     int64_t times; /* only as phases.NAME.times; 0 = as the recipe says */
 } fig__phase_options;
 
+enum { FIG__F32, FIG__BF16 }; /* in the order of the choices of "precision" */
+
 typedef struct fig__train_options {
     int64_t batch, steps, epochs;
     double minutes;
@@ -30,7 +32,7 @@ typedef struct fig__train_options {
     double ema;
     bool ema_warm;
     int64_t seed, threads;
-    int precision;
+    int precision; /* FIG__F32 or FIG__BF16 */
     double validation;
     int64_t epoch_steps, workers;
     int data_order; /* a fig_order */

@@ -154,9 +154,14 @@ static fig_status compile(fig__round *r, fig_store *store, const fig__group *gro
     return fig_plan_compile(r->model->graph, store, &opts, out, err);
 }
 
+bool fig__round_in_bf16(const fig__round *r)
+{
+    return r->settings->train.precision == FIG__BF16 && fig__machine_get()->avx512_bf16;
+}
+
 fig_status fig__round_compile(fig__round *r, fig_store *store, fig_choices *choices, bool dry, fig_error *err)
 {
-    fig_plan_opts how = { .dry = dry, .choices = choices };
+    fig_plan_opts how = { .dry = dry, .choices = choices, .bf16 = fig__round_in_bf16(r) };
     fig__builder b;
     fig__builder_begin(&b, r, store);
     fig_status status = FIG_OK;

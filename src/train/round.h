@@ -50,6 +50,8 @@ typedef struct fig__round {
 /* Builds the training graph, and groups phases. Adds all states to the store (initialised from the seed). */
 fig_status fig__round_new(const fig__settings *settings, const fig_data_spec *data, int64_t batch, fig__round **out,
                           fig_error *err);
+/* Whether plans compute in bf16: asked for, and this processor has it. */
+bool fig__round_in_bf16(const fig__round *round);
 /* Compiles every group, with kernels as `choices` say (NULL: the fixed ones); dry measures only. Plans share one arena. */
 fig_status fig__round_compile(fig__round *round, fig_store *store, fig_choices *choices, bool dry, fig_error *err);
 void fig__round_free(fig__round *round);

@@ -254,8 +254,6 @@ static fig_status check_texts(fig__settings *s, fig_error *err)
     FIG_TRY(fig__keep_parse(t->keep, &s->keep, err));
     if (s->checkpoint_every.unit == FIG__AUTO)
         s->checkpoint_every = (fig__cadence){ FIG__SECONDS, 300 };
-    if (t->precision)
-        return fig_fail(err, FIG_E_USAGE, "precision: bf16 is not built into this version; use f32");
     if (!t->steps && !t->epochs)
         return fig_fail(err, FIG_E_USAGE, "steps: both steps and epochs are 0; set one of them");
     return FIG_OK;

@@ -311,6 +311,8 @@ static void choose_kernels(fig_trainer *t)
 static fig_status compile(fig_trainer *t, fig_error *err)
 {
     fig_error fault = { 0 };
+    if (t->settings.train.precision == FIG__BF16 && !fig__round_in_bf16(t->round))
+        fig__say(t, FIG_LOG_WARNING, "precision: this processor has no bf16 arithmetic (AVX512_BF16); the run computes in f32");
     choose_kernels(t);
     fig_status status = fig__round_compile(t->round, t->store, t->choices, t->dry, &fault);
     if (status == FIG_OK && t->dry && fig__round_info(t->round).planned_bytes > fig__memory_available())

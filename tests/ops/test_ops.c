@@ -313,7 +313,7 @@ static bool check_kernel(const instance *t, const fig__node *node, const fig_ker
                   .session = kernel_session },
                 in,
                 out };
-    if (!kernel->accepts(&r.query) && !(kernel->competes && kernel->competes(&r.query)))
+    if (!fig__kernel_accepts(kernel, &r.query) && !fig__kernel_competes(kernel, &r.query))
         return true;
     bool good = true;
     double scale = 0;

@@ -243,7 +243,7 @@ FIG_TEST(refusals)
     refuse("recipe: vae\n", FIG_E_USAGE, "is for recipe vae, not own");
     refuse("preset: huge\n", FIG_E_NOT_FOUND, "it has: small, points");
     refuse("log_every: sometimes\n", FIG_E_USAGE, "log_every");
-    refuse("precision: bf16\n", FIG_E_USAGE, "f32");
+    refuse("precision: f16\n", FIG_E_USAGE, "not one of: f32, bf16");
     refuse("steps: 0\nepochs: 0\n", FIG_E_USAGE, "both steps and epochs are 0");
     refuse("batch: 3\nbatch: 4\n", FIG_E_FORMAT, "set twice");
     refuse("batch: [1, 2]\n", FIG_E_USAGE, "batch.0");
