@@ -3,7 +3,25 @@
 
 #include <string.h>
 
+static bool types_known(const fig_kernel_query *q)
+{
+    fig_dtype dtype = q->in[0].dtype;
+    if (q->in[1].dtype != dtype || (q->n_in > 2 && q->in[2].dtype != FIG_F32))
+        return false;
+    for (int i = 0; i < q->n_in; i++)
+        if (fig_elements(&q->in[i]) == 0)
+            return false;
+    if (dtype == FIG_BF16)
+        return fig__machine_get()->avx512_bf16 && q->out[0].dtype != FIG_I32;
+    return dtype == FIG_F32 && q->out[0].dtype == FIG_F32;
+}
+
 bool fig__conv_read(fig__conv *v, const fig_kernel_query *q)
+{
+    return fig__conv_read_any(v, q) && !v->narrow;
+}
+
+bool fig__conv_read_any(fig__conv *v, const fig_kernel_query *q)
 {
     memset(v, 0, sizeof(*v));
     const fig_conv_attr *attr = q->attr;
@@ -20,9 +38,10 @@ bool fig__conv_read(fig__conv *v, const fig_kernel_query *q)
         v->kind = FIG__CONV_WEIGHT;
         w = &q->out[0], y = &q->in[1];
     }
-    for (int i = 0; i < q->n_in; i++)
-        if (q->in[i].dtype != FIG_F32 || fig_elements(&q->in[i]) == 0)
-            return false;
+    if (!types_known(q))
+        return false;
+    v->narrow = q->in[0].dtype == FIG_BF16;
+    v->narrow_out = q->out[0].dtype == FIG_BF16;
     v->spatial = attr->spatial;
     v->groups = attr->groups;
     v->batch = x->dim[0];
@@ -43,7 +62,7 @@ bool fig__conv_read(fig__conv *v, const fig_kernel_query *q)
         v->out_places *= v->out[i];
         v->taps *= v->kernel[i];
     }
-    return q->out[0].dtype == FIG_F32 && fig_elements(&q->out[0]) > 0;
+    return fig_elements(&q->out[0]) > 0;
 }
 
 double fig__conv_flops(const fig__conv *v)

@@ -17,10 +17,12 @@ typedef struct fig__conv {
     int64_t in[3], out[3], kernel[3], stride[3], dilation[3], before[3], after[3];
     int64_t in_places, out_places, taps; /* products of the above */
     fig_epilogue after_sum;    /* bias and activation of convolution_fused */
+    bool narrow, narrow_out;   /* operands (not the bias), result stored in bf16 */
 } fig__conv;
 
-/* False for anything but f32 operands of the four ops. */
+/* False for anything but f32 operands of the four ops; bf16 also where products are in bf16 and this processor has the instructions. */
 bool fig__conv_read(fig__conv *v, const fig_kernel_query *q);
+bool fig__conv_read_any(fig__conv *v, const fig_kernel_query *q);
 double fig__conv_flops(const fig__conv *v);
 /* One window position sees the whole input, each element once: the op is a plain product of (B, in * C) and (O, in * C). */
 bool fig__conv_is_dense(const fig__conv *v);

@@ -28,22 +28,25 @@ typedef struct product_state {
 /* The kernels know an op by its name; the fused product is an op of the passes, so its name alone stands here. */
 static const fig_op product_op = { .name = "matmul_fused" };
 
-static fig_type matrix(int64_t rows, int64_t columns)
+static fig_type matrix(int64_t rows, int64_t columns, bool narrow)
 {
-    return (fig_type){ .dtype = FIG_F32, .rank = 2, .dim = { rows, columns } };
+    return (fig_type){ .dtype = narrow ? FIG_BF16 : FIG_F32, .rank = 2, .dim = { rows, columns } };
 }
 
 static bool describe(product_state *s, fig_kernel_query *inner, const fig_kernel_query *q)
 {
     fig__conv v;
     memset(s, 0, sizeof(*s));
-    if (!fig__conv_read(&v, q))
+    if (!fig__conv_read_any(&v, q))
         return false;
     bool dense = fig__conv_is_dense(&v), pointwise = fig__conv_is_pointwise(&v);
     if (!dense && !(pointwise && v.kind != FIG__CONV_WEIGHT))
         return false;
     int64_t rows = dense ? v.batch : v.batch * v.in_places, length = dense ? v.in_places * v.channels : v.channels;
-    fig_type x = matrix(rows, length), w = matrix(v.outputs, length), y = matrix(rows, v.outputs);
+    bool made = v.narrow_out, read = v.narrow;
+    fig_type x = matrix(rows, length, v.kind == FIG__CONV_DATA ? made : read);
+    fig_type w = matrix(v.outputs, length, v.kind == FIG__CONV_WEIGHT ? made : read);
+    fig_type y = matrix(rows, v.outputs, v.kind == FIG__CONV_FORWARD ? made : read);
     s->attr.after = v.after_sum;
     switch (v.kind) {
     case FIG__CONV_FORWARD:
@@ -108,18 +111,18 @@ static void product_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_convolution_product = {
-    .name = "convolution_product", .op = "convolution", .accepts = product_accepts, .prepare = product_prepare,
+    .name = "convolution_product", .op = "convolution", .bf16 = true, .accepts = product_accepts, .prepare = product_prepare,
     .release = product_release, .run = product_run,
 };
 const fig_kernel fig_kernel_convolution_fused_product = {
-    .name = "convolution_product", .op = "convolution_fused", .accepts = product_accepts, .prepare = product_prepare,
+    .name = "convolution_product", .op = "convolution_fused", .bf16 = true, .accepts = product_accepts, .prepare = product_prepare,
     .release = product_release, .run = product_run,
 };
 const fig_kernel fig_kernel_convolution_data_gradient_product = {
-    .name = "convolution_product", .op = "convolution_data_gradient", .accepts = product_accepts, .prepare = product_prepare,
+    .name = "convolution_product", .op = "convolution_data_gradient", .bf16 = true, .accepts = product_accepts, .prepare = product_prepare,
     .release = product_release, .run = product_run,
 };
 const fig_kernel fig_kernel_convolution_weight_gradient_product = {
-    .name = "convolution_product", .op = "convolution_weight_gradient", .accepts = product_accepts, .prepare = product_prepare,
+    .name = "convolution_product", .op = "convolution_weight_gradient", .bf16 = true, .accepts = product_accepts, .prepare = product_prepare,
     .release = product_release, .run = product_run,
 };

@@ -44,7 +44,7 @@ typedef struct conv_state {
 #define SHARES_LIMIT ((size_t)64 << 20)
 
 /* Batch and channels first in the library's order of axes, channels last in memory. */
-static dnnl_status_t describe_places(dnnl_memory_desc_t *out, const fig__conv *v, int64_t channels, const int64_t *places)
+static dnnl_status_t describe_places(dnnl_memory_desc_t *out, const fig__conv *v, int64_t channels, const int64_t *places, bool narrow)
 {
     dnnl_dims_t dims = { v->batch, channels }, strides = { 0, 1 };
     int64_t step = channels;
@@ -54,12 +54,13 @@ static dnnl_status_t describe_places(dnnl_memory_desc_t *out, const fig__conv *v
         step *= dims[2 + i];
     }
     strides[0] = step;
-    return dnnl_memory_desc_init_by_strides(out, v->spatial + 2, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_init_by_strides(out, v->spatial + 2, dims, narrow ? dnnl_bf16 : dnnl_f32, strides);
 }
 
 /* (groups, outputs, channels, kernel...) in the library's order, (groups * outputs, kernel..., channels) in memory. */
-static dnnl_status_t describe_weights(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any, const fig__conv *v)
+static dnnl_status_t describe_weights(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any, const fig__conv *v, bool narrow)
 {
+    dnnl_data_type_t type = narrow ? dnnl_bf16 : dnnl_f32;
     int64_t channels = v->channels / v->groups, outputs = v->outputs / v->groups;
     dnnl_dims_t dims = { v->groups, outputs, channels }, strides = { 0, 0, 1 };
     int64_t step = channels;
@@ -71,9 +72,9 @@ static dnnl_status_t describe_weights(dnnl_memory_desc_t *plain, dnnl_memory_des
     strides[1] = step;
     strides[0] = step * outputs;
     int skip = v->groups == 1 ? 1 : 0, axes = v->spatial + 3 - skip;
-    dnnl_status_t status = dnnl_memory_desc_init_by_strides(plain, axes, dims + skip, dnnl_f32, strides + skip);
+    dnnl_status_t status = dnnl_memory_desc_init_by_strides(plain, axes, dims + skip, type, strides + skip);
     if (status == dnnl_success)
-        status = dnnl_memory_desc_init_by_tag(any, axes, dims + skip, dnnl_f32, dnnl_format_tag_any);
+        status = dnnl_memory_desc_init_by_tag(any, axes, dims + skip, type, dnnl_format_tag_any);
     return status;
 }
 
@@ -82,13 +83,15 @@ typedef struct descriptors {
     dnnl_dims_t stride, dilation, before, after;
 } descriptors;
 
-static fig_status describe(const fig__conv *v, descriptors *d, fig_error *err)
+/* hint: as a forward primitive wants it that is only asked about; there the result is stored as the operands are. */
+static fig_status describe(const fig__conv *v, bool hint, descriptors *d, fig_error *err)
 {
-    dnnl_status_t status = describe_places(&d->x, v, v->channels, v->in);
+    bool made = v->narrow_out && !hint, read = v->narrow;
+    dnnl_status_t status = describe_places(&d->x, v, v->channels, v->in, v->kind == FIG__CONV_DATA && !hint ? made : read);
     if (status == dnnl_success)
-        status = describe_places(&d->y, v, v->outputs, v->out);
+        status = describe_places(&d->y, v, v->outputs, v->out, v->kind == FIG__CONV_FORWARD ? made : read);
     if (status == dnnl_success)
-        status = describe_weights(&d->plain, &d->any, v);
+        status = describe_weights(&d->plain, &d->any, v, v->kind == FIG__CONV_WEIGHT && !hint ? made : read);
     dnnl_dims_t bias = { v->outputs };
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&d->bias, 1, bias, dnnl_f32, dnnl_a);
@@ -134,10 +137,11 @@ static fig_status make_primitives(const fig__conv *v, fig__call *conv, fig__call
     static const int forward_args[] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS };
     static const int data_args[] = { DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC };
     static const int weight_args[] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS };
-    descriptors d = { 0 };
-    FIG_TRY(describe(v, &d, err));
+    descriptors d = { 0 }, hint = { 0 };
+    FIG_TRY(describe(v, false, &d, err));
+    FIG_TRY(describe(v, v->kind != FIG__CONV_FORWARD, &hint, err));
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
-    FIG_TRY(make_descriptor(v, &d, NULL, &forward, err));
+    FIG_TRY(make_descriptor(v, &hint, NULL, &forward, err));
     if (v->kind == FIG__CONV_FORWARD) {
         dnnl_memory_desc_t wanted = *dnnl_primitive_desc_query_md(forward, dnnl_query_weights_md, 0);
         FIG_TRY(fig__call_make(conv, forward, forward_args, v->after_sum.bias ? 4 : 3, "convolution", err));
@@ -203,14 +207,14 @@ static fig_status make_shares(conv_state *s, int threads, fig_error *err)
 static bool wants_shares(const fig__conv *v, int threads)
 {
     size_t bytes = sizeof(float) * (size_t)(v->outputs * v->taps * (v->channels / v->groups));
-    return v->kind == FIG__CONV_WEIGHT && threads > 1 && v->batch >= threads && bytes * (size_t)threads <= SHARES_LIMIT &&
+    return v->kind == FIG__CONV_WEIGHT && !v->narrow_out && threads > 1 && v->batch >= threads && bytes * (size_t)threads <= SHARES_LIMIT &&
            fig__conv_flops(v) > 4e6;
 }
 
 static bool conv_accepts(const fig_kernel_query *q)
 {
     fig__conv v;
-    return fig__conv_read(&v, q) && fig__dnnl_engine();
+    return fig__conv_read_any(&v, q) && fig__dnnl_engine();
 }
 
 static void conv_release(void *prepared)
@@ -246,7 +250,7 @@ static void lay_workspace(conv_state *s, size_t *workspace)
 static fig_status prepare(const fig_kernel_query *q, bool shares, void **prepared, size_t *workspace, fig_error *err)
 {
     conv_state *s = fig__alloc(sizeof(*s));
-    fig__conv_read(&s->v, q);
+    fig__conv_read_any(&s->v, q);
     s->parts = 1;
     fig_status status = shares && wants_shares(&s->v, q->threads) ? make_shares(s, q->threads, err) : FIG_OK;
     if (status == FIG_OK && s->parts == 1) {
@@ -284,7 +288,7 @@ static bool whole_accepts(const fig_kernel_query *q)
 static bool whole_competes(const fig_kernel_query *q)
 {
     fig__conv v;
-    return fig__conv_read(&v, q) && fig__dnnl_engine() && wants_shares(&v, q->threads);
+    return fig__conv_read_any(&v, q) && fig__dnnl_engine() && wants_shares(&v, q->threads);
 }
 
 typedef struct share_work {
@@ -300,8 +304,9 @@ static void share_part(void *context, int part, int parts)
     const fig__conv *v = &w->s->v;
     share *own = &w->s->share[part];
     char *workspace = w->c->workspace;
-    float *x = (float *)w->c->in[0].data + own->image * v->in_places * v->channels;
-    float *dy = (float *)w->c->in[1].data + own->image * v->out_places * v->outputs;
+    int64_t size = v->narrow ? 2 : 4;
+    char *x = (char *)w->c->in[0].data + own->image * v->in_places * v->channels * size;
+    char *dy = (char *)w->c->in[1].data + own->image * v->out_places * v->outputs * size;
     void *sums = part == 0 ? (void *)w->sums : workspace + own->sums;
     fig__call_run(&own->conv, (void *[]){ x, dy, sums }, workspace + own->scratch);
 }
@@ -352,26 +357,26 @@ static void conv_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_onednn_convolution = {
-    .name = "onednn_convolution", .op = "convolution", .accepts = conv_accepts, .prepare = conv_prepare, .release = conv_release,
+    .name = "onednn_convolution", .op = "convolution", .bf16 = true, .accepts = conv_accepts, .prepare = conv_prepare, .release = conv_release,
     .run = conv_run,
 };
 
 const fig_kernel fig_kernel_onednn_convolution_fused = {
-    .name = "onednn_convolution", .op = "convolution_fused", .accepts = conv_accepts, .prepare = conv_prepare,
+    .name = "onednn_convolution", .op = "convolution_fused", .bf16 = true, .accepts = conv_accepts, .prepare = conv_prepare,
     .release = conv_release, .run = conv_run,
 };
 
 const fig_kernel fig_kernel_onednn_convolution_data_gradient = {
-    .name = "onednn_convolution", .op = "convolution_data_gradient", .accepts = conv_accepts, .prepare = conv_prepare,
+    .name = "onednn_convolution", .op = "convolution_data_gradient", .bf16 = true, .accepts = conv_accepts, .prepare = conv_prepare,
     .release = conv_release, .run = conv_run,
 };
 
 const fig_kernel fig_kernel_onednn_convolution_weight_gradient = {
-    .name = "onednn_convolution", .op = "convolution_weight_gradient", .accepts = conv_accepts, .prepare = conv_prepare,
+    .name = "onednn_convolution", .op = "convolution_weight_gradient", .bf16 = true, .accepts = conv_accepts, .prepare = conv_prepare,
     .release = conv_release, .run = conv_run,
 };
 
 const fig_kernel fig_kernel_convolution_weight_gradient_whole = {
-    .name = "onednn_convolution_whole", .op = "convolution_weight_gradient", .accepts = whole_accepts, .competes = whole_competes,
+    .name = "onednn_convolution_whole", .op = "convolution_weight_gradient", .bf16 = true, .accepts = whole_accepts, .competes = whole_competes,
     .prepare = whole_prepare, .release = conv_release, .run = conv_run,
 };

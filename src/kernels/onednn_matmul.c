@@ -46,6 +46,8 @@ typedef struct matmul_state {
 static method choose(const fig__product *p)
 {
     bool even = p->a_step >= 0 && p->b_step >= 0;
+    if (p->narrow)
+        return PACKED;
     if (p->batch > 1) {
         if (p->transpose_a || !even || (p->transpose_b && p->m >= 128))
             return SGEMM_EACH;
@@ -63,30 +65,31 @@ static method choose(const fig__product *p)
 }
 
 /* Descriptors (batch, rows, columns); a stored-transposed operand has its strides swapped. */
-static dnnl_status_t describe(dnnl_memory_desc_t *out, int64_t batch, int64_t rows, int64_t columns, bool transposed, int64_t step)
+static dnnl_status_t describe(dnnl_memory_desc_t *out, int64_t batch, int64_t rows, int64_t columns, bool transposed, int64_t step,
+                              bool narrow)
 {
     dnnl_dims_t dims = { step == 0 ? 1 : batch, rows, columns };
     dnnl_dims_t strides = { step ? step : rows * columns, transposed ? 1 : columns, transposed ? rows : 1 };
     int skip = batch == 1 ? 1 : 0;
-    return dnnl_memory_desc_init_by_strides(out, 3 - skip, dims + skip, dnnl_f32, strides + skip);
+    return dnnl_memory_desc_init_by_strides(out, 3 - skip, dims + skip, narrow ? dnnl_bf16 : dnnl_f32, strides + skip);
 }
 
 static fig_status make_primitive(matmul_state *s, fig_error *err)
 {
     const fig__product *p = &s->p;
     dnnl_memory_desc_t a, b, c, bias, any;
-    dnnl_status_t status = describe(&a, p->batch, p->m, p->k, p->transpose_a, p->a_step);
+    dnnl_status_t status = describe(&a, p->batch, p->m, p->k, p->transpose_a, p->a_step, p->narrow);
     if (status == dnnl_success)
-        status = describe(&b, p->batch, p->k, p->n, p->transpose_b, p->b_step);
+        status = describe(&b, p->batch, p->k, p->n, p->transpose_b, p->b_step, p->narrow);
     if (status == dnnl_success)
-        status = describe(&c, p->batch, p->m, p->n, false, p->m * p->n);
+        status = describe(&c, p->batch, p->m, p->n, false, p->m * p->n, p->narrow_out);
     dnnl_dims_t ones = { 1, 1, p->n };
     int skip = p->batch == 1 ? 1 : 0;
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&bias, 3 - skip, ones + skip, dnnl_f32, skip ? dnnl_ab : dnnl_abc);
     any = b;
     if (status == dnnl_success && s->method == PACKED)
-        status = dnnl_memory_desc_init_by_tag(&any, b.ndims, b.dims, dnnl_f32, dnnl_format_tag_any);
+        status = dnnl_memory_desc_init_by_tag(&any, b.ndims, b.dims, p->narrow ? dnnl_bf16 : dnnl_f32, dnnl_format_tag_any);
     FIG_TRY(fig__dnnl_check(status, "matmul", err));
 
     dnnl_matmul_desc_t desc;
@@ -106,9 +109,17 @@ static fig_status make_primitive(matmul_state *s, fig_error *err)
     return fig__call_reorder(&s->pack, &b, &wanted, err);
 }
 
+/* In bf16 only the primitive, which wants its batch evenly spaced, on processors with the instructions. */
 static bool matmul_accepts(const fig_kernel_query *q)
 {
-    return fig__product_f32(q) && fig__dnnl_engine();
+    if (!fig__dnnl_engine())
+        return false;
+    if (!fig__product_bf16(q))
+        return fig__product_f32(q);
+    fig__product p;
+    fig__product_init(&p, q);
+    fig__product_clear(&p);
+    return fig__machine_get()->avx512_bf16 && (p.batch == 1 || (p.a_step >= 0 && p.b_step >= 0));
 }
 
 static void matmul_release(void *prepared)
@@ -165,9 +176,9 @@ static bool method_competes(const fig_kernel_query *q, method wanted)
     fig__product_init(&p, q);
     bool even = p.a_step >= 0 && p.b_step >= 0, can = choose(&p) != wanted;
     if (wanted == SGEMM)
-        can = can && p.batch == 1;
+        can = can && p.batch == 1 && !p.narrow;
     else if (wanted == SGEMM_EACH)
-        can = can && p.batch > 1;
+        can = can && p.batch > 1 && !p.narrow;
     else
         can = can && (p.batch == 1 || even);
     fig__product_clear(&p);
@@ -242,7 +253,7 @@ static void matmul_run(fig_eval *c)
     matmul_state *s = c->prepared;
     const fig__product *p = &s->p;
     const float *bias = fig__epilogue_bias(c, &p->after);
-    each_work work = { p, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), bias, FIG_F32_OUT(c, 0) };
+    each_work work = { p, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), bias, FIG_F32_OUT(c, 0) }; /* of f32 products */
     switch (s->method) {
     case SGEMM:
         fig__gemm(p->transpose_a, p->transpose_b, p->m, p->n, p->k, work.a, p->a_row, work.b, p->b_row, 0.0f, work.c, p->n);
@@ -260,12 +271,12 @@ static void matmul_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_onednn_matmul = {
-    .name = "onednn_matmul", .op = "matmul", .accepts = matmul_accepts, .prepare = matmul_prepare, .release = matmul_release,
+    .name = "onednn_matmul", .op = "matmul", .bf16 = true, .accepts = matmul_accepts, .prepare = matmul_prepare, .release = matmul_release,
     .run = matmul_run,
 };
 
 const fig_kernel fig_kernel_onednn_matmul_fused = {
-    .name = "onednn_matmul", .op = "matmul_fused", .accepts = matmul_accepts, .prepare = matmul_prepare, .release = matmul_release,
+    .name = "onednn_matmul", .op = "matmul_fused", .bf16 = true, .accepts = matmul_accepts, .prepare = matmul_prepare, .release = matmul_release,
     .run = matmul_run,
 };
 
@@ -290,21 +301,21 @@ const fig_kernel fig_kernel_matmul_fused_sgemm_each = {
 };
 
 const fig_kernel fig_kernel_matmul_primitive = {
-    .name = "matmul_primitive", .op = "matmul", .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
+    .name = "matmul_primitive", .op = "matmul", .bf16 = true, .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
     .release = matmul_release, .run = matmul_run,
 };
 
 const fig_kernel fig_kernel_matmul_fused_primitive = {
-    .name = "matmul_primitive", .op = "matmul_fused", .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
+    .name = "matmul_primitive", .op = "matmul_fused", .bf16 = true, .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
     .release = matmul_release, .run = matmul_run,
 };
 
 const fig_kernel fig_kernel_matmul_packed = {
-    .name = "matmul_packed", .op = "matmul", .accepts = never, .competes = packed_competes, .prepare = packed_prepare,
+    .name = "matmul_packed", .op = "matmul", .bf16 = true, .accepts = never, .competes = packed_competes, .prepare = packed_prepare,
     .release = matmul_release, .run = matmul_run,
 };
 
 const fig_kernel fig_kernel_matmul_fused_packed = {
-    .name = "matmul_packed", .op = "matmul_fused", .accepts = never, .competes = packed_competes, .prepare = packed_prepare,
+    .name = "matmul_packed", .op = "matmul_fused", .bf16 = true, .accepts = never, .competes = packed_competes, .prepare = packed_prepare,
     .release = matmul_release, .run = matmul_run,
 };

@@ -21,7 +21,7 @@ static void base_program(program *b, const fig_kernel_query *q, const fig_type *
     memset(b, 0, sizeof(*b));
     b->scale = 1.0f;
     b->p = (fig__tile_program){
-        .space = *space, .n_in = q->n_in, .n_out = 1, .in = q->in, .step = &b->step, .outputs = &b->output, .reduce = &b->reduce,
+        .space = *space, .n_in = q->n_in, .n_out = 1, .in = q->in, .out = q->out, .step = &b->step, .outputs = &b->output, .reduce = &b->reduce,
         .scale = &b->scale,
     };
 }
@@ -57,7 +57,7 @@ static bool read_fused(program *b, const fig_kernel_query *q)
 /* Sum, mean, maximum: no steps, the operand itself is reduced. i32 sums wrap and stay with the reference loop. */
 static bool read_reduction(program *b, const fig_kernel_query *q)
 {
-    if (q->in[0].dtype != FIG_F32)
+    if (q->in[0].dtype == FIG_I32)
         return false;
     base_program(b, q, &q->in[0]);
     b->reduce = ((const fig_reduce_attr *)q->attr)->axes;
@@ -97,21 +97,21 @@ static void release(void *prepared) { fig__tiles_free(prepared); }
 static void run(fig_eval *c) { fig__tiles_run(c->prepared, c); }
 
 const fig_kernel fig_kernel_pointwise = {
-    .name = "tiles", .op = "pointwise", .accepts = pointwise_accepts, .prepare = pointwise_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "pointwise", .accepts = pointwise_accepts, .prepare = pointwise_prepare, .release = release, .run = run,
     .inplace = 7,
 };
 const fig_kernel fig_kernel_fused = {
-    .name = "tiles", .op = "fused", .accepts = fused_accepts, .prepare = fused_prepare, .release = release, .run = run, .inplace = ~0u,
+    .name = "tiles", .bf16 = true, .op = "fused", .accepts = fused_accepts, .prepare = fused_prepare, .release = release, .run = run, .inplace = ~0u,
 };
 const fig_kernel fig_kernel_sum = {
-    .name = "tiles", .op = "sum", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "sum", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
 };
 const fig_kernel fig_kernel_mean = {
-    .name = "tiles", .op = "mean", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "mean", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
 };
 const fig_kernel fig_kernel_reduce_max = {
-    .name = "tiles", .op = "reduce_max", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "reduce_max", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
 };
 const fig_kernel fig_kernel_broadcast = {
-    .name = "tiles", .op = "broadcast", .accepts = broadcast_accepts, .prepare = broadcast_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "broadcast", .accepts = broadcast_accepts, .prepare = broadcast_prepare, .release = release, .run = run,
 };

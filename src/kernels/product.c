@@ -14,6 +14,13 @@ bool fig__product_f32(const fig_kernel_query *q)
     return q->out[0].dtype == FIG_F32 && fig_elements(&q->out[0]) > 0 && fig_elements(&q->in[0]) > 0;
 }
 
+bool fig__product_bf16(const fig_kernel_query *q)
+{
+    if (q->in[0].dtype != FIG_BF16 || q->in[1].dtype != FIG_BF16 || (q->n_in > 2 && q->in[2].dtype != FIG_F32))
+        return false;
+    return q->out[0].dtype != FIG_I32 && fig_elements(&q->out[0]) > 0 && fig_elements(&q->in[0]) > 0;
+}
+
 /* Offsets of one operand's matrices for every index of the output's leading axes. */
 static int64_t *batch_offsets(const fig_type *operand, const fig_type *out, int64_t batch, int64_t *step)
 {
@@ -49,6 +56,8 @@ void fig__product_init(fig__product *p, const fig_kernel_query *q)
         p->after = fused->after;
     }
     const fig_type *a = &q->in[0], *b = &q->in[1], *out = &q->out[0];
+    p->narrow = a->dtype == FIG_BF16;
+    p->narrow_out = out->dtype == FIG_BF16;
     p->transpose_a = attr->transpose_a != 0;
     p->transpose_b = attr->transpose_b != 0;
     p->m = out->dim[out->rank - 2];

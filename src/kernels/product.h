@@ -13,10 +13,12 @@ typedef struct fig__product {
     int64_t a_step, b_step;    /* distance of consecutive offsets; -1 when they are not evenly spaced */
     int64_t a_row, b_row;      /* row lengths as stored */
     fig_epilogue after;
+    bool narrow, narrow_out;   /* operands, result stored in bf16 */
 } fig__product;
 
-/* Of a matmul or matmul_fused node with f32 operands. */
+/* Of a matmul or matmul_fused node with f32 operands; with operands stored in bf16, whose bias is f32 and whose result is either. */
 bool fig__product_f32(const fig_kernel_query *q);
+bool fig__product_bf16(const fig_kernel_query *q);
 void fig__product_init(fig__product *p, const fig_kernel_query *q);
 void fig__product_clear(fig__product *p);
 

@@ -9,10 +9,17 @@ bool fig__tiles_accepts(const fig__tile_program *program)
 {
     if (fig_elements(&program->space) == 0)
         return false;
-    for (int i = 0; i < program->n_in; i++)
-        if (program->in[i].dtype == FIG_BF16)
+    bool narrow = false, integer = false;
+    for (int i = 0; i < program->n_in; i++) {
+        narrow |= program->in[i].dtype == FIG_BF16;
+        integer |= program->in[i].dtype == FIG_I32;
+    }
+    for (int k = 0; k < program->n_out; k++) {
+        narrow |= program->out[k].dtype == FIG_BF16;
+        if (program->reduce[k] && program->out[k].dtype == FIG_BF16)
             return false;
-    return true;
+    }
+    return !(narrow && integer);
 }
 
 /* -- axes ------------------------------------------------------------------------------------------------------------------ */
@@ -221,7 +228,7 @@ static void place_registers(fig__tiles *t)
     for (int k = 0; k < t->n_out; k++) {
         output *o = &t->output[k];
         int r = o->reg - t->n_in;
-        if (r >= 0 && !o->reduced && r >= last_read && t->step[r].direct < 0) {
+        if (r >= 0 && !o->reduced && !o->narrow && r >= last_read && t->step[r].direct < 0) {
             t->step[r].direct = k;
             o->copied = false;
         } else {
@@ -230,7 +237,7 @@ static void place_registers(fig__tiles *t)
     }
     for (int i = 0; i < t->n_in; i++) {
         operand *o = &t->operand[i];
-        bool read_whole = o->kind == REPEATED || o->kind == EXPANDED || (o->kind == NUMBER && (o->spread || last_use[i] == t->n_steps));
+        bool read_whole = (o->narrow && o->kind == STRAIGHT) || o->kind == REPEATED || o->kind == EXPANDED || (o->kind == NUMBER && (o->spread || last_use[i] == t->n_steps));
         o->slot = read_whole ? slots : -1;
         o->spread = o->spread || last_use[i] == t->n_steps;
         if (read_whole)
@@ -308,6 +315,7 @@ fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t
         o->reg = program->outputs[k];
         o->reduced = program->reduce[k] != 0;
         o->scale = program->scale[k];
+        o->narrow = program->out[k].dtype == FIG_BF16;
         o->copied = true;
     }
     order_outputs(t);
@@ -316,7 +324,8 @@ fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t
     size_tiles(t, wanted);
     for (int i = 0; i < t->n_in; i++) {
         classify(t, &t->operand[i]);
-        t->operand[i].shares = walks_space(t, &t->operand[i]);
+        t->operand[i].narrow = program->in[i].dtype == FIG_BF16;
+        t->operand[i].shares = !t->operand[i].narrow && walks_space(t, &t->operand[i]);
     }
     read_steps(t, program);
     place_registers(t);

@@ -20,7 +20,8 @@ typedef enum fig__combine { FIG__COMBINE_SUM, FIG__COMBINE_MAX } fig__combine;
 typedef struct fig__tile_program {
     fig_type space;            /* dtype ignored */
     int n_in, n_steps, n_out;
-    const fig_type *in;
+    const fig_type *in;        /* operands stored in bf16 are widened tile by tile */
+    const fig_type *out;       /* outputs stored in bf16 are narrowed as a tile ends; sums never are */
     const fig_fused_step *step;
     const int *outputs;        /* registers */
     const uint32_t *reduce;    /* per output: axes reduced; 0 = elementwise */
@@ -29,7 +30,7 @@ typedef struct fig__tile_program {
 } fig__tile_program;
 
 typedef struct fig__tiles fig__tiles;
-/* Every operand is f32 or i32 and broadcasts to the space. */
+/* Every operand broadcasts to the space, sums are f32, and nothing stored in bf16 meets an i32. */
 bool fig__tiles_accepts(const fig__tile_program *program);
 fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t *workspace);
 void fig__tiles_free(fig__tiles *tiles);

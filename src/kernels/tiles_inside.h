@@ -12,6 +12,7 @@ typedef struct operand {
     int64_t stride[FIG_MAX_RANK]; /* in elements, of the merged axes; 0 = broadcast */
     operand_kind kind;
     bool spread;                  /* a NUMBER that some step needs as an array */
+    bool narrow;                  /* stored in bf16: widened into its slot before the tile's steps */
     bool shares;                  /* walks exactly as the space: may be the memory of an output */
     int slot;                     /* -1: read where it lies */
 } operand;
@@ -33,6 +34,7 @@ typedef struct output {
     int reg;
     bool reduced, copied; /* copied: elementwise, from the register's slot at the tile's end */
     bool wide;            /* sums in double */
+    bool narrow;          /* stored in bf16: copied */
     size_t sums;          /* offset of the accumulators in a part's memory */
     float scale;
 } output;

@@ -1,6 +1,8 @@
 /* kernels/tiles_run.c - running a compiled program of the tile engine */
+#include "kernels/fast.h"
 #include "kernels/parallel.h"
 #include "kernels/tiles_inside.h"
+#include "ops/bf16.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,6 +18,7 @@ typedef struct walk {
     int64_t held_count[FIG_FUSED_MAX];
     const float *reg[2 * FIG_FUSED_MAX];       /* this tile's registers as arrays */
     const float *number[FIG_FUSED_MAX];        /* NUMBER operands: their place in memory */
+    float wide[FIG_FUSED_MAX];                 /* NUMBER operands stored in bf16 */
 } walk;
 
 /* One tile: `rows` rows of `columns` from (row, column) of the current plane, `at` in the space. */
@@ -60,10 +63,56 @@ static void expand_rows(float *to, const float *from, const operand *o, const fi
     }
 }
 
+/* The same from bf16. */
+static void widen_rows(float *to, const uint16_t *from, const operand *o, const fig__tiles *t, const tile *z)
+{
+    int64_t row_stride = o->stride[t->axes - 2], column_stride = o->stride[t->axes - 1];
+    if (o->kind == STRAIGHT) {
+        fig__fast_widen(to, from, z->rows * z->columns);
+        return;
+    }
+    for (int64_t row = 0; row < z->rows; row++, to += z->columns, from += row_stride) {
+        if (column_stride == 0)
+            fig__fast_fill(to, fig__from_bf16(*from), z->columns);
+        else if (column_stride == 1)
+            fig__fast_widen(to, from, z->columns);
+        else
+            for (int64_t j = 0; j < z->columns; j++)
+                to[j] = fig__from_bf16(from[j * column_stride]);
+    }
+}
+
+static void find_narrow(walk *w, int i, const tile *z)
+{
+    const fig__tiles *t = w->t;
+    const operand *o = &t->operand[i];
+    const uint16_t *from = (const uint16_t *)w->c->in[i].data + w->in_at[i] + z->row * o->stride[t->axes - 2] +
+                           z->column * o->stride[t->axes - 1];
+    int64_t n = z->rows * z->columns;
+    const float *mark = (const float *)(const void *)from; /* compared, never read */
+    bool same = w->held[i] == mark && w->held_count[i] >= n;
+    w->wide[i] = fig__from_bf16(*from);
+    w->number[i] = &w->wide[i];
+    if (o->slot < 0)
+        return;
+    float *slot = slot_of(w, o->slot);
+    if (o->kind == NUMBER && !same)
+        fig__fast_fill(slot, w->wide[i], n);
+    else if (o->kind != NUMBER && !(o->kind == REPEATED && same))
+        widen_rows(slot, from, o, t, z);
+    w->held[i] = mark;
+    w->held_count[i] = n;
+    w->reg[i] = slot;
+}
+
 static void find_operand(walk *w, int i, const tile *z)
 {
     const fig__tiles *t = w->t;
     const operand *o = &t->operand[i];
+    if (o->narrow) {
+        find_narrow(w, i, z);
+        return;
+    }
     int64_t offset = w->in_at[i] + z->row * o->stride[t->axes - 2] + z->column * o->stride[t->axes - 1];
     const float *from = (const float *)w->c->in[i].data + offset;
     int64_t n = z->rows * z->columns;
@@ -161,7 +210,9 @@ static void finish_output(walk *w, int k, const tile *z)
     const fig__tiles *t = w->t;
     const output *o = &t->output[k];
     if (!o->reduced) {
-        if (o->copied)
+        if (o->narrow)
+            fig__fast_narrow((uint16_t *)w->c->out[k].data + z->at, w->reg[o->reg], z->rows * z->columns);
+        else if (o->copied)
             memcpy((float *)w->c->out[k].data + z->at, w->reg[o->reg], sizeof(float) * (size_t)(z->rows * z->columns));
         return;
     }
