@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static bool dynamic_accepts(const fig_kernel_query *q) { return fig_elements(&q->out[0]) > 0; }
+static bool slice_accepts(const fig_kernel_query *q) { return q->in[0].dtype == q->out[0].dtype && fig_elements(&q->out[0]) > 0; }
+static bool update_accepts(const fig_kernel_query *q) { return q->in[1].dtype == q->out[0].dtype && slice_accepts(q); }
 
 typedef struct dynamic_work {
     fig__split x;
@@ -81,7 +82,7 @@ static void update_run(fig_eval *c)
     fig__parallel(fig__parts(fig_elements(&c->in[1].type) / 2, c->run->threads), update_part, &w);
 }
 
-const fig_kernel fig_kernel_dynamic_slice = { .name = "dynamic", .op = "dynamic_slice", .accepts = dynamic_accepts, .run = slice_run };
+const fig_kernel fig_kernel_dynamic_slice = { .name = "dynamic", .op = "dynamic_slice", .bf16 = true, .accepts = slice_accepts, .run = slice_run };
 const fig_kernel fig_kernel_dynamic_update = {
-    .name = "dynamic", .op = "dynamic_update", .accepts = dynamic_accepts, .run = update_run, .inplace = 1,
+    .name = "dynamic", .op = "dynamic_update", .bf16 = true, .accepts = update_accepts, .run = update_run, .inplace = 1,
 };

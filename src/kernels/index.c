@@ -16,6 +16,9 @@ static int64_t clamped(int32_t index, int64_t n) { return index < 0 ? 0 : index 
 
 static bool index_accepts(const fig_kernel_query *q) { return fig_elements(&q->out[0]) > 0; }
 
+/* Elements are bytes: the table (operand 0) and the result are stored alike. */
+static bool rows_accepts(const fig_kernel_query *q) { return q->in[0].dtype == q->out[0].dtype && index_accepts(q); }
+
 /* -- rows of a table ---------------------------------------------------------------------------------------------- */
 
 static void gather_part(void *context, int part, int parts)
@@ -147,8 +150,8 @@ static void place_run(fig_eval *c)
 }
 static void one_hot_run(fig_eval *c) { fig__parallel(fig__parts(fig_elements(&c->out[0].type), c->run->threads), one_hot_part, c); }
 
-const fig_kernel fig_kernel_gather = { .name = "index", .op = "gather", .accepts = index_accepts, .run = gather_run };
+const fig_kernel fig_kernel_gather = { .name = "index", .op = "gather", .bf16 = true, .accepts = rows_accepts, .run = gather_run };
 const fig_kernel fig_kernel_scatter_add = { .name = "index", .op = "scatter_add", .accepts = index_accepts, .run = scatter_run };
-const fig_kernel fig_kernel_pick = { .name = "index", .op = "pick", .accepts = index_accepts, .run = pick_run };
+const fig_kernel fig_kernel_pick = { .name = "index", .op = "pick", .bf16 = true, .accepts = rows_accepts, .run = pick_run };
 const fig_kernel fig_kernel_place = { .name = "index", .op = "place", .accepts = index_accepts, .run = place_run };
 const fig_kernel fig_kernel_one_hot = { .name = "index", .op = "one_hot", .accepts = index_accepts, .run = one_hot_run };

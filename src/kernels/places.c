@@ -169,18 +169,18 @@ static void places_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_pad_reflect = {
-    .name = "places", .op = "pad_reflect", .accepts = places_accepts, .prepare = places_prepare, .release = places_release,
+    .name = "places", .op = "pad_reflect", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare, .release = places_release,
     .run = places_run,
 };
 const fig_kernel fig_kernel_pad_reflect_gradient = {
-    .name = "places", .op = "pad_reflect_gradient", .accepts = places_accepts, .prepare = places_prepare,
+    .name = "places", .op = "pad_reflect_gradient", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare,
     .release = places_release, .run = places_run,
 };
 const fig_kernel fig_kernel_resize_nearest = {
-    .name = "places", .op = "resize_nearest", .accepts = places_accepts, .prepare = places_prepare, .release = places_release,
+    .name = "places", .op = "resize_nearest", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare, .release = places_release,
     .run = places_run,
 };
 const fig_kernel fig_kernel_resize_nearest_gradient = {
-    .name = "places", .op = "resize_nearest_gradient", .accepts = places_accepts, .prepare = places_prepare,
+    .name = "places", .op = "resize_nearest_gradient", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare,
     .release = places_release, .run = places_run,
 };

@@ -1,6 +1,6 @@
 /* kernels/tiles_run.c - running a compiled program of the tile engine */
-#include "kernels/fast.h"
 #include "kernels/parallel.h"
+#include "kernels/storage.h"
 #include "kernels/tiles_inside.h"
 #include "ops/bf16.h"
 
@@ -68,14 +68,14 @@ static void widen_rows(float *to, const uint16_t *from, const operand *o, const 
 {
     int64_t row_stride = o->stride[t->axes - 2], column_stride = o->stride[t->axes - 1];
     if (o->kind == STRAIGHT) {
-        fig__fast_widen(to, from, z->rows * z->columns);
+        fig__widen(to, from, z->rows * z->columns);
         return;
     }
     for (int64_t row = 0; row < z->rows; row++, to += z->columns, from += row_stride) {
         if (column_stride == 0)
             fig__fast_fill(to, fig__from_bf16(*from), z->columns);
         else if (column_stride == 1)
-            fig__fast_widen(to, from, z->columns);
+            fig__widen(to, from, z->columns);
         else
             for (int64_t j = 0; j < z->columns; j++)
                 to[j] = fig__from_bf16(from[j * column_stride]);
@@ -211,7 +211,7 @@ static void finish_output(walk *w, int k, const tile *z)
     const output *o = &t->output[k];
     if (!o->reduced) {
         if (o->narrow)
-            fig__fast_narrow((uint16_t *)w->c->out[k].data + z->at, w->reg[o->reg], z->rows * z->columns);
+            fig__narrow((uint16_t *)w->c->out[k].data + z->at, w->reg[o->reg], z->rows * z->columns);
         else if (o->copied)
             memcpy((float *)w->c->out[k].data + z->at, w->reg[o->reg], sizeof(float) * (size_t)(z->rows * z->columns));
         return;

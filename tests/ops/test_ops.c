@@ -2,7 +2,8 @@
  *
  * For each row of the cases (cases.h says how to add one) random instances are made and checked:
  *   parts        a composite's decomposition against its reference loop
- *   kernels      every kernel that accepts a node of the instance or of its gradient, against the reference loop
+ *   kernels      every kernel that accepts a node of the instance or of its gradient, against the reference loop; and those that
+ *                read or write bf16 storage, with operands and results stored so
  *   gradients    the gradient against finite differences of the reference loops; then the gradient of the gradient
  *   passes       a compiled plan, with every pass, without any, and without each, against the reference loops
  *
@@ -11,6 +12,7 @@
 
 #include "cases.h"
 #include "kernels/kernel.h"
+#include "ops/bf16.h"
 #include "passes/pass.h"
 #include <figment/plan.h>
 
@@ -222,12 +224,17 @@ FIG_TEST(gradients_match_differences)
 
 /* -- kernels against reference loops ------------------------------------------------------------------------------- */
 
+static float element(const fig_type *type, const void *data, int64_t i)
+{
+    return type->dtype == FIG_BF16 ? fig__from_bf16(((const uint16_t *)data)[i]) : ((const float *)data)[i];
+}
+
 static double largest_of(const fig_type *type, const void *data)
 {
     double largest = 0;
-    for (int64_t i = 0, n = fig__count(type); type->dtype == FIG_F32 && i < n; i++)
-        if (isfinite(((const float *)data)[i]))
-            largest = fmax(largest, fabs((double)((const float *)data)[i]));
+    for (int64_t i = 0, n = fig__count(type); type->dtype != FIG_I32 && i < n; i++)
+        if (isfinite(element(type, data, i)))
+            largest = fmax(largest, fabs((double)element(type, data, i)));
     return largest;
 }
 
@@ -237,19 +244,23 @@ static double error_between(const fig_type *type, const void *found, const void 
 {
     double worst = 0;
     int64_t n = fig__count(type);
-    if (type->dtype != FIG_F32)
+    if (type->dtype == FIG_I32)
         return memcmp(found, expected, fig__bytes(type)) == 0 ? 0 : INFINITY;
-    const float *a = found, *b = expected;
     for (int64_t i = 0; i < n; i++) {
-        if (a[i] == b[i] || (isnan(a[i]) && isnan(b[i])))
+        float a = element(type, found, i), b = element(type, expected, i);
+        if (a == b || (isnan(a) && isnan(b)))
             continue;
-        double error = fabs((double)a[i] - (double)b[i]) / (fabs((double)b[i]) + 0.1 * scale + 1e-6);
+        double error = fabs((double)a - (double)b) / (fabs((double)b) + 0.1 * scale + 1e-6);
         worst = isnan(error) ? INFINITY : fmax(worst, error);
     }
     return worst;
 }
 
 static const double usual_error = 3e-5; /* float sums of a few thousand terms, library maths within 4 ulp */
+
+/* Results stored in bf16: what differs by less than the above before rounding may round to neighbours, and with eight bits of
+ * significand these lie 2^-7 of the smaller apart at most. */
+static const double stored_error = 1.0 / 128 + 3e-5;
 
 static fig_session *kernel_session; /* loops compile their body with it */
 
@@ -289,19 +300,27 @@ static bool run_kernel(const trial *r, const fig_run *run, int shared, fig_error
     return true;
 }
 
-/* One kernel on one node whose operands and expected outputs are known: apart, then in place where it may. */
-static bool check_kernel(const instance *t, const fig__node *node, const fig_kernel *kernel, void **data, int threads)
-{
-    const fig_graph *g = t->graph;
-    fig_type in_type[MAX_OPERANDS], out_type[FIG_MAX_OUTPUTS];
+/* Operands of a node and what its outputs must be. */
+typedef struct example {
     fig_tensor in[MAX_OPERANDS], out[FIG_MAX_OUTPUTS];
+} example;
+
+/* One kernel on one example: apart, then in place where it may. */
+static bool check_kernel(const instance *t, const fig__node *node, const fig_kernel *kernel, const example *e, int threads)
+{
+    fig_type in_type[MAX_OPERANDS], out_type[FIG_MAX_OUTPUTS];
+    fig_tensor out[FIG_MAX_OUTPUTS];
+    const fig_tensor *in = e->in;
     fig_error err = { 0 };
     fig_run run = run_of_tests;
+    bool stored = false;
     run.threads = threads;
-    for (int i = 0; i < node->n_in; i++)
-        in[i] = (fig_tensor){ in_type[i] = g->values[node->in[i]].type, data[node->in[i]] };
+    for (int i = 0; i < node->n_in; i++) {
+        in_type[i] = in[i].type;
+        stored |= in_type[i].dtype == FIG_BF16;
+    }
     for (int i = 0; i < node->n_out; i++)
-        out_type[i] = g->values[node->first_out + i].type;
+        out_type[i] = e->out[i].type;
     trial r = { kernel,
                 { .op = node->op,
                   .n_in = node->n_in,
@@ -329,16 +348,78 @@ static bool check_kernel(const instance *t, const fig__node *node, const fig_ker
             good = false;
         }
         for (int i = 0; i < node->n_out; i++) {
-            const void *expected = data[node->first_out + i];
+            const void *expected = e->out[i].data;
             double size = fmax(scale, largest_of(&out_type[i], expected));
             double error = good ? error_between(&out_type[i], out[i].data, expected, size) : 0;
-            if (error > usual_error * tolerance_of(t)) {
-                TEST_FAIL("%s: kernel %s differs from the reference in output %d by %.2g%s, %d threads", node->op->name,
-                          kernel->name, i, error, shared >= 0 ? ", in place" : "", threads);
+            if (error > (out_type[i].dtype == FIG_BF16 ? stored_error : usual_error) * tolerance_of(t)) {
+                TEST_FAIL("%s: kernel %s differs from the reference in output %d by %.2g%s%s, %d threads", node->op->name,
+                          kernel->name, i, error, shared >= 0 ? ", in place" : "", stored ? ", from bf16" : "", threads);
                 good = false;
             }
             free(out[i].data);
         }
+    }
+    return good;
+}
+
+static bool concerns(const fig_kernel *kernel, const fig__node *node)
+{
+    return !strcmp(kernel->op, node->op->name) || !strcmp(kernel->op, "*") ||
+           ((node->op->flags & FIG_OP_POINTWISE) && !strcmp(kernel->op, "pointwise"));
+}
+
+static void *narrowed(const fig_type *type, const void *data)
+{
+    uint16_t *to = fig__alloc(sizeof *to * (size_t)fig__count(type));
+    for (int64_t i = 0; i < fig__count(type); i++)
+        to[i] = fig__to_bf16(((const float *)data)[i]);
+    return to;
+}
+
+/* The example with the f32 operands and outputs of these bits stored in bf16; what is expected follows by the reference loop. */
+static void store(const fig__node *node, const example *e, unsigned in_bits, unsigned out_bits, int threads, example *stored)
+{
+    fig_type in[MAX_OPERANDS], out[FIG_MAX_OUTPUTS];
+    *stored = *e;
+    for (int i = 0; i < node->n_in; i++) {
+        if ((in_bits >> (i < 31 ? i : 31) & 1) && e->in[i].type.dtype == FIG_F32) {
+            stored->in[i].data = narrowed(&e->in[i].type, e->in[i].data);
+            stored->in[i].type.dtype = FIG_BF16;
+        }
+        in[i] = stored->in[i].type;
+    }
+    for (int k = 0; k < node->n_out; k++) {
+        if ((out_bits >> (k < 31 ? k : 31) & 1) && e->out[k].type.dtype == FIG_F32)
+            stored->out[k].type.dtype = FIG_BF16;
+        out[k] = stored->out[k].type;
+        stored->out[k].data = fig__alloc(fig__bytes(&out[k]));
+    }
+    fig_run run = run_of_tests;
+    run.threads = threads;
+    void *workspace = fig__alloc(fig__lifted_workspace(node->n_in, in, node->n_out, out) + 1);
+    fig__run_lifted(node->op->reference, &(fig_eval){ .n_in = node->n_in, .n_out = node->n_out, .in = stored->in,
+                                                      .out = stored->out, .attr = node->attr, .run = &run,
+                                                      .workspace = workspace });
+    free(workspace);
+}
+
+static bool check_stored(const instance *t, const fig__node *node, const example *e, int threads)
+{
+    static const struct { unsigned in, out; } ways[] = { { ~0u, 0 }, { ~0u, ~0u }, { 3, 0 }, { 3, 1 }, { 1, 1 }, { 0, 1 } };
+    bool good = true;
+    if (!node->op->reference || node->op == &fig_op_scan || node->op == &fig_op_cast)
+        return true;
+    for (size_t w = 0; w < sizeof ways / sizeof *ways && good; w++) {
+        example stored;
+        store(node, e, ways[w].in, ways[w].out, threads, &stored);
+        for (const fig_kernel *const *kernel = fig__kernels; *kernel; kernel++)
+            if ((*kernel)->bf16 && concerns(*kernel, node))
+                good = check_kernel(t, node, *kernel, &stored, threads) && good;
+        for (int i = 0; i < node->n_in; i++)
+            if (stored.in[i].data != e->in[i].data)
+                free(stored.in[i].data);
+        for (int k = 0; k < node->n_out; k++)
+            free(stored.out[k].data);
     }
     return good;
 }
@@ -364,10 +445,15 @@ static bool check_kernels(instance *t, int number)
         const fig__node *node = &t->graph->nodes[n];
         if (!data[node->first_out] || (node->op->flags & (FIG_OP_LEAF | FIG_OP_VIEW)))
             continue;
+        example e;
+        for (int i = 0; i < node->n_in; i++)
+            e.in[i] = (fig_tensor){ t->graph->values[node->in[i]].type, data[node->in[i]] };
+        for (int k = 0; k < node->n_out; k++)
+            e.out[k] = (fig_tensor){ t->graph->values[node->first_out + k].type, data[node->first_out + k] };
         for (const fig_kernel *const *kernel = fig__kernels; *kernel; kernel++)
-            if (strcmp((*kernel)->op, node->op->name) == 0 ||
-                ((node->op->flags & FIG_OP_POINTWISE) && strcmp((*kernel)->op, "pointwise") == 0))
-                good = check_kernel(t, node, *kernel, data, 1 + number % 2) && good;
+            if (concerns(*kernel, node))
+                good = check_kernel(t, node, *kernel, &e, 1 + number % 2) && good;
+        good = good && check_stored(t, node, &e, 1 + number % 2);
     }
     interpret_free(t, data);
     return good;
