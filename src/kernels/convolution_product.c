@@ -123,6 +123,7 @@ const fig_kernel fig_kernel_convolution_data_gradient_product = {
     .release = product_release, .run = product_run,
 };
 const fig_kernel fig_kernel_convolution_weight_gradient_product = {
-    .name = "convolution_product", .op = "convolution_weight_gradient", .bf16 = true, .accepts = product_accepts, .prepare = product_prepare,
+    .name = "convolution_product", .op = "convolution_weight_gradient", .bf16 = true, .accepts = product_accepts,
+    .prepare = product_prepare,
     .release = product_release, .run = product_run,
 };

@@ -82,7 +82,9 @@ static void update_run(fig_eval *c)
     fig__parallel(fig__parts(fig_elements(&c->in[1].type) / 2, c->run->threads), update_part, &w);
 }
 
-const fig_kernel fig_kernel_dynamic_slice = { .name = "dynamic", .op = "dynamic_slice", .bf16 = true, .accepts = slice_accepts, .run = slice_run };
+const fig_kernel fig_kernel_dynamic_slice = {
+    .name = "dynamic", .op = "dynamic_slice", .bf16 = true, .accepts = slice_accepts, .run = slice_run,
+};
 const fig_kernel fig_kernel_dynamic_update = {
     .name = "dynamic", .op = "dynamic_update", .bf16 = true, .accepts = update_accepts, .run = update_run, .inplace = 1,
 };

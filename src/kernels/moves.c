@@ -188,19 +188,24 @@ static bool pad_accepts(const fig_kernel_query *q)
 static void moves_release(void *prepared) { free(prepared); }
 
 const fig_kernel fig_kernel_transpose = {
-    .name = "move", .op = "transpose", .bf16 = true, .accepts = moves_accepts, .prepare = transpose_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "transpose", .bf16 = true, .accepts = moves_accepts, .prepare = transpose_prepare, .release = moves_release,
+    .run = moves_run,
 };
 const fig_kernel fig_kernel_slice = {
-    .name = "move", .op = "slice", .bf16 = true, .accepts = moves_accepts, .prepare = slice_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "slice", .bf16 = true, .accepts = moves_accepts, .prepare = slice_prepare, .release = moves_release,
+    .run = moves_run,
 };
 const fig_kernel fig_kernel_concat = {
-    .name = "move", .op = "concat", .bf16 = true, .accepts = moves_accepts, .prepare = concat_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "concat", .bf16 = true, .accepts = moves_accepts, .prepare = concat_prepare, .release = moves_release,
+    .run = moves_run,
 };
 const fig_kernel fig_kernel_reverse = {
-    .name = "move", .op = "reverse", .bf16 = true, .accepts = moves_accepts, .prepare = reverse_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "reverse", .bf16 = true, .accepts = moves_accepts, .prepare = reverse_prepare, .release = moves_release,
+    .run = moves_run,
 };
 const fig_kernel fig_kernel_copy = {
-    .name = "move", .op = "copy", .bf16 = true, .accepts = moves_accepts, .prepare = copy_prepare, .release = moves_release, .run = moves_run,
+    .name = "move", .op = "copy", .bf16 = true, .accepts = moves_accepts, .prepare = copy_prepare, .release = moves_release,
+    .run = moves_run,
 };
 const fig_kernel fig_kernel_pad = {
     .name = "move", .op = "pad", .accepts = pad_accepts, .prepare = pad_prepare, .release = moves_release, .run = pad_run,

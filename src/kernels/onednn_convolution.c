@@ -357,7 +357,8 @@ static void conv_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_onednn_convolution = {
-    .name = "onednn_convolution", .op = "convolution", .bf16 = true, .accepts = conv_accepts, .prepare = conv_prepare, .release = conv_release,
+    .name = "onednn_convolution", .op = "convolution", .bf16 = true, .accepts = conv_accepts, .prepare = conv_prepare,
+    .release = conv_release,
     .run = conv_run,
 };
 
@@ -377,6 +378,7 @@ const fig_kernel fig_kernel_onednn_convolution_weight_gradient = {
 };
 
 const fig_kernel fig_kernel_convolution_weight_gradient_whole = {
-    .name = "onednn_convolution_whole", .op = "convolution_weight_gradient", .bf16 = true, .accepts = whole_accepts, .competes = whole_competes,
+    .name = "onednn_convolution_whole", .op = "convolution_weight_gradient", .bf16 = true, .accepts = whole_accepts,
+    .competes = whole_competes,
     .prepare = whole_prepare, .release = conv_release, .run = conv_run,
 };

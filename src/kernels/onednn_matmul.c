@@ -276,7 +276,8 @@ const fig_kernel fig_kernel_onednn_matmul = {
 };
 
 const fig_kernel fig_kernel_onednn_matmul_fused = {
-    .name = "onednn_matmul", .op = "matmul_fused", .bf16 = true, .accepts = matmul_accepts, .prepare = matmul_prepare, .release = matmul_release,
+    .name = "onednn_matmul", .op = "matmul_fused", .bf16 = true, .accepts = matmul_accepts, .prepare = matmul_prepare,
+    .release = matmul_release,
     .run = matmul_run,
 };
 
@@ -301,12 +302,14 @@ const fig_kernel fig_kernel_matmul_fused_sgemm_each = {
 };
 
 const fig_kernel fig_kernel_matmul_primitive = {
-    .name = "matmul_primitive", .op = "matmul", .bf16 = true, .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
+    .name = "matmul_primitive", .op = "matmul", .bf16 = true, .accepts = never, .competes = primitive_competes,
+    .prepare = primitive_prepare,
     .release = matmul_release, .run = matmul_run,
 };
 
 const fig_kernel fig_kernel_matmul_fused_primitive = {
-    .name = "matmul_primitive", .op = "matmul_fused", .bf16 = true, .accepts = never, .competes = primitive_competes, .prepare = primitive_prepare,
+    .name = "matmul_primitive", .op = "matmul_fused", .bf16 = true, .accepts = never, .competes = primitive_competes,
+    .prepare = primitive_prepare,
     .release = matmul_release, .run = matmul_run,
 };
 

@@ -21,7 +21,8 @@ static void base_program(program *b, const fig_kernel_query *q, const fig_type *
     memset(b, 0, sizeof(*b));
     b->scale = 1.0f;
     b->p = (fig__tile_program){
-        .space = *space, .n_in = q->n_in, .n_out = 1, .in = q->in, .out = q->out, .step = &b->step, .outputs = &b->output, .reduce = &b->reduce,
+        .space = *space, .n_in = q->n_in, .n_out = 1, .in = q->in, .out = q->out, .step = &b->step, .outputs = &b->output,
+        .reduce = &b->reduce,
         .scale = &b->scale,
     };
 }
@@ -97,11 +98,13 @@ static void release(void *prepared) { fig__tiles_free(prepared); }
 static void run(fig_eval *c) { fig__tiles_run(c->prepared, c); }
 
 const fig_kernel fig_kernel_pointwise = {
-    .name = "tiles", .bf16 = true, .op = "pointwise", .accepts = pointwise_accepts, .prepare = pointwise_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "pointwise", .accepts = pointwise_accepts, .prepare = pointwise_prepare, .release = release,
+    .run = run,
     .inplace = 7,
 };
 const fig_kernel fig_kernel_fused = {
-    .name = "tiles", .bf16 = true, .op = "fused", .accepts = fused_accepts, .prepare = fused_prepare, .release = release, .run = run, .inplace = ~0u,
+    .name = "tiles", .bf16 = true, .op = "fused", .accepts = fused_accepts, .prepare = fused_prepare, .release = release, .run = run,
+    .inplace = ~0u,
 };
 const fig_kernel fig_kernel_sum = {
     .name = "tiles", .bf16 = true, .op = "sum", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
@@ -110,8 +113,10 @@ const fig_kernel fig_kernel_mean = {
     .name = "tiles", .bf16 = true, .op = "mean", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
 };
 const fig_kernel fig_kernel_reduce_max = {
-    .name = "tiles", .bf16 = true, .op = "reduce_max", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "reduce_max", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release,
+    .run = run,
 };
 const fig_kernel fig_kernel_broadcast = {
-    .name = "tiles", .bf16 = true, .op = "broadcast", .accepts = broadcast_accepts, .prepare = broadcast_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "broadcast", .accepts = broadcast_accepts, .prepare = broadcast_prepare, .release = release,
+    .run = run,
 };

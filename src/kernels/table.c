@@ -16,7 +16,8 @@ const fig_kernel *const fig__kernels[] = {
 
 static bool computes(const fig_kernel *kernel, const fig_op *op)
 {
-    return !strcmp(kernel->op, op->name) || !strcmp(kernel->op, "*") || ((op->flags & FIG_OP_POINTWISE) && !strcmp(kernel->op, "pointwise"));
+    return !strcmp(kernel->op, op->name) || !strcmp(kernel->op, "*") ||
+           ((op->flags & FIG_OP_POINTWISE) && !strcmp(kernel->op, "pointwise"));
 }
 
 static bool sees(const fig_kernel *kernel, const fig_kernel_query *q)

@@ -237,7 +237,8 @@ static void place_registers(fig__tiles *t)
     }
     for (int i = 0; i < t->n_in; i++) {
         operand *o = &t->operand[i];
-        bool read_whole = (o->narrow && o->kind == STRAIGHT) || o->kind == REPEATED || o->kind == EXPANDED || (o->kind == NUMBER && (o->spread || last_use[i] == t->n_steps));
+        bool read_whole = (o->narrow && o->kind == STRAIGHT) || o->kind == REPEATED || o->kind == EXPANDED ||
+                          (o->kind == NUMBER && (o->spread || last_use[i] == t->n_steps));
         o->slot = read_whole ? slots : -1;
         o->spread = o->spread || last_use[i] == t->n_steps;
         if (read_whole)
