@@ -128,6 +128,32 @@ FIG_API fig_node fig_transformer_block(fig_node x, const fig_block_opts *opts);
 typedef struct fig_residual_opts { int kernel; int groups; bool no_norm; float dropout; const char *label; } fig_residual_opts;
 FIG_API fig_node fig_residual_block(fig_node x, int64_t channels, const fig_residual_opts *opts);
 
+/* -- whole networks for pictures (B, H, W, C) ------------------------------------------------------------------------------- */
+
+/* Sines and cosines of a number per row (B) at `width` / 2 rates from 1 down to 1/10000: (B, width). */
+FIG_API fig_node fig_time_embedding(fig_node time, int64_t width);
+
+typedef struct fig_unet_opts {
+    int64_t width;      /* channels of the first level; 64 */
+    int multipliers[8]; /* of the width, per level, up to the first 0; { 1, 2, 2 } */
+    int blocks;         /* residual blocks of a level on the way down, one more on the way up; 2 */
+    int attention[8];   /* sides at which blocks are followed by attention, up to the first 0; { 16 }; { -1 } = only in the middle */
+    int heads;          /* of the attention; 1 */
+    int64_t outputs;    /* channels of the result; as x */
+    float dropout;
+    const char *label;
+} fig_unet_opts;
+/* The U-Net of diffusion models (Ho et al. 2020): x (B, H, W, C), time (B) -> (B, H, W, outputs). */
+FIG_API fig_node fig_unet(fig_node x, fig_node time, const fig_unet_opts *opts);
+
+typedef struct fig_resnet_generator_opts { int64_t width, outputs; int blocks; const char *label; } fig_resnet_generator_opts; /* 64, as x, 6 */
+/* Picture to picture (Johnson et al. 2016), values in [-1, 1]: halves twice, residual blocks, doubles twice. */
+FIG_API fig_node fig_resnet_generator(fig_node x, const fig_resnet_generator_opts *opts);
+
+typedef struct fig_patch_critic_opts { int64_t width; int halvings; const char *label; } fig_patch_critic_opts; /* 64, 3 */
+/* One logit for each overlapping patch (Isola et al. 2017): (B, H, W, C) -> (B, h, w, 1). */
+FIG_API fig_node fig_patch_critic(fig_node x, const fig_patch_critic_opts *opts);
+
 /* -- losses: per example (B), on logits ------------------------------------------------------------------------------------- */
 
 /* KL( N(mean, exp(log_variance)) || N(0, I) ) in nats, summed over all axes but the first. */

@@ -85,7 +85,7 @@ typedef struct fig_run_opts {
 FIG_API fig_status fig_plan_run(fig_plan *plan, const fig_run_opts *opts, fig_error *err);
 /* Output i (order of fig_plan_opts.outputs); valid until the next run. */
 FIG_API const void *fig_plan_output(const fig_plan *plan, int index, fig_type *type);
-/* Table of steps with kernel names and times of `runs` runs; heap text, free() it. */
+/* Table of steps: kernels, shapes, least time of `runs` runs, operations and bytes a second, layers; heap text, free() it. */
 FIG_API char *fig_plan_profile(fig_plan *plan, int runs);
 /* First node whose output is not finite after the last run when re-run with checks: its path and op; heap text or NULL. */
 FIG_API char *fig_plan_find_nonfinite(fig_plan *plan, const fig_run_opts *opts);

@@ -1,6 +1,7 @@
 /* exec/profile.c - where a plan's time goes: a table of its steps, equal ones together
  *
- * A row is a kernel with its op and the shape of its result. Operations are the op's own count; bytes are operands and
+ * A row is a kernel with its op and the shape of its result; the time of a step is the least of several runs, so that whatever else
+ * the machine does counts little. Operations are the op's own count; bytes are operands and
  * results, each once, which is the least that has to be moved when nothing is in a cache. The layers of a row are shown as the part
  * of their paths that all have in common. */
 #include "exec/exec.h"
@@ -80,7 +81,8 @@ static void time_steps(fig_plan *plan, int runs, double *seconds)
         for (int i = 0; i < plan->n_steps; i++) {
             double from = fig__seconds();
             plan->step[i].run(&plan->step[i].eval);
-            seconds[i] += (fig__seconds() - from) / runs;
+            double took = fig__seconds() - from;
+            seconds[i] = r == 0 || took < seconds[i] ? took : seconds[i];
         }
         fig__plan_copy_states(plan);
     }
