@@ -47,6 +47,8 @@ int fig__kernel_candidates(const fig_kernel_query *q, const fig_kernel *list[FIG
  * untouched (kernels/threads.c). */
 void fig__threads_enter(int threads, int *saved);
 void fig__threads_leave(int saved);
+/* The team's size at this moment, for work whose result does not depend on it. */
+int fig__threads_now(void);
 /* "2.6.3": the library behind most kernels (kernels/onednn.c). */
 const char *fig__onednn_version(void);
 

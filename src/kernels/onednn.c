@@ -107,6 +107,18 @@ fig_status fig__call_make(fig__call *call, dnnl_primitive_desc_t pd, const int *
 
 fig_status fig__call_reorder(fig__call *call, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, fig_error *err)
 {
+    fig__relayout own;
+    if (fig__relayout_make(&own, from, to)) {
+        memset(call, 0, sizeof(*call));
+        call->own = own;
+        call->count = 2;
+        dnnl_status_t made = add_argument(call, 0, from, DNNL_ARG_FROM); /* for those who ask for the layouts */
+        if (made == dnnl_success)
+            made = add_argument(call, 1, to, DNNL_ARG_TO);
+        if (made != dnnl_success)
+            fig__call_clear(call);
+        return fig__dnnl_check(made, "reorder", err);
+    }
     dnnl_primitive_attr_t attr = NULL;
     FIG_TRY(fig__dnnl_attr(NULL, &attr, err));
     dnnl_primitive_desc_t pd = NULL;
@@ -119,6 +131,10 @@ fig_status fig__call_reorder(fig__call *call, const dnnl_memory_desc_t *from, co
 
 void fig__call_run(fig__call *call, void *const *address, void *scratch)
 {
+    if (call->own.form) {
+        fig__relayout_run(&call->own, address[0], address[1]);
+        return;
+    }
     int all = call->count + (call->scratch ? 1 : 0);
     for (int i = 0; i < all; i++) {
         void *wanted = i < call->count ? address[i] : scratch;

@@ -7,6 +7,7 @@
 #define FIG_KERNELS_ONEDNN_H
 
 #include "kernels/kernel.h"
+#include "kernels/relayout.h"
 
 #include <dnnl.h>
 
@@ -24,6 +25,7 @@ typedef struct fig__call {
     dnnl_exec_arg_t arg[FIG__CALL_ARGS + 1];
     void *address[FIG__CALL_ARGS + 1];         /* what each memory object points to now */
     size_t scratch;                            /* bytes it wants */
+    fig__relayout own;                         /* a reorder that needs no primitive: .own.form is not 0 */
 } fig__call;
 
 /* Attributes with user scratchpad and, when given, an activation appended. */
@@ -34,7 +36,7 @@ fig_status fig__call_make(fig__call *call, dnnl_primitive_desc_t pd, const int *
 fig_status fig__call_reorder(fig__call *call, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, fig_error *err);
 void fig__call_run(fig__call *call, void *const *address, void *scratch);
 void fig__call_clear(fig__call *call);
-static inline bool fig__call_made(const fig__call *call) { return call->primitive != NULL; }
+static inline bool fig__call_made(const fig__call *call) { return call->primitive || call->own.form; }
 
 /* Takes `bytes` from a workspace that is being laid out: returns the offset of a 64-byte aligned piece. */
 static inline size_t fig__carve(size_t *total, size_t bytes)

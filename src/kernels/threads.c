@@ -20,6 +20,8 @@ void fig__threads_leave(int saved)
         omp_set_num_threads(saved);
 }
 
+int fig__threads_now(void) { return omp_get_max_threads(); }
+
 void fig__parallel(int parts, void (*body)(void *context, int part, int parts), void *context)
 {
     if (parts <= 1) {
