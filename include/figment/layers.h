@@ -146,11 +146,19 @@ typedef struct fig_unet_opts {
 /* The U-Net of diffusion models (Ho et al. 2020): x (B, H, W, C), time (B) -> (B, H, W, outputs). */
 FIG_API fig_node fig_unet(fig_node x, fig_node time, const fig_unet_opts *opts);
 
-typedef struct fig_resnet_generator_opts { int64_t width, outputs; int blocks; const char *label; } fig_resnet_generator_opts; /* 64, as x, 6 */
+typedef struct fig_resnet_generator_opts {
+    int64_t width, outputs; /* 64; as x */
+    int blocks;             /* 6 */
+    const char *label;
+} fig_resnet_generator_opts;
 /* Picture to picture (Johnson et al. 2016), values in [-1, 1]: halves twice, residual blocks, doubles twice. */
 FIG_API fig_node fig_resnet_generator(fig_node x, const fig_resnet_generator_opts *opts);
 
-typedef struct fig_patch_critic_opts { int64_t width; int halvings; const char *label; } fig_patch_critic_opts; /* 64, 3 */
+typedef struct fig_patch_critic_opts {
+    int64_t width; /* 64 */
+    int halvings;  /* 3 */
+    const char *label;
+} fig_patch_critic_opts;
 /* One logit for each overlapping patch (Isola et al. 2017): (B, H, W, C) -> (B, h, w, 1). */
 FIG_API fig_node fig_patch_critic(fig_node x, const fig_patch_critic_opts *opts);
 

@@ -35,9 +35,11 @@ static const fig_option bench_option_table[] = {
     { "profile", FIG_BOOL, offsetof(cli_bench_options, profile),
       .help = "also print a table of the plan's kernels to standard error: time, share, GFLOP/s, GB/s, layers" },
     { "compare", FIG_TEXT, offsetof(cli_bench_options, compare),
-      .help = "an earlier --json document: prints how many times faster each workload is than there", .metavar = "FILE" },
+      .help = "an earlier --json document: prints how many times faster each workload is than there",
+      .metavar = "FILE" },
     { "no_tune", FIG_BOOL, offsetof(cli_bench_options, no_tune),
       .help = "take kernels from the fixed table; otherwise they are measured as in a training" },
+    { "list", FIG_BOOL, offsetof(cli_bench_options, list), .help = "only list the workloads" },
     { "json", FIG_BOOL, offsetof(cli_bench_options, json), .help = "one JSON document \"figment.bench/1\"" },
     { 0 },
 };
@@ -63,7 +65,8 @@ static const fig_workload *find_workload(const char *name, fig_error *err)
     return NULL;
 }
 
-static fig_status run_one(const cli_bench_job *job, const cli_bench_ceilings *top, cli_bench_result *out, fig_error *err)
+static fig_status run_one(const cli_bench_job *job, const cli_bench_ceilings *top, cli_bench_result *out,
+                          fig_error *err)
 {
     *out = (cli_bench_result){ .workload = job->w->name };
     if (job->w->run)
@@ -91,11 +94,38 @@ static fig_status bench_all(fig_cli *cli, const cli_bench_options *o, fig_sessio
     return FIG_OK;
 }
 
+static fig_status list_workloads(const cli_bench_options *o)
+{
+    cli_doc json = o->json ? cli_doc_begin(stdout, "workloads") : (cli_doc){ 0 };
+    if (o->json)
+        cli_doc_open(&json, "workloads", '[');
+    for (int list = 0; list < 2; list++)
+        for (int i = 0; list ? cli_bench_op_at(i) != NULL : cli_workload_at(i) != NULL; i++) {
+            const fig_workload *w = list ? cli_bench_op_at(i) : cli_workload_at(i);
+            const char *summary = w->summary ? w->summary : "one family of operations";
+            if (!o->json) {
+                printf("%-36s %s\n", w->name, summary);
+                continue;
+            }
+            cli_doc_open(&json, NULL, '{');
+            cli_doc_text(&json, "name", w->name);
+            cli_doc_text(&json, "summary", summary);
+            cli_doc_close(&json, '}');
+        }
+    if (o->json) {
+        cli_doc_close(&json, ']');
+        cli_doc_end(&json);
+    }
+    return FIG_OK;
+}
+
 static fig_status bench_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
 {
     const cli_bench_options *o = given->values;
     const fig_workload *chosen[FIG_MAX_WORDS];
     int count = 0;
+    if (o->list)
+        return list_workloads(o);
     for (int i = 0; i < given->words; i++) {
         if (!strcmp(given->word[i], "ops")) { /* every op:NAME */
             for (int k = 0; cli_bench_op_at(k) && count < FIG_MAX_WORDS; k++)
@@ -123,10 +153,15 @@ const fig_command fig_command_bench = {
     .name = "bench",
     .summary = "time training steps, and what the machine could do at most",
     .usage = "[WORKLOAD]...",
-    .help = "Workloads: mlp_gan dcgan28 dcgan64 vae_mlp vae_conv char_lstm char_gru gpt_nano_cpu gpt_nano_full gpt2_124m are "
-            "training steps, whole ones: forward, backward, clipping, optimizer, on random data of the right shape. dcgan64_generate makes one picture. gemm and "
-            "copy are the machine's ceilings. Without a name all of these run. op:NAME is one family of operations "
-            "(op:convolution, op:softmax ...), ops all families. Compare only figures of one machine and one sitting.",
+    .help = "mlp_gan dcgan28 dcgan64 vae_mlp vae_conv char_lstm char_gru gpt_nano_cpu gpt_nano_full gpt2_124m cyclegan "
+            "ddpm_unet "
+            "separable are training steps, whole ones: forward, backward, clipping, optimizer, on random data of the "
+            "right shape. "
+            "dcgan64_generate and ddpm_unet_generate make one picture, ddpm_unet_denoise a batch of 32. gemm and copy "
+            "are the "
+            "machine's ceilings. Without a name all of these run. op:NAME is one family of operations (op:convolution, "
+            "op:softmax "
+            "...), ops all families. --list says what each is. Compare only figures of one machine and one sitting.",
     .examples = "figment bench\nfigment bench dcgan64 --json\nfigment bench dcgan64 --compare before.json\n"
                 "figment bench gpt_nano_full --batch 16 --steps 10 --profile\nfigment bench op:max_pool --batch 4",
     .options = bench_option_table,

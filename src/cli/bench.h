@@ -12,7 +12,7 @@ typedef struct cli_bench_options {
     int64_t steps, batch, threads;
     double seconds;
     char *preset, *precision, *compare;
-    bool profile, no_tune, json;
+    bool profile, no_tune, list, json;
 } cli_bench_options;
 
 typedef struct cli_bench_result {

@@ -3,8 +3,9 @@
  *     cyclegan     Zhu et al. 2017 at 64x64, batch 1: two generators of 6 residual blocks, two patch critics; least squares, cycle (10)
  *                  and identity (5) losses. Both players see the fakes of one moment, as the original program does.
  *     ddpm_unet    Ho et al. 2020 at 32x32x3, batch 32: predict the noise at a random time of 1000
+ *     separable    a classifier of depthwise-separable blocks (Howard et al. 2017) at 32x32x3, batch 64
  *
- * Both go through the trainer as any recipe would. ddpm_unet_generate and ddpm_unet_denoise are one step of the sampler: forward only. */
+ * All go through the trainer as any recipe would. ddpm_unet_generate and ddpm_unet_denoise are one step of the sampler: forward only. */
 #include "cli/bench.h"
 #include <math.h>
 
@@ -13,7 +14,8 @@ typedef struct nothing {
     int unused;
 } nothing;
 
-static fig_status request_pictures(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err)
+static fig_status request_pictures(const void *options, const fig_data_info *found, fig_data_request *request,
+                                   fig_error *err)
 {
     (void)options, (void)found, (void)err;
     request->kinds = FIG_DATA_IMAGES;
@@ -31,8 +33,14 @@ static void init_fan_in(fig_model *model)
 
 /* -- cyclegan -------------------------------------------------------------------------------------------------------- */
 
-static fig_node translate(fig_node x, const char *name) { return fig_resnet_generator(x, &(fig_resnet_generator_opts){ .label = name }); }
-static fig_node judge(fig_node x, const char *name) { return fig_patch_critic(x, &(fig_patch_critic_opts){ .label = name }); }
+static fig_node translate(fig_node x, const char *name)
+{
+    return fig_resnet_generator(x, &(fig_resnet_generator_opts){ .label = name });
+}
+static fig_node judge(fig_node x, const char *name)
+{
+    return fig_patch_critic(x, &(fig_patch_critic_opts){ .label = name });
+}
 
 static fig_node row_mean(fig_node x) /* (B, ...) -> (B) */
 {
@@ -81,12 +89,21 @@ static fig_status cyclegan_build(fig_model *model, const void *options, const fi
 }
 
 static const fig_preset cyclegan_presets[] = {
-    { .name = "cyclegan", .summary = "64x64x3, batch 1", .settings = "batch=1 steps=100", .data_kinds = FIG_DATA_IMAGES },
+    { .name = "cyclegan",
+      .summary = "64x64x3, batch 1",
+      .settings = "batch=1 steps=100",
+      .data_kinds = FIG_DATA_IMAGES },
     { 0 },
 };
 static const fig_recipe cyclegan = {
-    .name = "cyclegan", .summary = "picture translation without pairs", .data_kinds = FIG_DATA_IMAGES, .options = no_options,
-    .options_size = sizeof(nothing), .presets = cyclegan_presets, .request = request_pictures, .build = cyclegan_build,
+    .name = "cyclegan",
+    .summary = "picture translation without pairs",
+    .data_kinds = FIG_DATA_IMAGES,
+    .options = no_options,
+    .options_size = sizeof(nothing),
+    .presets = cyclegan_presets,
+    .request = request_pictures,
+    .build = cyclegan_build,
     .networks = "generator_a generator_b critic_a critic_b",
 };
 
@@ -116,7 +133,8 @@ static fig_status train_ddpm(fig_model *model, fig_error *err)
     fig_node noise = fig_normal(g, fig_type_of(x));
     fig_node noisy = fig_add(fig_mul(fig_sqrt(left), x), fig_mul(fig_sqrt(fig_shift(fig_neg(left), 1)), noise));
     fig_node guess = fig_unet(noisy, fig_cast(time, FIG_F32), NULL);
-    return fig_model_phase(model, &(fig_phase){ .name = "noise", .loss = row_mean(fig_square(fig_sub(guess, noise))) }, err);
+    return fig_model_phase(model, &(fig_phase){ .name = "noise", .loss = row_mean(fig_square(fig_sub(guess, noise))) },
+                           err);
 }
 
 /* One step of denoising: the picture is a state that goes from step to step. */
@@ -126,15 +144,22 @@ static void sample_ddpm(fig_model *model, const fig_data_spec *data)
     static const float table[] = { 500 };
     fig_graph *g = fig_model_graph(model);
     fig_type type = FIG_SHAPE(fig_model_batch(model), data->height, data->width, data->channels);
-    fig_node x = fig_model_state(model, &(fig_state_decl){ .name = "picture", .type = type, .init = { FIG_INIT_NORMAL, 1, 0, 0, 0 },
+    fig_node x = fig_model_state(model, &(fig_state_decl){ .name = "picture",
+                                                           .type = type,
+                                                           .init = { FIG_INIT_NORMAL, 1, 0, 0, 0 },
                                                            .reset = FIG_RESET_SEQUENCE });
     fig_node time = fig_broadcast(fig_scalar(g, "time", 500), FIG_SHAPE(type.dim[0]));
     fig_node guess = fig_unet(x, time, NULL);
     fig_node next = fig_scale(fig_sub(x, fig_scale(guess, 0.1f)), 1.01f);
     next = fig_add(next, fig_scale(fig_normal(g, type), 0.1f));
     fig_assign(x, next);
-    fig_model_sampler(model, &(fig_sampler_decl){ .name = "step", .loop = FIG_LOOP_SCHEDULE, .output = next, .steps = 1, .scalars = 1,
-                                                  .scalar_names = names, .table = table });
+    fig_model_sampler(model, &(fig_sampler_decl){ .name = "step",
+                                                  .loop = FIG_LOOP_SCHEDULE,
+                                                  .output = next,
+                                                  .steps = 1,
+                                                  .scalars = 1,
+                                                  .scalar_names = names,
+                                                  .table = table });
 }
 
 static fig_status ddpm_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
@@ -149,29 +174,116 @@ static fig_status ddpm_build(fig_model *model, const void *options, const fig_da
 }
 
 static const fig_preset ddpm_presets[] = {
-    { .name = "ddpm_unet", .summary = "32x32x3, batch 32", .settings = "batch=32 steps=100 lr=2e-4 clip=1", .data_kinds = FIG_DATA_IMAGES },
+    { .name = "ddpm_unet",
+      .summary = "32x32x3, batch 32",
+      .settings = "batch=32 steps=100 lr=2e-4 clip=1",
+      .data_kinds = FIG_DATA_IMAGES },
     { 0 },
 };
 static const fig_recipe ddpm = {
-    .name = "ddpm_unet", .summary = "diffusion with a U-Net", .data_kinds = FIG_DATA_IMAGES, .options = no_options,
-    .options_size = sizeof(nothing), .presets = ddpm_presets, .request = request_pictures, .build = ddpm_build, .networks = "unet",
+    .name = "ddpm_unet",
+    .summary = "diffusion with a U-Net",
+    .data_kinds = FIG_DATA_IMAGES,
+    .options = no_options,
+    .options_size = sizeof(nothing),
+    .presets = ddpm_presets,
+    .request = request_pictures,
+    .build = ddpm_build,
+    .networks = "unet",
+};
+
+/* -- separable ----------------------------------------------------------------------------------------------------------- */
+
+static fig_node settle(fig_node x) { return fig_relu(fig_batch_norm(x, NULL)); }
+static fig_node convolve(fig_node x, int64_t channels, int kernel, int stride, int groups)
+{
+    return fig_conv2d(
+        x, channels, kernel,
+        &(fig_conv_layer_opts){ .stride = stride, .groups = groups, .padding = kernel / 2, .no_bias = true });
+}
+
+static fig_status separable_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
+{
+    static const struct {
+        int width, stride;
+    } blocks[] = { { 64, 1 }, { 128, 2 }, { 128, 1 }, { 256, 2 }, { 256, 1 }, { 256, 1 } };
+    (void)options;
+    init_fan_in(model);
+    fig_node x = fig_model_input(model, "image"), label = fig_model_input(model, "label");
+    fig_node h = settle(convolve(x, 32, 3, 1, 1)); /* (B, H, W, 32) */
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        h = settle(convolve(h, fig_dim(h, -1), 3, blocks[i].stride, (int)fig_dim(h, -1)));
+        h = settle(convolve(h, blocks[i].width, 1, 1, 1));
+    }
+    h = fig_mean(h, &(fig_reduce_opts){ .axes = 2 | 4 }); /* (B, 256) */
+    fig_node loss = fig_cross_entropy(fig_linear(h, data->classes, NULL), label);
+    return fig_model_phase(model, &(fig_phase){ .name = "classes", .loss = loss }, err);
+}
+
+static const fig_preset separable_presets[] = {
+    { .name = "separable",
+      .summary = "32x32x3, batch 64",
+      .settings = "batch=64 steps=100",
+      .data_kinds = FIG_DATA_IMAGES },
+    { 0 },
+};
+static const fig_recipe separable = {
+    .name = "separable",
+    .summary = "depthwise-separable classifier",
+    .data_kinds = FIG_DATA_IMAGES,
+    .options = no_options,
+    .options_size = sizeof(nothing),
+    .presets = separable_presets,
+    .request = request_pictures,
+    .build = separable_build,
 };
 
 /* -- workloads --------------------------------------------------------------------------------------------------------- */
 
 const fig_workload fig_workload_cyclegan = {
-    .name = "cyclegan", .summary = "CycleGAN, 64x64x3, batch 1", .run = cli_bench_training,
-    .recipe = &cyclegan, .data = "random:64x64x3", .batch = 1, .items = 1,
+    .name = "cyclegan",
+    .summary = "CycleGAN, 64x64x3, batch 1",
+    .run = cli_bench_training,
+    .recipe = &cyclegan,
+    .data = "random:64x64x3",
+    .batch = 1,
+    .items = 1,
 };
 const fig_workload fig_workload_ddpm_unet = {
-    .name = "ddpm_unet", .summary = "diffusion U-Net, 32x32x3, batch 32", .run = cli_bench_training,
-    .recipe = &ddpm, .data = "random:32x32x3", .batch = 32, .items = 1,
+    .name = "ddpm_unet",
+    .summary = "diffusion U-Net, 32x32x3, batch 32",
+    .run = cli_bench_training,
+    .recipe = &ddpm,
+    .data = "random:32x32x3",
+    .batch = 32,
+    .items = 1,
 };
 const fig_workload fig_workload_ddpm_unet_denoise = {
-    .name = "ddpm_unet_denoise", .summary = "one denoising step of ddpm_unet, batch 32", .run = cli_bench_sampling,
-    .recipe = &ddpm, .preset = "ddpm_unet", .data = "random:32x32x3", .batch = 32, .items = 1,
+    .name = "ddpm_unet_denoise",
+    .summary = "one denoising step of ddpm_unet, batch 32",
+    .run = cli_bench_sampling,
+    .recipe = &ddpm,
+    .preset = "ddpm_unet",
+    .data = "random:32x32x3",
+    .batch = 32,
+    .items = 1,
 };
 const fig_workload fig_workload_ddpm_unet_generate = {
-    .name = "ddpm_unet_generate", .summary = "one denoising step of one picture", .run = cli_bench_sampling,
-    .recipe = &ddpm, .preset = "ddpm_unet", .data = "random:32x32x3", .batch = 1, .items = 1,
+    .name = "ddpm_unet_generate",
+    .summary = "one denoising step of one picture",
+    .run = cli_bench_sampling,
+    .recipe = &ddpm,
+    .preset = "ddpm_unet",
+    .data = "random:32x32x3",
+    .batch = 1,
+    .items = 1,
+};
+const fig_workload fig_workload_separable = {
+    .name = "separable",
+    .summary = "depthwise-separable classifier, 32x32x3, batch 64",
+    .run = cli_bench_training,
+    .recipe = &separable,
+    .data = "random:32x32x3",
+    .batch = 64,
+    .items = 1,
 };

@@ -12,15 +12,16 @@ static fig_status read_file(const char *path, char **text, size_t *length, fig_e
 {
     FILE *file = fopen(path, "rb");
     if (!file)
-        return fig_fail(err, FIG_E_NOT_FOUND, "%s: cannot be read; --compare wants the output of an earlier `figment bench --json`",
-                        path);
+        return fig_fail(err, FIG_E_NOT_FOUND,
+                        "%s: cannot be read; --compare wants the output of an earlier `figment bench --json`", path);
     char *buffer = malloc(MOST_DOCUMENT + 1);
     *length = buffer ? fread(buffer, 1, MOST_DOCUMENT + 1, file) : 0;
     bool bad = ferror(file) != 0 || !buffer;
     fclose(file);
     if (bad || *length > MOST_DOCUMENT) {
         free(buffer);
-        return fig_fail(err, bad ? FIG_E_IO : FIG_E_LIMIT, "%s: %s", path, bad ? "cannot be read" : "is too long for a result of bench");
+        return fig_fail(err, bad ? FIG_E_IO : FIG_E_LIMIT, "%s: %s", path,
+                        bad ? "cannot be read" : "is too long for a result of bench");
     }
     *text = buffer;
     return FIG_OK;
@@ -39,7 +40,8 @@ static void take_before(const fig_json *row, const char *precision, cli_bench_re
         }
 }
 
-fig_status cli_bench_compare(const char *path, const char *precision, cli_bench_result *results, int count, fig_error *err)
+fig_status cli_bench_compare(const char *path, const char *precision, cli_bench_result *results, int count,
+                             fig_error *err)
 {
     char *text = NULL;
     size_t length = 0;
@@ -47,7 +49,8 @@ fig_status cli_bench_compare(const char *path, const char *precision, cli_bench_
     FIG_TRY(read_file(path, &text, &length, err));
     fig_status status = fig_json_parse(text, length, path, &root, err);
     if (status == FIG_OK && strcmp(fig_json_text(fig_json_get(root, "schema"), ""), "figment.bench/1"))
-        status = fig_fail(err, FIG_E_FORMAT, "%s: not a document \"figment.bench/1\"; make one with `figment bench --json`", path);
+        status = fig_fail(err, FIG_E_FORMAT,
+                          "%s: not a document \"figment.bench/1\"; make one with `figment bench --json`", path);
     const fig_json *rows = status == FIG_OK ? fig_json_get(root, "results") : NULL;
     for (size_t i = 0; i < fig_json_count(rows); i++)
         take_before(fig_json_at(rows, i), precision, results, count);
@@ -126,13 +129,14 @@ static void print_table(const cli_bench_options *o, fig_session *session, const 
 {
     printf("ceilings on %d threads: matrix products %.0f GFLOP/s f32, copying %.1f GB/s\n\n",
            fig_session_threads(session), cli_bench_gemm_gflops(top), cli_bench_copy_gbps(top));
-    printf("%-26s %6s %12s %12s %14s %9s %7s %8s %9s %9s %9s%s\n", "workload", "steps", "median ms", "least ms", "items/s",
-           "GFLOP/s", "GB/s", "ceiling", "plan MB", "live MB", "peak MB", o->compare ? "    before ms  speed-up" : "");
+    printf("%-26s %6s %12s %12s %14s %9s %7s %8s %9s %9s %9s%s\n", "workload", "steps", "median ms", "least ms",
+           "items/s", "GFLOP/s", "GB/s", "ceiling", "plan MB", "live MB", "peak MB",
+           o->compare ? "    before ms  speed-up" : "");
     for (int i = 0; i < count; i++) {
         const cli_bench_result *r = &results[i];
-        printf("%-26s %6d %12.3f %12.3f %14.1f %9.1f %7.1f %7.1f%% %9.1f %9.1f %9.1f", r->workload, r->steps, 1e3 * r->median,
-               1e3 * r->least, r->items / r->median, r->flops / r->median / 1e9, r->bytes / r->median / 1e9,
-               100 * peak_fraction(top, r), r->planned_mb, r->live_mb, r->peak_rss_mb);
+        printf("%-26s %6d %12.3f %12.3f %14.1f %9.1f %7.1f %7.1f%% %9.1f %9.1f %9.1f", r->workload, r->steps,
+               1e3 * r->median, 1e3 * r->least, r->items / r->median, r->flops / r->median / 1e9,
+               r->bytes / r->median / 1e9, 100 * peak_fraction(top, r), r->planned_mb, r->live_mb, r->peak_rss_mb);
         if (r->before > 0)
             printf(" %12.3f %9.3f", 1e3 * r->before, r->before / r->median);
         printf("\n");

@@ -31,8 +31,8 @@ static void summarise(double *seconds, int n, cli_bench_result *out)
     out->median = n % 2 ? seconds[n / 2] : (seconds[n / 2 - 1] + seconds[n / 2]) / 2;
 }
 
-fig_status cli_bench_time(const cli_bench_options *o, double limit, fig_status (*step)(void *user, fig_error *err), void *user,
-                          cli_bench_result *out, fig_error *err)
+fig_status cli_bench_time(const cli_bench_options *o, double limit, fig_status (*step)(void *user, fig_error *err),
+                          void *user, cli_bench_result *out, fig_error *err)
 {
     double *seconds = malloc(sizeof *seconds * CLI_BENCH_MOST_STEPS);
     if (!seconds)

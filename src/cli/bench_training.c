@@ -108,46 +108,102 @@ fig_status cli_bench_sampling(const cli_bench_job *job, cli_bench_result *out, f
 /* -- workloads ----------------------------------------------------------------------------------------------------- */
 
 const fig_workload fig_workload_mlp_gan = {
-    .name = "mlp_gan", .summary = "MLP GAN, 28x28, batch 128", .run = cli_bench_training,
-    .recipe_name = "gan", .data = "random:28x28x1", .batch = 128, .items = 1,
+    .name = "mlp_gan",
+    .summary = "MLP GAN, 28x28, batch 128",
+    .run = cli_bench_training,
+    .recipe_name = "gan",
+    .data = "random:28x28x1",
+    .batch = 128,
+    .items = 1,
 };
 const fig_workload fig_workload_dcgan28 = {
-    .name = "dcgan28", .summary = "DCGAN with 5x5 kernels, 28x28, batch 256", .run = cli_bench_training,
-    .recipe_name = "dcgan", .data = "random:28x28x1", .batch = 256, .items = 1,
+    .name = "dcgan28",
+    .summary = "DCGAN with 5x5 kernels, 28x28, batch 256",
+    .run = cli_bench_training,
+    .recipe_name = "dcgan",
+    .data = "random:28x28x1",
+    .batch = 256,
+    .items = 1,
 };
 const fig_workload fig_workload_dcgan64 = {
-    .name = "dcgan64", .summary = "DCGAN, 64x64x3, batch 64", .run = cli_bench_training,
-    .recipe_name = "dcgan", .data = "random:64x64x3", .batch = 64, .items = 1,
+    .name = "dcgan64",
+    .summary = "DCGAN, 64x64x3, batch 64",
+    .run = cli_bench_training,
+    .recipe_name = "dcgan",
+    .data = "random:64x64x3",
+    .batch = 64,
+    .items = 1,
 };
 const fig_workload fig_workload_vae_mlp = {
-    .name = "vae_mlp", .summary = "MLP VAE, 28x28, batch 128", .run = cli_bench_training,
-    .recipe_name = "vae", .data = "random:28x28x1", .batch = 128, .items = 1,
+    .name = "vae_mlp",
+    .summary = "MLP VAE, 28x28, batch 128",
+    .run = cli_bench_training,
+    .recipe_name = "vae",
+    .data = "random:28x28x1",
+    .batch = 128,
+    .items = 1,
 };
 const fig_workload fig_workload_vae_conv = {
-    .name = "vae_conv", .summary = "convolutional VAE, 32x32x3, batch 128", .run = cli_bench_training,
-    .recipe_name = "vae", .data = "random:32x32x3", .batch = 128, .items = 1,
+    .name = "vae_conv",
+    .summary = "convolutional VAE, 32x32x3, batch 128",
+    .run = cli_bench_training,
+    .recipe_name = "vae",
+    .data = "random:32x32x3",
+    .batch = 128,
+    .items = 1,
 };
 const fig_workload fig_workload_char_lstm = {
-    .name = "char_lstm", .summary = "LSTM 2 x 512, 50 x 100 characters", .run = cli_bench_training,
-    .recipe_name = "rnn", .data = "random:tokens:65", .batch = 50, .items = 100,
+    .name = "char_lstm",
+    .summary = "LSTM 2 x 512, 50 x 100 characters",
+    .run = cli_bench_training,
+    .recipe_name = "rnn",
+    .data = "random:tokens:65",
+    .batch = 50,
+    .items = 100,
 };
 const fig_workload fig_workload_char_gru = {
-    .name = "char_gru", .summary = "GRU 2 x 512, 50 x 100 characters", .run = cli_bench_training,
-    .recipe_name = "rnn", .data = "random:tokens:65", .batch = 50, .items = 100,
+    .name = "char_gru",
+    .summary = "GRU 2 x 512, 50 x 100 characters",
+    .run = cli_bench_training,
+    .recipe_name = "rnn",
+    .data = "random:tokens:65",
+    .batch = 50,
+    .items = 100,
 };
 const fig_workload fig_workload_gpt_nano_cpu = {
-    .name = "gpt_nano_cpu", .summary = "GPT 4 x 128, 12 x 64 characters", .run = cli_bench_training,
-    .recipe_name = "gpt", .data = "random:tokens:65", .batch = 12, .items = 64,
+    .name = "gpt_nano_cpu",
+    .summary = "GPT 4 x 128, 12 x 64 characters",
+    .run = cli_bench_training,
+    .recipe_name = "gpt",
+    .data = "random:tokens:65",
+    .batch = 12,
+    .items = 64,
 };
 const fig_workload fig_workload_gpt_nano_full = {
-    .name = "gpt_nano_full", .summary = "GPT 6 x 384, dropout, 64 x 256 characters", .run = cli_bench_training,
-    .recipe_name = "gpt", .data = "random:tokens:65", .batch = 64, .items = 256,
+    .name = "gpt_nano_full",
+    .summary = "GPT 6 x 384, dropout, 64 x 256 characters",
+    .run = cli_bench_training,
+    .recipe_name = "gpt",
+    .data = "random:tokens:65",
+    .batch = 64,
+    .items = 256,
 };
 const fig_workload fig_workload_gpt2_124m = {
-    .name = "gpt2_124m", .summary = "GPT-2 of 124 M weights, 4 x 64 tokens", .run = cli_bench_training,
-    .recipe_name = "gpt", .data = "random:tokens:50257", .batch = 4, .items = 64,
+    .name = "gpt2_124m",
+    .summary = "GPT-2 of 124 M weights, 4 x 64 tokens",
+    .run = cli_bench_training,
+    .recipe_name = "gpt",
+    .data = "random:tokens:50257",
+    .batch = 4,
+    .items = 64,
 };
 const fig_workload fig_workload_dcgan64_generate = {
-    .name = "dcgan64_generate", .summary = "one picture of dcgan64's generator", .run = cli_bench_sampling,
-    .recipe_name = "dcgan", .preset = "dcgan64", .data = "random:64x64x3", .batch = 1, .items = 1,
+    .name = "dcgan64_generate",
+    .summary = "one picture of dcgan64's generator",
+    .run = cli_bench_sampling,
+    .recipe_name = "dcgan",
+    .preset = "dcgan64",
+    .data = "random:64x64x3",
+    .batch = 1,
+    .items = 1,
 };

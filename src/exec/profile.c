@@ -33,7 +33,9 @@ static double flops_of(const fig_plan *plan, const fig__step *step)
         in[i] = step->eval.in[i].type;
     for (int i = 0; i < node->n_out; i++)
         out[i] = step->eval.out[i].type;
-    fig_infer infer = { .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .err = &err };
+    fig_infer infer = {
+        .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .err = &err
+    };
     double flops = node->op->flops(&infer);
     free(in);
     return flops;
@@ -65,7 +67,8 @@ static void keep_common(char *path, const char *other)
 static row *add_row(row *rows, int *count, const row *wanted)
 {
     for (int i = 0; i < *count; i++)
-        if (!strcmp(rows[i].name, wanted->name) && !strcmp(rows[i].op, wanted->op) && !strcmp(rows[i].shape, wanted->shape)) {
+        if (!strcmp(rows[i].name, wanted->name) && !strcmp(rows[i].op, wanted->op) &&
+            !strcmp(rows[i].shape, wanted->shape)) {
             keep_common(rows[i].path, wanted->path);
             return &rows[i];
         }
@@ -120,12 +123,13 @@ char *fig_plan_profile(fig_plan *plan, int runs)
         total += rows[i].seconds, flops += rows[i].flops;
     fig__text out;
     fig__text_init(&out, 1u << 24);
-    fig__text_print(&out, "%-34s %-28s %-24s %6s %10s %7s %8s %7s  %s\n", "kernel", "op", "result", "calls", "ms", "share", "GFLOP/s",
-                    "GB/s", "layers");
+    fig__text_print(&out, "%-34s %-28s %-24s %6s %10s %7s %8s %7s  %s\n", "kernel", "op", "result", "calls", "ms",
+                    "share", "GFLOP/s", "GB/s", "layers");
     for (int i = 0; i < count; i++)
-        fig__text_print(&out, "%-34s %-28s %-24s %6d %10.4f %6.1f%% %8.1f %7.1f  %s\n", rows[i].name, rows[i].op, rows[i].shape,
-                        rows[i].calls, rows[i].seconds * 1e3, 100 * rows[i].seconds / (total > 0 ? total : 1),
-                        rows[i].flops / rows[i].seconds / 1e9, rows[i].bytes / rows[i].seconds / 1e9, rows[i].path);
+        fig__text_print(&out, "%-34s %-28s %-24s %6d %10.4f %6.1f%% %8.1f %7.1f  %s\n", rows[i].name, rows[i].op,
+                        rows[i].shape, rows[i].calls, rows[i].seconds * 1e3,
+                        100 * rows[i].seconds / (total > 0 ? total : 1), rows[i].flops / rows[i].seconds / 1e9,
+                        rows[i].bytes / rows[i].seconds / 1e9, rows[i].path);
     fig__text_print(&out, "%-34s %-28s %-24s %6d %10.4f %7s %8.1f\n", "total", "", "", plan->n_steps, total * 1e3, "",
                     total > 0 ? flops / total / 1e9 : 0);
     free(rows);

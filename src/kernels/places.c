@@ -17,10 +17,10 @@ typedef struct run {
 
 typedef struct places_state {
     bool gradient;
-    int64_t batch, channels, width[2];  /* of the innermost axis: small, large */
-    int64_t lines[2];                   /* of a batch row: small, large */
-    int32_t *source;                    /* large line -> small line */
-    int32_t *first, *reader;            /* small line -> its large lines: reader[first[i]] to reader[first[i + 1]] */
+    int64_t batch, channels, width[2]; /* of the innermost axis: small, large */
+    int64_t lines[2];                  /* of a batch row: small, large */
+    int32_t *source;                   /* large line -> small line */
+    int32_t *first, *reader;           /* small line -> its large lines: reader[first[i]] to reader[first[i + 1]] */
     run *runs;
     int n_runs;
 } places_state;
@@ -42,8 +42,9 @@ static int32_t source_of(const fig_kernel_query *q, int64_t i, int64_t n, int64_
 static bool places_accepts(const fig_kernel_query *q)
 {
     bool gradient = strstr(q->op->name, "_gradient") != NULL;
-    return fig_elements(&q->out[0]) > 0 && fig_elements(&q->in[0]) < INT32_MAX && fig_elements(&q->out[0]) < INT32_MAX &&
-           q->in[0].dtype == q->out[0].dtype && (!gradient || q->in[0].dtype == FIG_F32);
+    return fig_elements(&q->out[0]) > 0 && fig_elements(&q->in[0]) < INT32_MAX &&
+           fig_elements(&q->out[0]) < INT32_MAX && q->in[0].dtype == q->out[0].dtype &&
+           (!gradient || q->in[0].dtype == FIG_F32);
 }
 
 static void find_runs(places_state *s, const fig_kernel_query *q)
@@ -155,8 +156,8 @@ static void gather_part(void *context, int part, int parts)
         for (int32_t k = s->first[own]; k < s->first[own + 1]; k++) {
             const float *from = FIG_F32_IN(c, 0) + (row * s->lines[1] + s->reader[k]) * s->width[1] * s->channels;
             for (const run *r = s->runs; r < s->runs + s->n_runs; r++)
-                fig__fast_add_columns(to + r->small * s->channels, from + r->large * s->channels, r->step ? 1 : r->count,
-                                      r->step ? r->count * s->channels : s->channels);
+                fig__fast_add_columns(to + r->small * s->channels, from + r->large * s->channels,
+                                      r->step ? 1 : r->count, r->step ? r->count * s->channels : s->channels);
         }
     }
 }
@@ -169,18 +170,38 @@ static void places_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_pad_reflect = {
-    .name = "places", .op = "pad_reflect", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare, .release = places_release,
+    .name = "places",
+    .op = "pad_reflect",
+    .bf16 = true,
+    .accepts = places_accepts,
+    .prepare = places_prepare,
+    .release = places_release,
     .run = places_run,
 };
 const fig_kernel fig_kernel_pad_reflect_gradient = {
-    .name = "places", .op = "pad_reflect_gradient", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare,
-    .release = places_release, .run = places_run,
+    .name = "places",
+    .op = "pad_reflect_gradient",
+    .bf16 = true,
+    .accepts = places_accepts,
+    .prepare = places_prepare,
+    .release = places_release,
+    .run = places_run,
 };
 const fig_kernel fig_kernel_resize_nearest = {
-    .name = "places", .op = "resize_nearest", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare, .release = places_release,
+    .name = "places",
+    .op = "resize_nearest",
+    .bf16 = true,
+    .accepts = places_accepts,
+    .prepare = places_prepare,
+    .release = places_release,
     .run = places_run,
 };
 const fig_kernel fig_kernel_resize_nearest_gradient = {
-    .name = "places", .op = "resize_nearest_gradient", .bf16 = true, .accepts = places_accepts, .prepare = places_prepare,
-    .release = places_release, .run = places_run,
+    .name = "places",
+    .op = "resize_nearest_gradient",
+    .bf16 = true,
+    .accepts = places_accepts,
+    .prepare = places_prepare,
+    .release = places_release,
+    .run = places_run,
 };

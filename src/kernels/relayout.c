@@ -1,14 +1,15 @@
-/* kernels/relayout.c - convolution weights between (outputs, taps, channels) and the blocked layouts that the library's kernels want
+/* kernels/relayout.c - convolution weights between (outputs, taps, channels) and the blocked layouts of the library
  *
- * Weights change at every step, so they are laid out anew for every convolution, and weight gradients back. The library's own reorder
- * moves an element in five to six cycles, a third of the time of a convolution of one small picture; these move it in about one:
+ * Weights change at every step, so they are laid out anew for every convolution, and weight gradients back. The library's
+ * own reorder moves an element in five to six cycles, a third of the time of a convolution of one small picture; these move
+ * it in about one:
  *
  *     form 1   blocks of outputs, "Acdb32a"           a block is a transposed matrix (channels, 32)
  *     form 2   blocks of both, "ABcd16a16b"           runs of 16 channels
  *     form 3   blocks of both, "ABcd16b16a"           transposed 16 x 16
  *
- * 256-256 3x3 within a step of cyclegan: 0.53 ms by the library, 0.15 to 0.35 ms here (two Zen 4 cores), which is the memory. Sizes that do not divide into blocks stay the
- * library's. Results are copies, so the number of parts does not matter for them. */
+ * 256-256 3x3 within a step of cyclegan: 0.53 ms by the library, 0.15 to 0.35 ms here (two Zen 4 cores), which is the memory.
+ * Sizes that do not divide into blocks stay the library's. Results are copies, so they do not depend on the number of parts. */
 #include "kernels/relayout.h"
 #include "kernels/kernel.h"
 #include "kernels/move.h"

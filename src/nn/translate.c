@@ -8,7 +8,8 @@
 
 static fig_node convolve(fig_node x, int64_t channels, int kernel, int stride, int padding, const char *label)
 {
-    return fig_conv2d(x, channels, kernel, &(fig_conv_layer_opts){ .stride = stride, .padding = padding, .label = label });
+    return fig_conv2d(x, channels, kernel,
+                      &(fig_conv_layer_opts){ .stride = stride, .padding = padding, .label = label });
 }
 
 static fig_node norm(fig_node x) { return fig_instance_norm(x, &(fig_norm_opts){ .no_affine = true }); }
@@ -35,21 +36,22 @@ fig_node fig_resnet_generator(fig_node x, const fig_resnet_generator_opts *opts)
     if (fig__poisoned(x))
         return x;
     if (fig_rank(x) != 4 || fig_dim(x, 1) % 4 || fig_dim(x, 2) % 4 || fig_dim(x, 1) < 8 || fig_dim(x, 2) < 8)
-        return fig_graph_fail(g, "resnet_generator: needs pictures (B, H, W, C) with sides that are multiples of 4, from 8 on");
+        return fig_graph_fail(
+            g, "resnet_generator: needs pictures (B, H, W, C) with sides that are multiples of 4, from 8 on");
     int64_t width = o.width > 0 ? o.width : 64, outputs = o.outputs > 0 ? o.outputs : fig_dim(x, -1);
     int blocks = o.blocks > 0 ? o.blocks : 6;
     fig_conv_layer_opts grow = { .stride = 2, .padding = 1, .output_extra = 1 };
 
     fig__layer_begin(g, o.label, "resnet_generator");
-    fig_node h = fig_relu(norm(mirrored(x, width, 7, "in")));            /* (B, H, W, width) */
+    fig_node h = fig_relu(norm(mirrored(x, width, 7, "in"))); /* (B, H, W, width) */
     h = fig_relu(norm(convolve(h, 2 * width, 3, 2, 1, "halve1")));
-    h = fig_relu(norm(convolve(h, 4 * width, 3, 2, 1, "halve2")));       /* (B, H/4, W/4, 4 width) */
+    h = fig_relu(norm(convolve(h, 4 * width, 3, 2, 1, "halve2"))); /* (B, H/4, W/4, 4 width) */
     for (int i = 0; i < blocks; i++)
         h = residual(h);
     grow.label = "double1";
     h = fig_relu(norm(fig_conv2d_transposed(h, 2 * width, 3, &grow)));
     grow.label = "double2";
-    h = fig_relu(norm(fig_conv2d_transposed(h, width, 3, &grow)));       /* (B, H, W, width) */
+    h = fig_relu(norm(fig_conv2d_transposed(h, width, 3, &grow))); /* (B, H, W, width) */
     h = fig_tanh(mirrored(h, outputs, 7, "out"));
     fig_scope_pop(g);
     return h;

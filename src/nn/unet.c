@@ -19,8 +19,8 @@ enum { MOST_LEVELS = 8, MOST_SKIPS = 128 };
 typedef struct unet {
     const fig_unet_opts *o;
     fig_graph *g;
-    fig_node time;                  /* (B, 4 width), after silu */
-    fig_node skip[MOST_SKIPS];      /* what the way up will read */
+    fig_node time;             /* (B, 4 width), after silu */
+    fig_node skip[MOST_SKIPS]; /* what the way up will read */
     int skips;
 } unet;
 
@@ -30,8 +30,8 @@ fig_node fig_time_embedding(fig_node time, int64_t width)
     if (fig__poisoned(time))
         return time;
     if (fig_rank(time) != 1 || width < 2 || width % 2)
-        return fig_graph_fail(g, "time_embedding: needs one number per row and an even width, got %d axes, width %lld", fig_rank(time),
-                              (long long)width);
+        return fig_graph_fail(g, "time_embedding: needs one number per row and an even width, got %d axes, width %lld",
+                              fig_rank(time), (long long)width);
     fig_type half = FIG_SHAPE(1, width / 2);
     fig_node rate = fig_exp(fig_scale(fig_iota(g, half, 1), (float)(-log(10000.0) * 2 / (double)width)));
     fig_node angle = fig_mul(fig_reshape(time, FIG_SHAPE(-1, 1)), rate); /* (B, width / 2) */
@@ -44,7 +44,10 @@ static fig_node convolve(fig_node x, int64_t channels, int kernel, int stride, c
                       &(fig_conv_layer_opts){ .stride = stride, .padding = kernel / 2, .label = label });
 }
 
-static fig_node settle(fig_node x, const char *label) { return fig_silu(fig_group_norm(x, &(fig_norm_opts){ .label = label })); }
+static fig_node settle(fig_node x, const char *label)
+{
+    return fig_silu(fig_group_norm(x, &(fig_norm_opts){ .label = label }));
+}
 
 static fig_node residual(const unet *u, fig_node x, int64_t channels, const char *label)
 {
@@ -138,7 +141,8 @@ fig_node fig_unet(fig_node x, fig_node time, const fig_unet_opts *opts)
     if (fig__poisoned(x) || fig__poisoned(time))
         return fig__poisoned(x) ? x : time;
     if (fig_rank(x) != 4 || fig_rank(time) != 1 || fig_dim(time, 0) != fig_dim(x, 0))
-        return fig_graph_fail(g, "unet: needs pictures (B, H, W, C) and a time per row (B); got %d and %d axes", fig_rank(x), fig_rank(time));
+        return fig_graph_fail(g, "unet: needs pictures (B, H, W, C) and a time per row (B); got %d and %d axes",
+                              fig_rank(x), fig_rank(time));
     o.width = o.width > 0 ? o.width : 64;
     o.heads = o.heads > 0 ? o.heads : 1;
     const int *multipliers = o.multipliers[0] ? o.multipliers : usual;

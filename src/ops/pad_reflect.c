@@ -58,8 +58,8 @@ static fig_status check(fig_infer *c, const char *op)
 {
     const fig_reflect_attr *attr = c->attr;
     if (c->in[0].rank < 3 || c->in[0].rank > 2 + FIG_MAX_SPATIAL)
-        return fig_fail(c->err, FIG_E_SHAPE, "%s: needs (batch, 1 to %d spatial axes, channels), found %d axes", op, FIG_MAX_SPATIAL,
-                        c->in[0].rank);
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: needs (batch, 1 to %d spatial axes, channels), found %d axes", op,
+                        FIG_MAX_SPATIAL, c->in[0].rank);
     if (attr->amount < 0)
         return fig_fail(c->err, FIG_E_SHAPE, "%s: by %lld places", op, (long long)attr->amount);
     c->out[0] = fig__plain_type(&c->in[0], c->in[0].dtype);
@@ -72,7 +72,8 @@ static fig_status pad_reflect_infer(fig_infer *c)
     FIG_TRY(check(c, "pad_reflect"));
     for (int axis = 1; axis < c->in[0].rank - 1; axis++) {
         if (attr->amount >= c->in[0].dim[axis])
-            return fig_fail(c->err, FIG_E_SHAPE, "pad_reflect: %lld places beyond an axis of %lld; at most %lld are there to be mirrored",
+            return fig_fail(c->err, FIG_E_SHAPE,
+                            "pad_reflect: %lld places beyond an axis of %lld; at most %lld are there to be mirrored",
                             (long long)attr->amount, (long long)c->in[0].dim[axis], (long long)c->in[0].dim[axis] - 1);
         c->out[0].dim[axis] += 2 * attr->amount;
     }

@@ -15,7 +15,7 @@ say() { # say NAME [COMPLAINT]
 
 # Every command's name, as its record has it.
 missing=
-for name in $(sed -n 's/^ *\.name = "\([a-z ]*\)",$/\1/p' src/cli/*.c | tr ' ' '_'); do
+for name in $(sed -n 's/^ *\.name = "\([a-z ]*\)",$/\1/p' $(grep -l '^const fig_command ' src/cli/*.c) | tr ' ' '_'); do
     name=$(echo "$name" | tr '_' ' ')
     grep -qF "$name" README.md || missing="$missing \"$name\""
 done

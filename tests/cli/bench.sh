@@ -28,11 +28,16 @@ expect 4 'not a document' bench gemm --compare other.json
 expect 3 'cannot be read' bench gemm --compare nowhere.json
 expect 3 'did you mean op:max_pool?' bench op:max_poo
 
-# The help names every workload.
+# The help and the list name every workload.
+expect 0 '' bench --list --json
+has '"name":"op:softmax"'
+expect 0 '' bench --list
+cp out list
 expect 0 '' help bench
 if [ -d "${FIGMENT_SOURCE:-.}/src/cli" ]; then
     for name in $(sed -n 's/^FIG_WORKLOAD(\(.*\))$/\1/p' "${FIGMENT_SOURCE:-.}/src/cli/workloads.def"); do
         has "$name"
+        has "$name" list
     done
 fi
 finish
