@@ -75,7 +75,8 @@ static void argmax_part(void *context, int part, int parts)
     fig__share(g.count, 1, part, parts, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         fig__along a = group(&g, i, &first);
-        int32_t *place = FIG_I32_OUT(c, 0) + (g.x.inner == 1 ? i * CHAINS : first / (g.x.n * g.x.inner) * g.x.inner + first % g.x.inner);
+        int32_t *place = FIG_I32_OUT(c, 0) +
+                         (g.x.inner == 1 ? i * CHAINS : first / (g.x.n * g.x.inner) * g.x.inner + first % g.x.inner);
         if (!real)
             fig__fast_argmax_i32(&a, FIG_I32_IN(c, 0) + first, place);
         else if (g.x.inner > 1)
@@ -86,8 +87,14 @@ static void argmax_part(void *context, int part, int parts)
     }
 }
 
-static void cumsum_run(fig_eval *c) { fig__parallel(fig__parts(2 * fig_elements(&c->in[0].type), c->run->threads), cumsum_part, c); }
-static void argmax_run(fig_eval *c) { fig__parallel(fig__parts(fig_elements(&c->in[0].type), c->run->threads), argmax_part, c); }
+static void cumsum_run(fig_eval *c)
+{
+    fig__parallel(fig__parts(2 * fig_elements(&c->in[0].type), c->run->threads), cumsum_part, c);
+}
+static void argmax_run(fig_eval *c)
+{
+    fig__parallel(fig__parts(fig_elements(&c->in[0].type), c->run->threads), argmax_part, c);
+}
 
 const fig_kernel fig_kernel_cumsum = { .name = "along", .op = "cumsum", .accepts = along_accepts, .run = cumsum_run };
 const fig_kernel fig_kernel_argmax = { .name = "along", .op = "argmax", .accepts = along_accepts, .run = argmax_run };

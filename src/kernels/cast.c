@@ -32,6 +32,9 @@ static void cast_part(void *context, int part, int parts)
                                 (const char *)c->in[0].data + (size_t)begin * fig__dtype_size(x->dtype), end - begin);
 }
 
-static void cast_run(fig_eval *c) { fig__parallel(fig__parts(fig_elements(&c->in[0].type), c->run->threads), cast_part, c); }
+static void cast_run(fig_eval *c)
+{
+    fig__parallel(fig__parts(fig_elements(&c->in[0].type), c->run->threads), cast_part, c);
+}
 
 const fig_kernel fig_kernel_cast = { .name = "cast", .op = "cast", .bf16 = true, .accepts = cast_accepts, .run = cast_run };

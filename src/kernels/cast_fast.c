@@ -20,14 +20,14 @@ static inline int32_t to_i32(float value)
     return number >= 2147483648.0f ? INT32_MAX : (int32_t)inside;
 }
 
-#define CAST(name, to_type, from_type, expression)                                                                                \
-    FIG_CLONES                                                                                                                     \
-    void fig__fast_##name(void *to, const void *from, int64_t n)                                                                   \
-    {                                                                                                                              \
-        to_type *restrict y = to;                                                                                                  \
-        const from_type *restrict x = from;                                                                                        \
-        for (int64_t i = 0; i < n; i++)                                                                                            \
-            y[i] = expression;                                                                                                     \
+#define CAST(name, to_type, from_type, expression)               \
+    FIG_CLONES                                                   \
+    void fig__fast_##name(void *to, const void *from, int64_t n) \
+    {                                                            \
+        to_type *restrict y = to;                                \
+        const from_type *restrict x = from;                      \
+        for (int64_t i = 0; i < n; i++)                          \
+            y[i] = expression;                                   \
     }
 CAST(f32_to_bf16, uint16_t, float, to_bf16(x[i]))
 CAST(bf16_to_f32, float, uint16_t, from_bf16(x[i]))

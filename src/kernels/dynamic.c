@@ -8,13 +8,16 @@
 
 #include <string.h>
 
-static bool slice_accepts(const fig_kernel_query *q) { return q->in[0].dtype == q->out[0].dtype && fig_elements(&q->out[0]) > 0; }
+static bool slice_accepts(const fig_kernel_query *q)
+{
+    return q->in[0].dtype == q->out[0].dtype && fig_elements(&q->out[0]) > 0;
+}
 static bool update_accepts(const fig_kernel_query *q) { return q->in[1].dtype == q->out[0].dtype && slice_accepts(q); }
 
 typedef struct dynamic_work {
     fig__split x;
     int64_t length;
-    size_t unit;              /* bytes */
+    size_t unit; /* bytes */
     const fig_tensor *start;
     const char *from, *part;
     char *to;
@@ -23,8 +26,12 @@ typedef struct dynamic_work {
 static dynamic_work work_of(const fig_eval *c, int start)
 {
     const fig_dynamic_attr *attr = c->attr;
-    dynamic_work w = { .x = fig__split_at(&c->in[0].type, attr->axis), .length = attr->length, .start = &c->in[start],
-                       .from = c->in[0].data, .part = c->in[1].data, .to = c->out[0].data };
+    dynamic_work w = { .x = fig__split_at(&c->in[0].type, attr->axis),
+                       .length = attr->length,
+                       .start = &c->in[start],
+                       .from = c->in[0].data,
+                       .part = c->in[1].data,
+                       .to = c->out[0].data };
     w.unit = (size_t)w.x.inner * fig__dtype_size(c->in[0].type.dtype);
     return w;
 }
@@ -44,8 +51,8 @@ static void slice_part(void *context, int part, int parts)
     while (begin < end) {
         int64_t outer = begin / w->length, skip = begin % w->length;
         int64_t units = w->length - skip < end - begin ? w->length - skip : end - begin;
-        memcpy(w->to + (size_t)begin * w->unit, w->from + (size_t)(outer * w->x.n + start_of(w, outer) + skip) * w->unit,
-               (size_t)units * w->unit);
+        memcpy(w->to + (size_t)begin * w->unit,
+               w->from + (size_t)(outer * w->x.n + start_of(w, outer) + skip) * w->unit, (size_t)units * w->unit);
         begin += units;
     }
 }
@@ -64,8 +71,8 @@ static void update_part(void *context, int part, int parts)
     int64_t begin, end;
     fig__share(w->x.outer, 1, part, parts, &begin, &end);
     for (int64_t outer = begin; outer < end; outer++)
-        memcpy(w->to + (size_t)(outer * w->x.n + start_of(w, outer)) * w->unit, w->part + (size_t)(outer * w->length) * w->unit,
-               (size_t)w->length * w->unit);
+        memcpy(w->to + (size_t)(outer * w->x.n + start_of(w, outer)) * w->unit,
+               w->part + (size_t)(outer * w->length) * w->unit, (size_t)w->length * w->unit);
 }
 
 static void slice_run(fig_eval *c)
@@ -83,8 +90,17 @@ static void update_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_dynamic_slice = {
-    .name = "dynamic", .op = "dynamic_slice", .bf16 = true, .accepts = slice_accepts, .run = slice_run,
+    .name = "dynamic",
+    .op = "dynamic_slice",
+    .bf16 = true,
+    .accepts = slice_accepts,
+    .run = slice_run,
 };
 const fig_kernel fig_kernel_dynamic_update = {
-    .name = "dynamic", .op = "dynamic_update", .bf16 = true, .accepts = update_accepts, .run = update_run, .inplace = 1,
+    .name = "dynamic",
+    .op = "dynamic_update",
+    .bf16 = true,
+    .accepts = update_accepts,
+    .run = update_run,
+    .inplace = 1,
 };

@@ -38,7 +38,8 @@ static void gather_part(void *context, int part, int parts)
         return;
     }
     for (int64_t i = begin; i < end; i++)
-        memcpy((char *)c->out[0].data + (size_t)i * row, (const char *)c->in[0].data + (size_t)clamped(index[i], table.n) * row, row);
+        memcpy((char *)c->out[0].data + (size_t)i * row,
+               (const char *)c->in[0].data + (size_t)clamped(index[i], table.n) * row, row);
 }
 
 static void clear_part(void *context, int part, int parts)
@@ -142,16 +143,30 @@ static void one_hot_part(void *context, int part, int parts)
             FIG_F32_OUT(c, 0)[i * n + index[i]] = 1.0f;
 }
 
-static void pick_run(fig_eval *c) { fig__parallel(fig__parts(4 * fig_elements(&c->out[0].type), c->run->threads), pick_part, c); }
+static void pick_run(fig_eval *c)
+{
+    fig__parallel(fig__parts(4 * fig_elements(&c->out[0].type), c->run->threads), pick_part, c);
+}
 static void place_run(fig_eval *c)
 {
     int64_t work = fig_elements(&c->out[0].type) + 4 * fig_elements(&c->in[0].type);
     fig__parallel(fig__parts(work, c->run->threads), place_part, c);
 }
-static void one_hot_run(fig_eval *c) { fig__parallel(fig__parts(fig_elements(&c->out[0].type), c->run->threads), one_hot_part, c); }
+static void one_hot_run(fig_eval *c)
+{
+    fig__parallel(fig__parts(fig_elements(&c->out[0].type), c->run->threads), one_hot_part, c);
+}
 
-const fig_kernel fig_kernel_gather = { .name = "index", .op = "gather", .bf16 = true, .accepts = rows_accepts, .run = gather_run };
-const fig_kernel fig_kernel_scatter_add = { .name = "index", .op = "scatter_add", .accepts = index_accepts, .run = scatter_run };
-const fig_kernel fig_kernel_pick = { .name = "index", .op = "pick", .bf16 = true, .accepts = rows_accepts, .run = pick_run };
+const fig_kernel fig_kernel_gather = {
+    .name = "index", .op = "gather", .bf16 = true, .accepts = rows_accepts, .run = gather_run
+};
+const fig_kernel fig_kernel_scatter_add = {
+    .name = "index", .op = "scatter_add", .accepts = index_accepts, .run = scatter_run
+};
+const fig_kernel fig_kernel_pick = {
+    .name = "index", .op = "pick", .bf16 = true, .accepts = rows_accepts, .run = pick_run
+};
 const fig_kernel fig_kernel_place = { .name = "index", .op = "place", .accepts = index_accepts, .run = place_run };
-const fig_kernel fig_kernel_one_hot = { .name = "index", .op = "one_hot", .accepts = index_accepts, .run = one_hot_run };
+const fig_kernel fig_kernel_one_hot = {
+    .name = "index", .op = "one_hot", .accepts = index_accepts, .run = one_hot_run
+};

@@ -33,7 +33,8 @@ static fig_status pool_prepare(const fig_kernel_query *q, void **prepared, size_
         s->slice = (s->slice / 2 + 15) / 16 * 16;
     s->slices = (s->pool.channels + s->slice - 1) / s->slice;
     const fig__window *w = &s->pool.window;
-    int64_t reads = fig__window_places(w) * fig__window_taps(w), touched = reads > fig__window_inputs(w) ? reads : fig__window_inputs(w);
+    int64_t reads = fig__window_places(w) * fig__window_taps(w),
+            touched = reads > fig__window_inputs(w) ? reads : fig__window_inputs(w);
     s->parts = fig__parts(s->pool.pictures * s->pool.channels * touched, q->threads);
     *workspace = 0;
     *prepared = s;
@@ -88,12 +89,14 @@ static void max_slice(const fig__pool *p, int64_t n, const fig_eval *c, int64_t 
 static void max_gradient_slice(const fig__pool *p, int64_t n, const fig_eval *c, int64_t at_input, int64_t at_pooled)
 {
     clear(p, n, FIG_F32_OUT(c, 0) + at_input);
-    fig__fast_max_pool_gradient(p, n, FIG_F32_IN(c, 0) + at_input, FIG_F32_IN(c, 1) + at_pooled, FIG_F32_OUT(c, 0) + at_input);
+    fig__fast_max_pool_gradient(p, n, FIG_F32_IN(c, 0) + at_input, FIG_F32_IN(c, 1) + at_pooled,
+                                FIG_F32_OUT(c, 0) + at_input);
 }
 
 static void max_pick_slice(const fig__pool *p, int64_t n, const fig_eval *c, int64_t at_input, int64_t at_pooled)
 {
-    fig__fast_max_pool_pick(p, n, FIG_F32_IN(c, 0) + at_input, FIG_F32_IN(c, 1) + at_input, FIG_F32_OUT(c, 0) + at_pooled);
+    fig__fast_max_pool_pick(p, n, FIG_F32_IN(c, 0) + at_input, FIG_F32_IN(c, 1) + at_input,
+                            FIG_F32_OUT(c, 0) + at_pooled);
 }
 
 static void average_slice(const fig__pool *p, int64_t n, const fig_eval *c, int64_t at_input, int64_t at_pooled)
@@ -101,7 +104,8 @@ static void average_slice(const fig__pool *p, int64_t n, const fig_eval *c, int6
     fig__fast_average_pool(p, n, FIG_F32_IN(c, 0) + at_input, FIG_F32_OUT(c, 0) + at_pooled);
 }
 
-static void average_gradient_slice(const fig__pool *p, int64_t n, const fig_eval *c, int64_t at_input, int64_t at_pooled)
+static void average_gradient_slice(const fig__pool *p, int64_t n, const fig_eval *c, int64_t at_input,
+                                   int64_t at_pooled)
 {
     clear(p, n, FIG_F32_OUT(c, 0) + at_input);
     fig__fast_average_pool_gradient(p, n, FIG_F32_IN(c, 0) + at_pooled, FIG_F32_OUT(c, 0) + at_input);
@@ -114,21 +118,42 @@ static void average_run(fig_eval *c) { pool_run(c, average_slice); }
 static void average_gradient_run(fig_eval *c) { pool_run(c, average_gradient_slice); }
 
 const fig_kernel fig_kernel_max_pool = {
-    .name = "pool", .op = "max_pool", .accepts = pool_accepts, .prepare = pool_prepare, .release = pool_release, .run = max_run,
+    .name = "pool",
+    .op = "max_pool",
+    .accepts = pool_accepts,
+    .prepare = pool_prepare,
+    .release = pool_release,
+    .run = max_run,
 };
 const fig_kernel fig_kernel_max_pool_gradient = {
-    .name = "pool", .op = "max_pool_gradient", .accepts = pool_accepts, .prepare = pool_prepare, .release = pool_release,
+    .name = "pool",
+    .op = "max_pool_gradient",
+    .accepts = pool_accepts,
+    .prepare = pool_prepare,
+    .release = pool_release,
     .run = max_gradient_run,
 };
 const fig_kernel fig_kernel_max_pool_pick = {
-    .name = "pool", .op = "max_pool_pick", .accepts = pool_accepts, .prepare = pool_prepare, .release = pool_release,
+    .name = "pool",
+    .op = "max_pool_pick",
+    .accepts = pool_accepts,
+    .prepare = pool_prepare,
+    .release = pool_release,
     .run = max_pick_run,
 };
 const fig_kernel fig_kernel_average_pool = {
-    .name = "pool", .op = "average_pool", .accepts = pool_accepts, .prepare = pool_prepare, .release = pool_release,
+    .name = "pool",
+    .op = "average_pool",
+    .accepts = pool_accepts,
+    .prepare = pool_prepare,
+    .release = pool_release,
     .run = average_run,
 };
 const fig_kernel fig_kernel_average_pool_gradient = {
-    .name = "pool", .op = "average_pool_gradient", .accepts = pool_accepts, .prepare = pool_prepare, .release = pool_release,
+    .name = "pool",
+    .op = "average_pool_gradient",
+    .accepts = pool_accepts,
+    .prepare = pool_prepare,
+    .release = pool_release,
     .run = average_gradient_run,
 };

@@ -7,7 +7,9 @@
 
 #include "ops/window.h"
 
-enum { FIG__POOL_CHANNELS = 256 }; /* at most so many channels a call: what is kept of a window stays in the first cache */
+enum {
+    FIG__POOL_CHANNELS = 256
+}; /* at most so many channels a call: what is kept of a window stays in the first cache */
 
 typedef struct fig__pool {
     fig__window window;

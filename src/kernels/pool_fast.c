@@ -71,9 +71,12 @@ static inline bool next_place(const fig__pool *p, const box *b, walk *v)
 }
 
 #define INLINE static inline __attribute__((always_inline))
-#define BY_CHANNELS(body, p, n, ...)                                                                                               \
-    (n == 1 ? body(p, 1, __VA_ARGS__) : n == 2 ? body(p, 2, __VA_ARGS__) : n == 3 ? body(p, 3, __VA_ARGS__)                        \
-     : n == 4 ? body(p, 4, __VA_ARGS__) : body(p, n, __VA_ARGS__))
+#define BY_CHANNELS(body, p, n, ...)    \
+    (n == 1   ? body(p, 1, __VA_ARGS__) \
+     : n == 2 ? body(p, 2, __VA_ARGS__) \
+     : n == 3 ? body(p, 3, __VA_ARGS__) \
+     : n == 4 ? body(p, 4, __VA_ARGS__) \
+              : body(p, n, __VA_ARGS__))
 
 /* Written so that no branch depends on the numbers but for NaN: the processor cannot guess which of them is larger. */
 static inline float larger(float x, float best)
@@ -107,12 +110,10 @@ INLINE void max_pool(const fig__pool *p, int64_t n, const float *restrict x, flo
 }
 
 FIG_CLONES
-void fig__fast_max_pool(const fig__pool *p, int64_t n, const float *x, float *y)
-{
-    BY_CHANNELS(max_pool, p, n, x, y);
-}
+void fig__fast_max_pool(const fig__pool *p, int64_t n, const float *x, float *y) { BY_CHANNELS(max_pool, p, n, x, y); }
 
-INLINE void max_pool_gradient(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict dy, float *restrict dx)
+INLINE void max_pool_gradient(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict dy,
+                              float *restrict dx)
 {
     float best[FIG__POOL_CHANNELS];
     int32_t place[FIG__POOL_CHANNELS]; /* of the best: number within the window */
@@ -148,7 +149,8 @@ void fig__fast_max_pool_gradient(const fig__pool *p, int64_t n, const float *x, 
     BY_CHANNELS(max_pool_gradient, p, n, x, dy, dx);
 }
 
-INLINE void max_pool_pick(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict u, float *restrict y)
+INLINE void max_pool_pick(const fig__pool *p, int64_t n, const float *restrict x, const float *restrict u,
+                          float *restrict y)
 {
     float best[FIG__POOL_CHANNELS];
     box b = first_box(&p->window);

@@ -1,7 +1,8 @@
 /* kernels/rank.c - sort and top_k of the last axis, row by row
  *
- * A row becomes keys (rank.h). Sorting is by digits. The k first are kept in a pool of up to 2 k + 2 BLOCK keys: a block adds those that are
- * below the k-th key known so far; a full pool is sorted and cut to k, which lowers that limit. Most of a row never enters. */
+ * A row becomes keys (rank.h). Sorting is by digits. The k first are kept in a pool of up to 2 k + 2 BLOCK keys: a block
+ * adds those that are below the k-th key known so far; a full pool is sorted and cut to k, which lowers that limit. Most
+ * of a row never enters. */
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
 #include "kernels/rank.h"
@@ -14,7 +15,7 @@ enum { BLOCK = 256 };
 typedef struct rank_state {
     int64_t rows, n, k;
     bool descending;
-    int64_t keys;   /* of each of a part's two arrays */
+    int64_t keys; /* of each of a part's two arrays */
     int parts;
 } rank_state;
 
@@ -84,8 +85,18 @@ static void rank_part(void *context, int part, int parts)
 static void rank_run(fig_eval *c) { fig__parallel(((const rank_state *)c->prepared)->parts, rank_part, c); }
 
 const fig_kernel fig_kernel_sort = {
-    .name = "rank", .op = "sort", .accepts = rank_accepts, .prepare = rank_prepare, .release = rank_release, .run = rank_run,
+    .name = "rank",
+    .op = "sort",
+    .accepts = rank_accepts,
+    .prepare = rank_prepare,
+    .release = rank_release,
+    .run = rank_run,
 };
 const fig_kernel fig_kernel_top_k = {
-    .name = "rank", .op = "top_k", .accepts = rank_accepts, .prepare = rank_prepare, .release = rank_release, .run = rank_run,
+    .name = "rank",
+    .op = "top_k",
+    .accepts = rank_accepts,
+    .prepare = rank_prepare,
+    .release = rank_release,
+    .run = rank_run,
 };

@@ -1,7 +1,8 @@
 /* kernels/rank.h - rows in order (rank_fast.c)
  *
- * The order of ops/sort.c - by value, NaN below every number, lower index first - is that of one unsigned number per element: 32 bits made of
- * the float so that larger floats have larger bits (its complement when descending), with the index below them. */
+ * The order of ops/sort.c - by value, NaN below every number, lower index first - is that of one unsigned number per
+ * element: 32 bits made of the float so that larger floats have larger bits (their complement when descending), with the
+ * index below them. */
 #ifndef FIG_KERNELS_RANK_H
 #define FIG_KERNELS_RANK_H
 

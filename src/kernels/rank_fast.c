@@ -13,7 +13,7 @@ static inline uint32_t order_of(float x)
 {
     uint32_t bits = fig__float_bits(x), magnitude = bits & 0x7fffffffu;
     uint32_t signed_bits = magnitude == 0 ? 0 : bits;
-    uint32_t turned = signed_bits ^ ((uint32_t)-(int32_t)(signed_bits >> 31) | 0x80000000u);
+    uint32_t turned = signed_bits ^ ((uint32_t) - (int32_t)(signed_bits >> 31) | 0x80000000u);
     return magnitude > 0x7f800000u ? 0 : turned;
 }
 
@@ -38,8 +38,8 @@ static void sort_few(uint64_t *key, int64_t n)
 }
 
 /* Least digit first; the counts of all digits come from one walk, and a digit that all keys share is skipped. */
-static inline __attribute__((always_inline)) void sort_digits(uint64_t *key, uint64_t *spare, int64_t n, int bits, int passes,
-                                                              uint32_t *count)
+static inline __attribute__((always_inline)) void sort_digits(uint64_t *key, uint64_t *spare, int64_t n, int bits,
+                                                              int passes, uint32_t *count)
 {
     const int digits = 1 << bits;
     memset(count, 0, sizeof *count * (size_t)(passes * digits));

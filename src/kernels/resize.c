@@ -12,10 +12,10 @@
 
 typedef struct resize_state {
     int64_t pictures, channels;
-    int64_t source[2], target[2];    /* rows, columns of the smaller and of the resized picture */
-    int64_t *begin;                  /* source row -> first resized row whose taps may reach it; source[0] + 1 of them */
-    fig__resize_tap *row, *column;   /* per resized row and column */
-    size_t line_bytes;               /* workspace of a part */
+    int64_t source[2], target[2];  /* rows, columns of the smaller and of the resized picture */
+    int64_t *begin;                /* source row -> first resized row whose taps may reach it; source[0] + 1 of them */
+    fig__resize_tap *row, *column; /* per resized row and column */
+    size_t line_bytes;             /* workspace of a part */
     int parts;
 } resize_state;
 
@@ -25,7 +25,9 @@ static fig_status prepare(const fig_kernel_query *q, bool back, void **prepared,
 {
     const fig_type *small = back ? &q->out[0] : &q->in[0], *large = back ? &q->in[0] : &q->out[0];
     resize_state *s = fig__alloc(sizeof *s);
-    *s = (resize_state){ .pictures = small->dim[0], .channels = small->dim[3], .source = { small->dim[1], small->dim[2] },
+    *s = (resize_state){ .pictures = small->dim[0],
+                         .channels = small->dim[3],
+                         .source = { small->dim[1], small->dim[2] },
                          .target = { large->dim[1], large->dim[2] } };
     s->row = fig__alloc(sizeof *s->row * (size_t)s->target[0]);
     s->column = fig__alloc(sizeof *s->column * (size_t)s->target[1]);
@@ -82,7 +84,8 @@ static void forward_part(void *context, int part, int parts)
     fig__share(s->pictures * s->target[0], 1, part, parts, &begin, &end);
     for (int64_t n = begin; n < end; n++) {
         fig__resize_tap tap = s->row[n % s->target[0]];
-        const float *picture = FIG_F32_IN(c, 0) + n / s->target[0] * s->source[0] * from_line, *line = picture + tap.first * from_line;
+        const float *picture = FIG_F32_IN(c, 0) + n / s->target[0] * s->source[0] * from_line,
+                    *line = picture + tap.first * from_line;
         float *y = FIG_F32_OUT(c, 0) + n * to_line;
         if (tap.weight != 0.0f) {
             fig__fast_resize_blend(line_of(c, part), line, picture + tap.second * from_line, tap.weight, from_line);
@@ -120,10 +123,18 @@ static void forward_run(fig_eval *c) { fig__parallel(((const resize_state *)c->p
 static void back_run(fig_eval *c) { fig__parallel(((const resize_state *)c->prepared)->parts, back_part, c); }
 
 const fig_kernel fig_kernel_resize_bilinear = {
-    .name = "resize", .op = "resize_bilinear", .accepts = resize_accepts, .prepare = bilinear_prepare, .release = resize_release,
+    .name = "resize",
+    .op = "resize_bilinear",
+    .accepts = resize_accepts,
+    .prepare = bilinear_prepare,
+    .release = resize_release,
     .run = forward_run,
 };
 const fig_kernel fig_kernel_resize_bilinear_gradient = {
-    .name = "resize", .op = "resize_bilinear_gradient", .accepts = resize_accepts, .prepare = bilinear_back_prepare,
-    .release = resize_release, .run = back_run,
+    .name = "resize",
+    .op = "resize_bilinear_gradient",
+    .accepts = resize_accepts,
+    .prepare = bilinear_back_prepare,
+    .release = resize_release,
+    .run = back_run,
 };

@@ -1,7 +1,7 @@
 /* kernels/sample.c - reading pictures between pixels, and its gradient
  *
- * Forward and the gradient by places split the places. The gradient by pixels splits pictures, and channels where there are fewer pictures
- * than threads: no part adds to another's pixels, and sums run in the order of the places. */
+ * Forward and the gradient by places split the places. The gradient by pixels splits pictures, and channels where there
+ * are fewer pictures than threads: no part adds to another's pixels, and sums run in the order of the places. */
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
 #include "kernels/sample.h"
@@ -10,7 +10,10 @@
 
 enum { LEAST_SLICE = 16 };
 
-static bool sample_accepts(const fig_kernel_query *q) { return fig_elements(&q->in[0]) > 0 && fig_elements(&q->in[1]) > 0; }
+static bool sample_accepts(const fig_kernel_query *q)
+{
+    return fig_elements(&q->in[0]) > 0 && fig_elements(&q->in[1]) > 0;
+}
 
 typedef struct pictures {
     int64_t count, height, width, channels, places; /* places: looked at in each */
@@ -30,7 +33,8 @@ static void forward_part(void *context, int part, int parts)
     fig__share(p.count * p.places, 1, part, parts, &begin, &end);
     for (int64_t n = begin; n < end; n++) {
         fig__cell cell = fig__cell_of(FIG_F32_IN(c, 1) + 2 * n, p.height, p.width);
-        fig__fast_sample(&cell, p.channels, p.channels, FIG_F32_IN(c, 0) + n / p.places * p.height * p.width * p.channels,
+        fig__fast_sample(&cell, p.channels, p.channels,
+                         FIG_F32_IN(c, 0) + n / p.places * p.height * p.width * p.channels,
                          FIG_F32_OUT(c, 0) + n * p.channels);
     }
 }
@@ -68,7 +72,10 @@ static void spread_part(void *context, int part, int parts)
     }
 }
 
-static void forward_run(fig_eval *c) { fig__parallel(fig__parts(4 * fig_elements(&c->out[0].type), c->run->threads), forward_part, c); }
+static void forward_run(fig_eval *c)
+{
+    fig__parallel(fig__parts(4 * fig_elements(&c->out[0].type), c->run->threads), forward_part, c);
+}
 
 static void gradient_run(fig_eval *c)
 {
@@ -78,8 +85,14 @@ static void gradient_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_sample_bilinear = {
-    .name = "sample", .op = "sample_bilinear", .accepts = sample_accepts, .run = forward_run,
+    .name = "sample",
+    .op = "sample_bilinear",
+    .accepts = sample_accepts,
+    .run = forward_run,
 };
 const fig_kernel fig_kernel_sample_bilinear_gradient = {
-    .name = "sample", .op = "sample_bilinear_gradient", .accepts = sample_accepts, .run = gradient_run,
+    .name = "sample",
+    .op = "sample_bilinear_gradient",
+    .accepts = sample_accepts,
+    .run = gradient_run,
 };

@@ -3,7 +3,8 @@
 #include "kernels/sample.h"
 
 FIG_CLONES
-void fig__fast_sample(const fig__cell *cell, int64_t channels, int64_t n, const float *restrict picture, float *restrict y)
+void fig__fast_sample(const fig__cell *cell, int64_t channels, int64_t n, const float *restrict picture,
+                      float *restrict y)
 {
     const float *p[4];
     for (int corner = 0; corner < 4; corner++)
@@ -24,7 +25,8 @@ void fig__fast_sample(const fig__cell *cell, int64_t channels, int64_t n, const 
 }
 
 FIG_CLONES
-void fig__fast_sample_spread(const fig__cell *cell, int64_t channels, int64_t n, const float *restrict dy, float *restrict dx)
+void fig__fast_sample_spread(const fig__cell *cell, int64_t channels, int64_t n, const float *restrict dy,
+                             float *restrict dx)
 {
     for (int corner = 0; corner < 4; corner++) {
         if (!cell->inside[corner])

@@ -44,7 +44,8 @@ static inline void trial_operand(trial *t, fig_type type, double span, bool coar
     for (int64_t k = 0, n = fig__count(&type); k < n; k++) {
         double u = fig__rng_uniform(&trial_rng);
         if (type.dtype == FIG_I32)
-            ((int32_t *)t->data[i])[k] = (int32_t)trial_between(u < 0.1 ? -2 : 0, (int64_t)span - 1 + (u > 0.9 ? 2 : 0));
+            ((int32_t *)t->data[i])[k] =
+                (int32_t)trial_between(u < 0.1 ? -2 : 0, (int64_t)span - 1 + (u > 0.9 ? 2 : 0));
         else if (type.dtype == FIG_F32)
             ((float *)t->data[i])[k] = (float)(coarse ? floor((2 * u - 1) * span * 8) / 8 : (2 * u - 1) * span);
         else
@@ -99,8 +100,9 @@ static inline void trial_fill(const trial *t, void **out)
 /* Runs a kernel (NULL: the reference loop); output 0 lies on a copy of operand `shared` unless that is -1. */
 static inline bool trial_run(const trial *t, const fig_kernel *kernel, int threads, int shared, void **out)
 {
-    fig_kernel_query query = { .op = t->op, .n_in = t->n_in, .n_out = t->n_out, .in = t->in, .out = t->out, .attr = t->attr,
-                               .threads = threads };
+    fig_kernel_query query = {
+        .op = t->op, .n_in = t->n_in, .n_out = t->n_out, .in = t->in, .out = t->out, .attr = t->attr, .threads = threads
+    };
     fig_tensor in[TRIAL_OPERANDS], result[TRIAL_OPERANDS];
     fig_run run = { .seed = 1, .threads = threads };
     fig_error err = { 0 };
@@ -140,8 +142,8 @@ static inline void trial_compare(const trial *t, const fig_kernel *kernel, void 
             bool ran = trial_run(t, kernel, threads, shared, out);
             for (int i = 0; i < t->n_out; i++) {
                 if (ran && !trial_equal(&t->out[i], out[i], expected[i], tolerance))
-                    TEST_FAIL("%s: kernel %s, %d threads%s: output %d differs, operands%s", t->op->name, kernel->name, threads,
-                              shared >= 0 ? ", in place" : "", i, trial_text(t));
+                    TEST_FAIL("%s: kernel %s, %d threads%s: output %d differs, operands%s", t->op->name, kernel->name,
+                              threads, shared >= 0 ? ", in place" : "", i, trial_text(t));
                 free(out[i]);
             }
         }
@@ -163,8 +165,9 @@ static inline void trial_check(trial *t, double tolerance)
     trial_run(t, NULL, 1, -1, expected);
     bool accepted = false;
     for (const fig_kernel *const *kernel = fig__kernels; *kernel; kernel++) {
-        fig_kernel_query query = { .op = t->op, .n_in = t->n_in, .n_out = t->n_out, .in = t->in, .out = t->out, .attr = t->attr,
-                                   .threads = 2 };
+        fig_kernel_query query = {
+            .op = t->op, .n_in = t->n_in, .n_out = t->n_out, .in = t->in, .out = t->out, .attr = t->attr, .threads = 2
+        };
         if (strcmp((*kernel)->op, t->op->name) != 0 || !(*kernel)->accepts(&query))
             continue;
         accepted = true;

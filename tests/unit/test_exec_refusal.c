@@ -1,4 +1,4 @@
-/* test_exec_refusal.c - A kernel whose prepare refuses a shape it had accepted: the next one takes over, down to the reference loop. */
+/* test_exec_refusal.c - a kernel that refuses a shape it had accepted: the next one takes over, or the reference loop */
 #include "../test.h"
 
 #include "exec/exec.h"

@@ -1,5 +1,6 @@
-/* test_kernels_index.c - Kernels that read and write by index, dynamic slices and updates, casts, running sums and places of the largest against the
- * reference loops. All of them move numbers or add them in the reference's order: equal to the bit unless a row says otherwise. */
+/* test_kernels_index.c - kernels by index, dynamic slices and updates, casts, running sums and places of the largest
+ *
+ * All of them move numbers, or add them in the reference's order: equal to the reference loops to the bit. */
 #include "kernel_trial.h"
 #include "ops/attributes.h"
 
@@ -95,7 +96,8 @@ FIG_TEST(dynamic)
         }
         part = x;
         part.dim[attr.axis] = attr.length;
-        trial cut = { .op = &fig_op_dynamic_slice, .attr = &attr }, put = { .op = &fig_op_dynamic_update, .attr = &attr };
+        trial cut = { .op = &fig_op_dynamic_slice, .attr = &attr },
+              put = { .op = &fig_op_dynamic_update, .attr = &attr };
         trial_operand(&cut, x, 100, false);
         trial_operand(&cut, start, (double)x.dim[attr.axis], false);
         trial_check(&cut, 0);
@@ -109,8 +111,9 @@ FIG_TEST(dynamic)
 /* Every kind of float: specials, ties of rounding, beyond the integers; bf16 operands are all 65,536 of them. */
 static void special_values(float *x, int64_t n)
 {
-    const float some[] = { NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 2147483648.0f, -2147483648.0f, 2147483520.0f, -2147483904.0f, 1e-40f,
-                           3.4e38f, -3.4e38f, 1.00390625f, 1.01171875f, 0.99999994f, -0.5f, 1e10f, -1e10f };
+    const float some[] = { NAN,           INFINITY,       -INFINITY, 0.0f,    -0.0f,    2147483648.0f, -2147483648.0f,
+                           2147483520.0f, -2147483904.0f, 1e-40f,    3.4e38f, -3.4e38f, 1.00390625f,   1.01171875f,
+                           0.99999994f,   -0.5f,          1e10f,     -1e10f };
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits = (uint32_t)fig__rng_next(&trial_rng);
         if (i % 3 == 0)
@@ -127,7 +130,8 @@ FIG_TEST(casts)
     for (int from = 0; from < 3; from++)
         for (int to = 0; to < 3; to++)
             for (int i = 0; i < 40 && from != to && !test_failures; i++) {
-                fig_type x = i ? any_type(types[from], 0, 3) : (fig_type){ .dtype = types[from], .rank = 1, .dim = { 70001 } };
+                fig_type x =
+                    i ? any_type(types[from], 0, 3) : (fig_type){ .dtype = types[from], .rank = 1, .dim = { 70001 } };
                 fig_shape_attr attr;
                 memset(&attr, 0, sizeof attr);
                 attr.type.dtype = types[to];
@@ -148,7 +152,8 @@ FIG_TEST(cumsum)
     begin(7);
     for (int i = 0; i < TRIALS && !test_failures; i++) {
         fig_type x = any_type(i % 4 ? FIG_F32 : FIG_I32, 1, 4);
-        fig_cumsum_attr attr = { (int)trial_between(0, x.rank - 1), (int)trial_between(0, 1), (int)trial_between(0, 1) };
+        fig_cumsum_attr attr = { (int)trial_between(0, x.rank - 1), (int)trial_between(0, 1),
+                                 (int)trial_between(0, 1) };
         trial t = { .op = &fig_op_cumsum, .attr = &attr };
         trial_operand(&t, x, 1e9, false);
         trial_check(&t, 0);

@@ -1,4 +1,4 @@
-/* test_kernels_pool.c - Pooling kernels against the reference loops: random windows, strides and paddings in 1, 2 and 3 dimensions. */
+/* test_kernels_pool.c - pooling kernels against the reference loops: random windows, strides, paddings; 1, 2 and 3 axes */
 #include "kernel_trial.h"
 #include "ops/window.h"
 

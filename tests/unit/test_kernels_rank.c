@@ -1,4 +1,4 @@
-/* test_kernels_rank.c - Sorting kernels against the reference heap: equal to the bit, with ties, NaN, infinities and both zeros. */
+/* test_kernels_rank.c - sorting kernels against the reference heap, to the bit: ties, NaN, infinities, both zeros */
 #include "kernel_trial.h"
 #include "ops/attributes.h"
 
@@ -21,7 +21,8 @@ static void check(bool whole)
         float *data = t.data[0];
         for (int64_t k = 0; k < fig__count(&x) && i % 4 == 2; k++)
             if (trial_between(0, 3) == 0)
-                data[k] = (float[]){ NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e-40f, -1e-40f }[trial_between(0, 7)];
+                data[k] =
+                    (float[]){ NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e-40f, -1e-40f }[trial_between(0, 7)];
         if (i % 7 == 0) /* the hardest for a growing pool: every block beats the ones before */
             for (int64_t k = 0; k < fig__count(&x); k++)
                 data[k] = (float)k;

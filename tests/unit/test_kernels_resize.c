@@ -1,4 +1,4 @@
-/* test_kernels_resize.c - Resizing kernels against the reference loops: up, down, by odd factors, to and from one pixel. */
+/* test_kernels_resize.c - resizing kernels against the reference loops: up, down, by odd factors, from and to one pixel */
 #include "kernel_trial.h"
 #include "ops/attributes.h"
 
@@ -8,7 +8,9 @@ static void check_resize(const fig_op *op, double tolerance)
 {
     trial_rng = (fig__rng){ 21 };
     for (int i = 0; i < TRIALS && !test_failures; i++) {
-        fig_type x = { .dtype = FIG_F32, .rank = 4, .dim = { trial_between(1, 4), trial_size(24), trial_size(24), trial_size(70) } };
+        fig_type x = { .dtype = FIG_F32,
+                       .rank = 4,
+                       .dim = { trial_between(1, 4), trial_size(24), trial_size(24), trial_size(70) } };
         bool twice = trial_between(0, 3) == 0;
         fig_resize_attr attr = { twice ? 2 * x.dim[1] : trial_size(30), twice ? 2 * x.dim[2] : trial_size(30) };
         trial t = { .op = op, .attr = &attr };

@@ -1,4 +1,4 @@
-/* test_kernels_sample.c - Reading between pixels: kernels against the reference loops, at places within, on the edges and outside. */
+/* test_kernels_sample.c - reading between pixels against the reference loops: places within, on the edges, outside */
 #include "kernel_trial.h"
 
 enum { TRIALS = 200 };
@@ -7,7 +7,9 @@ static void check_sample(const fig_op *op, bool back, double tolerance)
 {
     trial_rng = (fig__rng){ 41 };
     for (int i = 0; i < TRIALS && !test_failures; i++) {
-        fig_type x = { .dtype = FIG_F32, .rank = 4, .dim = { trial_between(1, 3), trial_size(12), trial_size(12), trial_size(90) } };
+        fig_type x = { .dtype = FIG_F32,
+                       .rank = 4,
+                       .dim = { trial_between(1, 3), trial_size(12), trial_size(12), trial_size(90) } };
         fig_type at = x, y = x;
         at.dim[1] = y.dim[1] = trial_size(12);
         at.dim[2] = y.dim[2] = trial_size(12);
@@ -17,7 +19,8 @@ static void check_sample(const fig_op *op, bool back, double tolerance)
         trial_operand(&t, at, 14, i % 3 == 0);
         float *place = t.data[1];
         for (int64_t k = 0; k < fig__count(&at); k++)
-            place[k] = trial_between(0, 30) ? 0.5f * place[k] + 5 : (float[]){ NAN, INFINITY, -1e30f, -1.0f }[trial_between(0, 3)];
+            place[k] = trial_between(0, 30) ? 0.5f * place[k] + 5
+                                            : (float[]){ NAN, INFINITY, -1e30f, -1.0f }[trial_between(0, 3)];
         if (back)
             trial_operand(&t, y, 1, false);
         trial_check(&t, tolerance);
