@@ -57,7 +57,7 @@ static fig_status prepare(const fig_kernel_query *q, bool backward, void **prepa
     s->packed = carve(workspace, s->panels * s->k * FIG__PANEL);
     s->turn = carve(workspace, 2 * s->batch * s->turn_row);
     s->flow = carve(workspace, backward ? s->batch * s->width : 0);
-    s->part = sizeof(float) * (size_t)(s->batch * FIG__PANEL * (backward ? 1 : s->gates));
+    s->part = sizeof(float) * (size_t)(ROWS_OF_A_TILE * FIG__PANEL * (backward ? 1 : s->gates));
     s->product = carve(workspace, (int64_t)(s->part / sizeof(float)) * s->parts);
     *prepared = s;
     return FIG_OK;
@@ -139,6 +139,33 @@ static float *turn_of(const recurrent_work *w, int64_t step, int64_t row)
 
 static const float *panel_of(const recurrent_work *w, int64_t index) { return w->packed + index * w->s->k * FIG__PANEL; }
 
+/* A part's blocks, a tile of rows at a time: cells of many rows would push one another out of the caches, as rows of one step
+ * are a multiple of 4 KiB apart where widths are powers of two. */
+static void each_tile(const recurrent_work *w, int64_t step, int part, int parts,
+                      void (*body)(const recurrent_work *w, const range *tile, int64_t step, int64_t block))
+{
+    range all = range_of(w, part, parts);
+    int64_t tiles = (all.rows + ROWS_OF_A_TILE - 1) / ROWS_OF_A_TILE;
+    for (int64_t block = all.block; block < all.blocks_end; block++)
+        for (int64_t i = 0; i < tiles; i++) {
+            range tile = all;
+            tile.row = all.row + all.rows * i / tiles;
+            tile.rows = all.row + all.rows * (i + 1) / tiles - tile.row;
+            body(w, &tile, step, block);
+        }
+}
+
+/* Asks for a block's cells of the step before their product is made: rows lie far apart, so no prefetcher of the processor finds
+ * them, and the product hides the way from memory. */
+static void fetch(const void *tensor, int64_t at, int64_t rows, int64_t row, int64_t gates, int64_t width)
+{
+    const float *x = (const float *)tensor + at;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t g = 0; g < gates; g++)
+            for (int64_t j = 0; j < FIG__PANEL; j += 16)
+                __builtin_prefetch(x + r * row + g * width + j, 1);
+}
+
 /* -- forward --------------------------------------------------------------------------------------------------------------- */
 
 static void forward_block(const recurrent_work *w, const range *r, int64_t t, int64_t block)
@@ -146,10 +173,15 @@ static void forward_block(const recurrent_work *w, const range *r, int64_t t, in
     const recurrent_state *s = w->s;
     const fig_eval *c = w->c;
     int64_t gates = s->gates, unit = block * FIG__PANEL, y_row = s->steps * s->width;
+    int64_t at = (r->row * s->steps + t) * s->width + unit, x_at = (r->row * s->steps + t) * s->width * gates + unit;
+    fetch(c->in[FIG__X].data, x_at, r->rows, y_row * gates, gates, s->width);
+    if (c->in[FIG__X].data != c->out[FIG__TRACE].data)
+        fetch(c->out[FIG__TRACE].data, x_at, r->rows, y_row * gates, gates, s->width);
+    for (int i = FIG__HIDDEN; i < c->n_out; i++)
+        fetch(c->out[i].data, at, r->rows, y_row, 1, s->width);
     for (int64_t g = 0; g < gates; g++)
         fig__fast_panel(r->rows, s->k, turn_of(w, t, r->row), s->turn_row, panel_of(w, block * gates + g), r->product + g * FIG__PANEL,
                         gates * FIG__PANEL);
-    int64_t at = (r->row * s->steps + t) * s->width + unit, x_at = (r->row * s->steps + t) * s->width * gates + unit;
     fig__cells cells = { .rows = r->rows, .units = units_of(s, block), .product = r->product, .x = FIG_F32_IN(c, FIG__X) + x_at,
                          .trace = FIG_F32_OUT(c, FIG__TRACE) + x_at, .x_row = y_row * gates, .x_gate = s->width, .y_row = y_row,
                          .state = turn_of(w, t + 1, r->row) + unit, .state_row = s->turn_row };
@@ -167,10 +199,7 @@ static void forward_block(const recurrent_work *w, const range *r, int64_t t, in
 
 static void forward_step(void *context, int64_t t, int part, int parts)
 {
-    const recurrent_work *w = context;
-    range r = range_of(w, part, parts);
-    for (int64_t block = r.block; block < r.blocks_end; block++)
-        forward_block(w, &r, t, block);
+    each_tile(context, t, part, parts, forward_block);
 }
 
 /* -- backward -------------------------------------------------------------------------------------------------------------- */
@@ -181,6 +210,17 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
     const recurrent_state *s = w->s;
     const fig_eval *c = w->c;
     int64_t gates = s->gates, unit = block * FIG__PANEL, units = units_of(s, block), y_row = s->steps * s->width, t = s->steps - 1 - i;
+    int64_t at = (r->row * s->steps + t) * s->width + unit, x_at = (r->row * s->steps + t) * s->width * gates + unit;
+    if (t >= 0) {
+        fetch(c->in[FIG__TRACE].data, x_at, r->rows, y_row * gates, gates, s->width);
+        if (c->in[FIG__TRACE].data != c->out[FIG__DX].data)
+            fetch(c->out[FIG__DX].data, x_at, r->rows, y_row * gates, gates, s->width);
+        if (s->cell == FIG_CELL_GRU)
+            fetch(c->out[FIG__GRU_DZ].data, x_at, r->rows, y_row * gates, gates, s->width);
+        for (int k = FIG__D_HIDDEN; k < c->n_in; k++)
+            if (k != FIG__LSTM_C_FIRST)
+                fetch(c->in[k].data, at, r->rows, y_row, 1, s->width);
+    }
     if (i)
         fig__fast_panel(r->rows, s->k, turn_of(w, i, r->row), s->turn_row, panel_of(w, block), r->product, FIG__PANEL);
     else
@@ -189,15 +229,14 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
     if (t < 0) {
         for (int64_t b = 0; b < r->rows; b++)
             for (int64_t j = 0; j < units; j++) {
-                int64_t at = (r->row + b) * s->width + unit + j;
+                int64_t to = (r->row + b) * s->width + unit + j;
                 float passed = flow[b * s->width + j];
-                FIG_F32_OUT(c, FIG__DH_FIRST)[at] = r->product[b * FIG__PANEL + j] + (s->cell == FIG_CELL_GRU ? passed : 0.0f);
+                FIG_F32_OUT(c, FIG__DH_FIRST)[to] = r->product[b * FIG__PANEL + j] + (s->cell == FIG_CELL_GRU ? passed : 0.0f);
                 if (s->cell == FIG_CELL_LSTM)
-                    FIG_F32_OUT(c, FIG__LSTM_DC_FIRST)[at] = passed;
+                    FIG_F32_OUT(c, FIG__LSTM_DC_FIRST)[to] = passed;
             }
         return;
     }
-    int64_t at = (r->row * s->steps + t) * s->width + unit, x_at = (r->row * s->steps + t) * s->width * gates + unit;
     fig__cells cells = { .rows = r->rows, .units = units, .product = r->product, .trace = (float *)c->in[FIG__TRACE].data + x_at,
                          .x_row = y_row * gates, .x_gate = s->width, .y_row = y_row, .dy = FIG_F32_IN(c, FIG__D_HIDDEN) + at,
                          .flow = flow, .flow_row = s->width, .dx = FIG_F32_OUT(c, FIG__DX) + x_at,
@@ -216,10 +255,7 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
 
 static void backward_step(void *context, int64_t i, int part, int parts)
 {
-    const recurrent_work *w = context;
-    range r = range_of(w, part, parts);
-    for (int64_t block = r.block; block < r.blocks_end; block++)
-        backward_block(w, &r, i, block);
+    each_tile(context, i, part, parts, backward_block);
 }
 
 /* -- running --------------------------------------------------------------------------------------------------------------- */
