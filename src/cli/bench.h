@@ -49,6 +49,7 @@ struct fig_workload {
     int items;                /* per row of the batch: 1, or tokens of a window */
     const char *sampler;      /* sampling: its name; NULL = the first */
     int64_t length;           /* sampling of tokens: longest sequence */
+    bool greedy;              /* the likeliest token instead of a draw */
     /* one graph */
     fig_node (*graph)(fig_graph *graph, int64_t batch); /* its inputs are named "a" to "d" */
 };

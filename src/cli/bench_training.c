@@ -82,8 +82,9 @@ fig_status cli_bench_sampling(const cli_bench_job *job, cli_bench_result *out, f
     int batch = o->batch ? (int)o->batch : w->batch;
     sampling s = { .opts = { .sampler = w->sampler,
                              .batch = batch,
-                             .count = w->length ? batch : (int64_t)batch * (CLI_BENCH_MOST_STEPS + 8),
+                             .count = (int64_t)batch * (w->length ? CLI_BENCH_MOST_STEPS / w->length + 2 : CLI_BENCH_MOST_STEPS + 8),
                              .length = w->length,
+                             .greedy = w->greedy,
                              .seed = 1 } };
     cli_bench_reset_peak();
     FIG_TRY(open_trainer(job, true, &s.trainer, err));
@@ -206,4 +207,12 @@ const fig_workload fig_workload_dcgan64_generate = {
     .data = "random:64x64x3",
     .batch = 1,
     .items = 1,
+};
+const fig_workload fig_workload_gpt_generate = {
+    .name = "gpt_generate", .summary = "one character of gpt_nano_full, cached, greedy", .run = cli_bench_sampling,
+    .recipe_name = "gpt", .preset = "gpt_nano_full", .data = "random:tokens:65", .batch = 1, .items = 1, .length = 255, .greedy = true,
+};
+const fig_workload fig_workload_gpt2_124m_generate = {
+    .name = "gpt2_124m_generate", .summary = "one token of gpt2_124m, cached, greedy", .run = cli_bench_sampling,
+    .recipe_name = "gpt", .preset = "gpt2_124m", .data = "random:tokens:50257", .batch = 1, .items = 1, .length = 255, .greedy = true,
 };

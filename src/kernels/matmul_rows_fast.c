@@ -1,38 +1,38 @@
 /* kernels/matmul_rows_fast.c - inner loops of products with one to four rows (decoding one token, a critic's single output)
  *
  * Such a product reads its big operand once and does next to nothing with it, so it runs at the speed of memory when the reads
- * are long and straight. Four lines of the big operand go at a time: enough independent sums to hide the latency of an FMA. */
+ * are long and straight. */
 #include "kernels/fast.h"
 #include "kernels/parallel.h"
 
 #include <string.h>
 
+/* One line after another: a processor's prefetchers follow one straight walk much better than several side by side (47 against 28
+ * GB/s from memory on two Zen 4 cores, lines of 768). Four sums of a line hide the latency of an FMA. */
+typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
+
 FIG_CLONES
 static void dot_one(int64_t n, int64_t k, const float *restrict a, const float *restrict b, int64_t b_row, float *restrict c,
                     int64_t step)
 {
-    int64_t j = 0;
-    for (; j + 4 <= n; j += 4) {
-        const float *b0 = b + j * b_row, *b1 = b0 + b_row, *b2 = b1 + b_row, *b3 = b2 + b_row;
-        float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        for (int64_t i = 0; i < k; i++) {
-            float v = a[i];
-            s0 += v * b0[i];
-            s1 += v * b1[i];
-            s2 += v * b2[i];
-            s3 += v * b3[i];
+    for (int64_t j = 0; j < n; j++, b += b_row) {
+        vector s0 = { 0 }, s1 = { 0 }, s2 = { 0 }, s3 = { 0 };
+        int64_t i = 0;
+        for (; i + 64 <= k; i += 64) {
+            s0 += *(const vector *)(a + i) * *(const vector *)(b + i);
+            s1 += *(const vector *)(a + i + 16) * *(const vector *)(b + i + 16);
+            s2 += *(const vector *)(a + i + 32) * *(const vector *)(b + i + 32);
+            s3 += *(const vector *)(a + i + 48) * *(const vector *)(b + i + 48);
         }
-        c[j * step] = s0;
-        c[(j + 1) * step] = s1;
-        c[(j + 2) * step] = s2;
-        c[(j + 3) * step] = s3;
-    }
-    for (; j < n; j++) {
-        const float *b0 = b + j * b_row;
-        float s0 = 0;
-        for (int64_t i = 0; i < k; i++)
-            s0 += a[i] * b0[i];
-        c[j * step] = s0;
+        for (; i + 16 <= k; i += 16)
+            s0 += *(const vector *)(a + i) * *(const vector *)(b + i);
+        s0 = (s0 + s1) + (s2 + s3);
+        float sum = 0;
+        for (int l = 0; l < 16; l++)
+            sum += s0[l];
+        for (; i < k; i++)
+            sum += a[i] * b[i];
+        c[j * step] = sum;
     }
 }
 

@@ -6,7 +6,6 @@
  * positions up to its own; what lies behind them in the cache is masked, so a cache needs no clearing between sequences. */
 #include "nn/layer.h"
 #include "nn/model.h"
-#include <math.h>
 
 /* One of queries, keys, values: (B, T, 3, H, D) -> (B, T, H, D). */
 static fig_node third(fig_node qkv, int which) { return fig_squeeze(fig_slice(qkv, 2, which, 1, 1), 2); }
@@ -33,23 +32,10 @@ static fig_node remember(fig_graph *g, const char *name, fig_node x, const fig_a
     return all;
 }
 
-/* 1 where position[b] + t may look at s: (B, 1, T, S). */
-static fig_node visible(fig_graph *g, const fig_attention_opts *o, int64_t batch, int64_t steps)
-{
-    fig_type own = { .dtype = FIG_I32, .rank = 4, .dim = { 1, 1, steps, 1 } },
-             other = { .dtype = FIG_I32, .rank = 4, .dim = { 1, 1, 1, o->cache } };
-    fig_node at = fig_add(fig_reshape(o->position, FIG_SHAPE(batch, 1, 1, 1)), fig_iota(g, own, 2)); /* (B, 1, T, 1) */
-    return fig_less_equal(fig_iota(g, other, 3), at);
-}
-
 static fig_node attend_cached(fig_graph *g, fig_node q, fig_node k, fig_node v, const fig_attention_opts *o)
 {
-    int64_t batch = fig_dim(q, 0), steps = fig_dim(q, 1), width = fig_dim(q, 3);
     fig_node keys = remember(g, "keys", k, o), values = remember(g, "values", v, o); /* (B, H, S, D) */
-    fig_node scores = fig_matmul(fig_scale(heads_first(q), (float)(1 / sqrt((double)width))), keys,
-                                 &(fig_matmul_opts){ .transpose_b = true });
-    scores = fig_select(visible(g, o, batch, steps), scores, fig_constant(g, -1e30f)); /* (B, H, T, S) */
-    return heads_first(fig_matmul(fig_softmax(scores), values, NULL));                 /* (B, T, H, D) */
+    return fig_attention_cached(q, keys, values, o->position);                       /* (B, T, H, D) */
 }
 
 fig_node fig_self_attention(fig_node x, const fig_attention_opts *opts)

@@ -82,6 +82,15 @@ static void attention_gradient(instance *t)
         give(t, out[i]);
 }
 
+static void attention_cached(instance *t)
+{
+    int64_t b = any_between(t, 1, 3), h = any_between(t, 1, t->small ? 2 : 3), d = any_between(t, 1, t->small ? 3 : 70);
+    int64_t steps = any_between(t, 1, 2), room = steps + any_between(t, 0, t->small ? 2 : any_chance(t, 0.3) ? 90 : 9);
+    fig_node q = any_real(t, FIG_SHAPE(b, steps, h, d), -1, 1);
+    fig_node keys = any_real(t, FIG_SHAPE(b, h, room, d), -1, 1), values = any_real(t, FIG_SHAPE(b, h, room, d), -1, 1);
+    give(t, fig_attention_cached(q, keys, values, any_integers(t, FIG_SHAPE(b), 0, room - steps)));
+}
+
 const op_case cases_softmax[] = {
     { "softmax", softmax },
     { "softmax_gradient", softmax_gradient },
@@ -91,5 +100,6 @@ const op_case cases_softmax[] = {
     { "cross_entropy_gradient", cross_entropy_gradient },
     { "attention", attention },
     { "attention_gradient", attention_gradient },
+    { "attention_cached", attention_cached },
     { 0 },
 };
