@@ -1,6 +1,7 @@
 /* kernels/noise.c - normal, uniform, Bernoulli, categorical and dropout: tiles of words, shared out to threads */
 #include "kernels/noise.h"
 #include "kernels/parallel.h"
+#include "kernels/storage.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,7 +76,11 @@ static void bernoulli_tile(const noise_work *w, int64_t at, const uint32_t *word
 
 static void dropout_tile(const noise_work *w, int64_t at, const uint32_t *words, int64_t n)
 {
-    fig__fast_noise_dropout(FIG_F32_OUT(w->c, 0) + at, words, FIG_F32_IN(w->c, 0) + at, w->rate, w->kept, n);
+    float spare[FIG__NOISE_TILE];
+    const float *x = fig__load(&w->c->in[0], at, n, spare);
+    float *y = fig__target(&w->c->out[0], at, spare);
+    fig__fast_noise_dropout(y, words, x, w->rate, w->kept, n);
+    fig__store(&w->c->out[0], at, n, y);
 }
 
 static void uniform_run(fig_eval *c) { run_noise(c, uniform_tile); }
@@ -143,6 +148,6 @@ const fig_kernel fig_kernel_bernoulli = {
     .name = "philox", .op = "bernoulli", .accepts = noise_accepts, .run = bernoulli_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_dropout = {
-    .name = "philox", .op = "dropout", .accepts = noise_accepts, .run = dropout_run, .inplace = 1,
+    .name = "philox", .op = "dropout", .bf16 = true, .accepts = noise_accepts, .run = dropout_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_categorical = { .name = "philox", .op = "categorical", .accepts = noise_accepts, .run = categorical_run };

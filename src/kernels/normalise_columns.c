@@ -12,12 +12,13 @@
 #include "kernels/fast.h"
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
+#include "kernels/storage.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLUSH = 64, FOLDED = 128 };
+enum { FLUSH = 64, FOLDED = 128, BLOCK = 2048 }; /* BLOCK: elements of bf16 storage that are widened at once */
 
 typedef struct columns_state {
     bool gradient, affine;
@@ -25,13 +26,16 @@ typedef struct columns_state {
     int64_t fold, width;                         /* width = fold * C */
     float eps;
     int parts;
-    size_t map, sums, total, wide, part_bytes; /* a part's memory: maps and shift (4 width floats), float sums (2 width), matrix
-                                                  sums (2 C doubles), channel totals over matrices (2 C doubles) */
+    int64_t most;                                /* lines that are widened at once; 0: nothing is stored in bf16 */
+    size_t map, sums, total, wide, spare, part_bytes; /* a part's memory: maps and shift (4 width floats), float sums (2 width),
+                                                         matrix sums (2 C doubles), channel totals over matrices (2 C doubles),
+                                                         widened blocks of x, dy and the result */
 } columns_state;
 
+/* x, dy (the last operand of a gradient) and the first result may be stored in bf16. */
 static bool columns_accepts(const fig_kernel_query *q)
 {
-    return fig_elements(&q->in[0]) > 0;
+    return fig_elements(&q->in[0]) > 0 && fig__others_wide(q, strstr(q->op->name, "_gradient") ? q->n_in - 1 : 0);
 }
 
 static fig_status columns_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
@@ -59,6 +63,8 @@ static fig_status columns_prepare(const fig_kernel_query *q, void **prepared, si
     s->sums = total, total += (2 * floats + 63) / 64 * 64;
     s->total = total, total += (2 * doubles + 63) / 64 * 64;
     s->wide = total, total += (2 * doubles + 63) / 64 * 64;
+    s->most = fig__any_narrow(q) ? (BLOCK > s->width ? BLOCK / s->width : 1) : 0;
+    s->spare = total, total += 3 * ((sizeof(float) * (size_t)(s->most * s->width) + 63) / 64 * 64);
     s->part_bytes = total;
     *workspace = total * (size_t)s->parts;
     *prepared = s;
@@ -71,7 +77,7 @@ typedef struct columns_work {
     const columns_state *s;
     const fig_eval *c;
     int64_t matrix;      /* the one that parts share */
-    const float *x, *dy; /* whole operands */
+    const fig_tensor *x, *dy; /* whole operands */
     const float *gamma, *beta, *mean, *variance;
 } columns_work;
 
@@ -86,13 +92,26 @@ static double *doubles_at(const columns_work *w, int part, size_t offset)
 
 /* -- sums --------------------------------------------------------------------------------------------------------------------- */
 
+/* Spare block 0, 1 or 2 of a part. */
+static float *spare_of(const columns_work *w, int part, int which)
+{
+    size_t block = (sizeof(float) * (size_t)(w->s->most * w->s->width) + 63) / 64 * 64;
+    return floats_at(w, part, w->s->spare + block * (size_t)which);
+}
+
+static float first_row(const columns_work *w, int64_t matrix, int64_t channel)
+{
+    float value;
+    return *fig__load(w->x, matrix * w->s->n * w->s->channels + channel, 1, &value);
+}
+
 /* What is taken off x in the sums: the first row (forward), the group's mean (gradient). Folded. */
 static void set_shift(const columns_work *w, int64_t matrix, float *shift)
 {
     const columns_state *s = w->s;
     for (int64_t j = 0; j < s->width; j++) {
         int64_t channel = j % s->channels;
-        shift[j] = s->gradient ? w->mean[matrix * s->groups + channel / s->each] : w->x[matrix * s->n * s->channels + channel];
+        shift[j] = s->gradient ? w->mean[matrix * s->groups + channel / s->each] : first_row(w, matrix, channel);
     }
 }
 
@@ -104,12 +123,16 @@ static void sum_rows(const columns_work *w, int part, int64_t matrix, int64_t be
     for (int64_t row = begin; row < end;) {
         int64_t fold = end - row >= s->fold ? s->fold : 1, width = fold * s->channels;
         int64_t lines = (end - row) / fold < FLUSH ? (end - row) / fold : FLUSH;
+        if (s->most && lines > s->most)
+            lines = s->most;
         int64_t at = (matrix * s->n + row) * s->channels;
+        const float *x = fig__load(w->x, at, lines * width, spare_of(w, part, 0));
         memset(sums, 0, sizeof(float) * 2 * (size_t)s->width);
         if (s->gradient)
-            fig__fast_products(w->x + at, w->dy + at, shift, lines, width, sums, sums + s->width);
+            fig__fast_products(x, fig__load(w->dy, at, lines * width, spare_of(w, part, 1)), shift, lines, width, sums,
+                               sums + s->width);
         else
-            fig__fast_moments(w->x + at, shift, lines, width, sums, sums + s->width);
+            fig__fast_moments(x, shift, lines, width, sums, sums + s->width);
         for (int64_t i = 0; i < fold; i++)
             for (int64_t channel = 0; channel < s->channels; channel++) {
                 total[channel] += (double)sums[i * s->channels + channel];
@@ -187,18 +210,25 @@ static void make_map(const columns_work *w, int part, int64_t matrix, const doub
             map[k * s->width + j] = map[k * s->width + j - s->channels];
 }
 
-/* Rows [begin, end) of a matrix through the maps of part `from`. */
-static void map_rows(const columns_work *w, int from, int64_t matrix, int64_t begin, int64_t end)
+/* Rows [begin, end) of a matrix through the maps of part `from`, with the spare memory of `part`. */
+static void map_rows(const columns_work *w, int part, int from, int64_t matrix, int64_t begin, int64_t end)
 {
     const columns_state *s = w->s;
     const float *map = floats_at(w, from, s->map);
-    float *out = FIG_F32_OUT(w->c, 0);
+    const fig_tensor *out = &w->c->out[0];
     for (int64_t row = begin; row < end;) {
         int64_t fold = end - row >= s->fold ? s->fold : 1, lines = (end - row) / fold, at = (matrix * s->n + row) * s->channels;
+        if (s->most && lines > s->most)
+            lines = s->most;
+        int64_t width = fold * s->channels, count = lines * width;
+        const float *x = fig__load(w->x, at, count, spare_of(w, part, 0));
+        float *y = fig__target(out, at, spare_of(w, part, 2));
         if (s->gradient)
-            fig__fast_affine_two(out + at, w->dy + at, w->x + at, map, map + s->width, map + 2 * s->width, lines, fold * s->channels);
+            fig__fast_affine_two(y, fig__load(w->dy, at, count, spare_of(w, part, 1)), x, map, map + s->width, map + 2 * s->width,
+                                 lines, width);
         else
-            fig__fast_affine(out + at, w->x + at, map, map + s->width, lines, fold * s->channels);
+            fig__fast_affine(y, x, map, map + s->width, lines, width);
+        fig__store(out, at, count, y);
         row += lines * fold;
     }
 }
@@ -219,7 +249,7 @@ static void matrices_part(void *context, int part, int parts)
         set_shift(w, matrix, floats_at(w, part, s->map) + 3 * s->width);
         sum_rows(w, part, matrix, 0, s->n, total);
         make_map(w, part, matrix, total);
-        map_rows(w, part, matrix, 0, s->n);
+        map_rows(w, part, part, matrix, 0, s->n);
     }
 }
 
@@ -240,7 +270,7 @@ static void shared_map_part(void *context, int part, int parts)
     const columns_work *w = context;
     int64_t begin, end;
     fig__share(w->s->n, w->s->fold, part, parts, &begin, &end);
-    map_rows(w, 0, w->matrix, begin, end);
+    map_rows(w, part, 0, w->matrix, begin, end);
 }
 
 static void run_shared(columns_work *w)
@@ -261,10 +291,10 @@ static void run_shared(columns_work *w)
 static void columns_run(fig_eval *c)
 {
     const columns_state *s = c->prepared;
-    columns_work w = { .s = s, .c = c, .x = FIG_F32_IN(c, 0), .gamma = s->affine ? FIG_F32_IN(c, 1) : NULL };
+    columns_work w = { .s = s, .c = c, .x = &c->in[0], .gamma = s->affine ? FIG_F32_IN(c, 1) : NULL };
     int next = s->affine ? 2 : 1;
     if (s->gradient)
-        w.mean = FIG_F32_IN(c, next), w.variance = FIG_F32_IN(c, next + 1), w.dy = FIG_F32_IN(c, next + 2);
+        w.mean = FIG_F32_IN(c, next), w.variance = FIG_F32_IN(c, next + 1), w.dy = &c->in[next + 2];
     else
         w.beta = s->affine ? FIG_F32_IN(c, 2) : NULL;
     bool own = s->matrices >= s->parts && s->parts > 1;
@@ -287,18 +317,18 @@ static void columns_run(fig_eval *c)
 
 /* y may stand where x stood, dx where x or dy did: every element is read before it is written. */
 const fig_kernel fig_kernel_batch_normalise = {
-    .name = "columns", .op = "batch_normalise", .accepts = columns_accepts, .prepare = columns_prepare, .release = columns_release,
+    .name = "columns", .bf16 = true, .op = "batch_normalise", .accepts = columns_accepts, .prepare = columns_prepare, .release = columns_release,
     .run = columns_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_batch_normalise_gradient = {
-    .name = "columns", .op = "batch_normalise_gradient", .accepts = columns_accepts, .prepare = columns_prepare,
+    .name = "columns", .bf16 = true, .op = "batch_normalise_gradient", .accepts = columns_accepts, .prepare = columns_prepare,
     .release = columns_release, .run = columns_run, .inplace = 1 | 1 << 3 | 1 << 4,
 };
 const fig_kernel fig_kernel_group_normalise = {
-    .name = "columns", .op = "group_normalise", .accepts = columns_accepts, .prepare = columns_prepare, .release = columns_release,
+    .name = "columns", .bf16 = true, .op = "group_normalise", .accepts = columns_accepts, .prepare = columns_prepare, .release = columns_release,
     .run = columns_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_group_normalise_gradient = {
-    .name = "columns", .op = "group_normalise_gradient", .accepts = columns_accepts, .prepare = columns_prepare,
+    .name = "columns", .bf16 = true, .op = "group_normalise_gradient", .accepts = columns_accepts, .prepare = columns_prepare,
     .release = columns_release, .run = columns_run, .inplace = 1 | 1 << 3 | 1 << 4,
 };

@@ -13,6 +13,26 @@ static inline void fig__narrow(uint16_t *to, const float *from, int64_t n) { fig
 
 static inline bool fig__is_narrow(const fig_tensor *t) { return t->type.dtype == FIG_BF16; }
 
+static inline bool fig__any_narrow(const fig_kernel_query *q)
+{
+    for (int i = 0; i < q->n_in; i++)
+        if (q->in[i].dtype == FIG_BF16)
+            return true;
+    return q->out[0].dtype == FIG_BF16;
+}
+
+/* Whether all operands but the first and `other`, and all results but the first, are f32. */
+static inline bool fig__others_wide(const fig_kernel_query *q, int other)
+{
+    for (int i = 1; i < q->n_in; i++)
+        if (i != other && q->in[i].dtype == FIG_BF16)
+            return false;
+    for (int k = 1; k < q->n_out; k++)
+        if (q->out[k].dtype == FIG_BF16)
+            return false;
+    return true;
+}
+
 /* n elements from `at`. */
 static inline const float *fig__load(const fig_tensor *t, int64_t at, int64_t n, float *spare)
 {
