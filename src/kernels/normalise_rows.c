@@ -157,7 +157,8 @@ const fig_kernel fig_kernel_layer_normalise = {
     .run = forward_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_layer_normalise_gradient = {
-    .name = "rows", .bf16 = true, .op = "layer_normalise_gradient", .accepts = rows_accepts, .prepare = rows_prepare, .release = rows_release,
+    .name = "rows", .bf16 = true, .op = "layer_normalise_gradient", .accepts = rows_accepts, .prepare = rows_prepare,
+    .release = rows_release,
     .run = backward_run, .inplace = 1 | 1 << 3 | 1 << 4,
 };
 const fig_kernel fig_kernel_rms_normalise = {

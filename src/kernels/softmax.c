@@ -118,15 +118,20 @@ const fig_kernel fig_kernel_softmax = {
     .name = "rows", .op = "softmax", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare, .run = softmax_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_log_softmax = {
-    .name = "rows", .op = "log_softmax", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare, .run = log_softmax_run, .inplace = 1,
+    .name = "rows", .op = "log_softmax", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare, .run = log_softmax_run,
+    .inplace = 1,
 };
-const fig_kernel fig_kernel_logsumexp = { .name = "rows", .op = "logsumexp", .bf16 = true, .accepts = numbers_accepts, .prepare = rows_prepare, .run = logsumexp_run };
+const fig_kernel fig_kernel_logsumexp = {
+    .name = "rows", .op = "logsumexp", .bf16 = true, .accepts = numbers_accepts, .prepare = rows_prepare, .run = logsumexp_run,
+};
 const fig_kernel fig_kernel_softmax_gradient = {
-    .name = "rows", .op = "softmax_gradient", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare, .run = softmax_gradient_run, .inplace = 3,
+    .name = "rows", .op = "softmax_gradient", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare,
+    .run = softmax_gradient_run, .inplace = 3,
 };
 const fig_kernel fig_kernel_cross_entropy = {
     .name = "rows", .op = "cross_entropy", .bf16 = true, .accepts = numbers_accepts, .prepare = rows_prepare, .run = cross_entropy_run,
 };
 const fig_kernel fig_kernel_cross_entropy_gradient = {
-    .name = "rows", .op = "cross_entropy_gradient", .bf16 = true, .accepts = labelled_accepts, .prepare = rows_prepare, .run = cross_entropy_gradient_run, .inplace = 1,
+    .name = "rows", .op = "cross_entropy_gradient", .bf16 = true, .accepts = labelled_accepts, .prepare = rows_prepare,
+    .run = cross_entropy_gradient_run, .inplace = 1,
 };
