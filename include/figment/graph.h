@@ -248,6 +248,7 @@ FIG_API fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, 
 /* One or a few steps against a cache of keys and values: q (B, T, H, D), keys and values (B, H, S, D), position i32 (B) -> (B, T, H,
  * D). Step t of row b stands at position[b] + t >= 0 and sees everything up to there; what lies behind in the cache is not read. */
 FIG_API fig_node fig_attention_cached(fig_node q, fig_node keys, fig_node values, fig_node position);
+FIG_API fig_node fig_gate(fig_node x); /* (..., 2 C) -> (..., C): tanh of the first half times the logistic function of the second */
 /* A recurrent layer over whole sequences; with z = x[t] + weight h and s the logistic function, gates in this order:
  *   FIG_CELL_TANH  h' = tanh(z)
  *   FIG_CELL_LSTM  i, f, g, o:  c' = s(f) c + s(i) tanh(g),  h' = s(o) tanh(c')   (Hochreiter and Schmidhuber 1997)

@@ -52,6 +52,7 @@ typedef struct fig_conv_layer_opts {
     int stride, dilation, groups; /* 1 */
     int padding;                  /* 0; FIG_PAD_SAME */
     int output_extra;             /* transposed only */
+    bool causal;                  /* conv1d: padded before only, so that step t sees no later one; instead of .padding */
     bool no_bias;
     fig_init init, bias_init;
     const char *label;
@@ -76,6 +77,23 @@ FIG_API fig_node fig_layer_norm(fig_node x, const fig_norm_opts *opts);
 FIG_API fig_node fig_group_norm(fig_node x, const fig_norm_opts *opts);
 FIG_API fig_node fig_instance_norm(fig_node x, const fig_norm_opts *opts);
 FIG_API fig_node fig_rms_norm(fig_node x, const fig_norm_opts *opts);
+
+typedef struct fig_gated_opts {
+    int dilation;     /* 1 */
+    int kernel;       /* 2 */
+    int64_t gate;     /* channels inside; as many as x has */
+    /* cached steps: x (B, 1, C) is one step; earlier inputs live in a state, a ring of (kernel - 1) dilation steps (B, ring, C);
+     * position i32 (B) counts a row's steps from 0, where what the ring holds counts as zeros */
+    fig_node position;
+    fig_init init, bias_init;
+    const char *label;
+} fig_gated_opts;
+/* Gated residual layer of WaveNet (van den Oord et al. 2016): z = tanh(f) s(g) of a causal dilated convolution [f, g] of x (B, T, C);
+ * the result is x + a 1x1 convolution of z. `inside` receives z (B, T, gate), from which skip connections are made: their sum over
+ * layers is one product of all z side by side (fig_skip_sum). Weights "dilated.*" and "residual.*". */
+FIG_API fig_node fig_gated_layer(fig_node x, const fig_gated_opts *opts, fig_node *inside);
+/* Sum of 1x1 convolutions of `count` values (B, T, C): (B, T, filters). Weights "weight" (filters, 1, sum of C), "bias". */
+FIG_API fig_node fig_skip_sum(const fig_node *inside, int count, int64_t filters, const fig_conv_layer_opts *opts);
 
 typedef struct fig_embedding_opts { fig_init init; const char *label; } fig_embedding_opts;
 /* index i32 (...) -> (..., width). Weight "weight" (count, width). */

@@ -153,12 +153,12 @@ const fig_command fig_command_bench = {
     .name = "bench",
     .summary = "time training steps, and what the machine could do at most",
     .usage = "[WORKLOAD]...",
-    .help = "mlp_gan dcgan28 dcgan64 vae_mlp vae_conv char_lstm char_gru gpt_nano_cpu gpt_nano_full gpt2_124m cyclegan "
+    .help = "mlp_gan dcgan28 dcgan64 vae_mlp vae_conv char_lstm char_gru gpt_nano_cpu gpt_nano_full gpt2_124m wavenet cyclegan "
             "ddpm_unet "
             "separable are training steps, whole ones: forward, backward, clipping, optimizer, on random data of the "
             "right shape. "
             "dcgan64_generate and ddpm_unet_generate make one picture, ddpm_unet_denoise a batch of 32, gpt_generate and "
-            "gpt2_124m_generate one token. gemm and copy "
+            "gpt2_124m_generate one token, wavenet_generate one sample. gemm and copy "
             "are the "
             "machine's ceilings. Without a name all of these run. op:NAME is one family of operations (op:convolution, "
             "op:softmax "

@@ -35,6 +35,10 @@ void fig__fast_attention_row_gradient(float *dp, const float *p, float scale, in
 /* dx = softmax(x) * scale */
 void fig__fast_softmax_scaled(float *dx, const float *x, float scale, int64_t n);
 
+/* -- gate_fast.c: rows of 2 n numbers; `trace` may be x, `dx` may be `trace` ---------------------------------------------------- */
+void fig__fast_gate(const float *x, float *trace, float *y, int64_t rows, int64_t n);
+void fig__fast_gate_gradient(const float *trace, const float *dy, float *dx, int64_t rows, int64_t n);
+
 /* -- normalise_fast.c ------------------------------------------------------------------------------------------------------------ */
 /* Columns of (rows, columns): sum += x - shift, square += (x - shift)^2. */
 void fig__fast_moments(const float *x, const float *shift, int64_t rows, int64_t columns, float *sum, float *square);

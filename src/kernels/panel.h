@@ -1,17 +1,24 @@
-/* kernels/panel.h - products of a few dozen rows with a matrix that was packed before
+/* kernels/panel.h - the inside of a matrix product: tiles of a few rows by a packed panel of 32 columns
  *
  * A panel is 32 columns of the right-hand matrix, one behind another: panel[k * 32 + j], filled up with zeros. A tile of up to
- * 13 rows times one panel stays in registers (AVX-512: 26 sums), so that the panel is read once per tile, straight through.
- * For loops that use the same matrix many times: packing costs one pass over it. */
+ * FIG__TILE_ROWS rows times one panel stays in registers (AVX-512: 26 sums), so that the panel is read once per tile, straight
+ * through. For loops that use the same matrix many times: packing costs one pass over it. */
 #ifndef FIG_KERNELS_PANEL_H
 #define FIG_KERNELS_PANEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define FIG__PANEL 32
+#define FIG__TILE_ROWS 13
 
-/* c[i * c_row + j] = sum over k of a[i * a_row + k] * panel[k * 32 + j], for i < rows and j < 32. */
-void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row);
+/* c[i * c_row + j] = sum over k of a[i * a_row + k] * panel[k * 32 + j], for i < rows and j < 32; `add`: added to what is there.
+ * Any number of rows. */
+void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add);
+/* Of two matrices side by side, nothing packed: c[i * c_row + j] = sum over k of a[k * a_row + i] * b[k * b_row + j]. */
+void fig__fast_outer(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c, int64_t c_row,
+                     bool add);
+
 /* panel[k * 32 + j] = b[k * b_row + j] for j < columns, 0 beyond. */
 void fig__fast_panel_pack(int64_t k, int64_t columns, const float *b, int64_t b_row, float *panel);
 /* The same of a matrix stored transposed: panel[k * 32 + j] = b[j * b_row + k]. */

@@ -1,8 +1,10 @@
 /* kernels/panel_fast.c - the tile of a product with a packed panel (kernels/panel.h)
  *
- * AVX-512: 13 rows by 32 columns are 26 registers of sums, two of the panel, one of a; the rows are walked by five pointers, as
- * there are not registers enough for thirteen. Elsewhere: 6 rows by 16 columns. A sum is made in the order of k whatever the
- * number of rows, so a result does not depend on how rows are shared among threads. */
+ * AVX-512: 13 rows by 32 columns are 26 registers of sums, two of the panel, one of a; rows in memory are walked by five pointers,
+ * as there are not registers enough for thirteen. Elsewhere: 6 rows by 16 columns. A sum is made in the order of k whatever the
+ * number of rows, so a result does not depend on how rows are shared among threads.
+ *
+ * Measured on one Zen 4 core, operands in the second cache: 115 GFLOP/s of 118 (oneDNN's product 103). */
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
 
@@ -12,93 +14,143 @@ typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
 
 #define EACH(R, i) _Pragma("GCC unroll 16") for (int i = 0; i < R; i++)
 
-/* Row i of a at this k: pointers to rows 0, 3, 6, 9, 12 and their next two. */
-#define ELEMENT(i) (*((i) < 3 ? a0 + (i) * row : (i) < 6 ? a3 + ((i) - 3) * row : (i) < 9 ? a6 + ((i) - 6) * row : \
-                      (i) < 12 ? a9 + ((i) - 9) * row : a12))
-#define TILE(name, R, target_attribute)                                                                                     \
-    target_attribute static void name(int64_t k, const float *restrict a0, int64_t row, const float *restrict panel,       \
-                                      float *restrict c, int64_t c_row)                                                     \
-    {                                                                                                                       \
-        vector low[R], high[R];                                                                                             \
-        const float *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row, *a12 = a9 + 3 * row, *end = a0 + k;         \
-        EACH(R, i) low[i] = high[i] = (vector){ 0 };                                                                        \
-        for (; a0 < end; a0++, a3++, a6++, a9++, a12++, panel += FIG__PANEL) {                                              \
-            vector b0 = *(const vector *)panel, b1 = *(const vector *)(panel + 16);                                         \
-            EACH(R, i)                                                                                                      \
-            {                                                                                                               \
-                float x = ELEMENT(i);                                                                                       \
-                low[i] += x * b0;                                                                                           \
-                high[i] += x * b1;                                                                                          \
-            }                                                                                                               \
-        }                                                                                                                   \
-        EACH(R, i)                                                                                                          \
-        {                                                                                                                   \
-            *(vector *)(c + i * c_row) = low[i];                                                                            \
-            *(vector *)(c + i * c_row + 16) = high[i];                                                                      \
-        }                                                                                                                   \
-    }
+/* A tile's operands and result: row i of a at a + i * row, element k of it `step` further; row k of the panel at panel + k * pitch. */
+typedef struct tile {
+    int64_t k, row, step, pitch;
+    const float *a, *panel;
+    float *c;
+    int64_t c_row;
+    bool add;
+} tile;
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define WIDE __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"), noinline))
-TILE(wide_1, 1, WIDE)
-TILE(wide_2, 2, WIDE)
-TILE(wide_3, 3, WIDE)
-TILE(wide_4, 4, WIDE)
-TILE(wide_5, 5, WIDE)
-TILE(wide_6, 6, WIDE)
-TILE(wide_7, 7, WIDE)
-TILE(wide_8, 8, WIDE)
-TILE(wide_9, 9, WIDE)
-TILE(wide_10, 10, WIDE)
-TILE(wide_11, 11, WIDE)
-TILE(wide_12, 12, WIDE)
-TILE(wide_13, 13, WIDE)
-typedef void tile_function(int64_t k, const float *a, int64_t row, const float *panel, float *c, int64_t c_row);
-static tile_function *const wide[] = { NULL, wide_1, wide_2, wide_3, wide_4, wide_5, wide_6, wide_7, wide_8, wide_9, wide_10, wide_11,
-                                       wide_12, wide_13 };
-static int has_wide(void)
+
+/* Row i of a at this k: pointers to rows 0, 3, 6, 9, 12 and their next two; or consecutive numbers. */
+#define IN_ROWS(i) (*((i) < 3 ? a0 + (i) * row : (i) < 6 ? a3 + ((i) - 3) * row : (i) < 9 ? a6 + ((i) - 6) * row : \
+                      (i) < 12 ? a9 + ((i) - 9) * row : a12))
+#define IN_COLUMNS(i) a0[i]
+#define TILE(name, R, ELEMENT, step)                                                                                       \
+    WIDE static void name(const tile *t)                                                                                   \
+    {                                                                                                                      \
+        vector low[R], high[R];                                                                                            \
+        const int64_t row = t->row, c_row = t->c_row, pitch = t->pitch, along = step;                                      \
+        const float *a0 = t->a, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row, *a12 = a9 + 3 * row;           \
+        const float *restrict panel = t->panel, *end = panel + t->k * pitch;                                               \
+        float *restrict c = t->c;                                                                                          \
+        (void)row, (void)a3, (void)a6, (void)a9, (void)a12;                                                                \
+        EACH(R, i)                                                                                                         \
+        {                                                                                                                  \
+            low[i] = high[i] = (vector){ 0 };                                                                              \
+            __builtin_prefetch(c + i * c_row, 1);                                                                          \
+            __builtin_prefetch(c + i * c_row + 16, 1);                                                                     \
+        }                                                                                                                  \
+        for (; panel < end; a0 += along, a3++, a6++, a9++, a12++, panel += pitch) {                                        \
+            vector b0 = *(const vector *)panel, b1 = *(const vector *)(panel + 16);                                        \
+            EACH(R, i)                                                                                                     \
+            {                                                                                                              \
+                float x = ELEMENT(i);                                                                                      \
+                low[i] += x * b0;                                                                                          \
+                high[i] += x * b1;                                                                                         \
+            }                                                                                                              \
+        }                                                                                                                  \
+        if (t->add)                                                                                                        \
+            EACH(R, i)                                                                                                     \
+            {                                                                                                              \
+                low[i] += *(const vector *)(c + i * c_row);                                                                \
+                high[i] += *(const vector *)(c + i * c_row + 16);                                                          \
+            }                                                                                                              \
+        EACH(R, i)                                                                                                         \
+        {                                                                                                                  \
+            *(vector *)(c + i * c_row) = low[i];                                                                           \
+            *(vector *)(c + i * c_row + 16) = high[i];                                                                     \
+        }                                                                                                                  \
+    }
+#define BOTH(R)                     \
+    TILE(rows_##R, R, IN_ROWS, 1)   \
+    TILE(columns_##R, R, IN_COLUMNS, t->step)
+BOTH(1)
+BOTH(2)
+BOTH(3)
+BOTH(4)
+BOTH(5)
+BOTH(6)
+BOTH(7)
+BOTH(8)
+BOTH(9)
+BOTH(10)
+BOTH(11)
+BOTH(12)
+BOTH(13)
+typedef void tile_function(const tile *t);
+static tile_function *const wide_rows[] = { NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,  rows_6,
+                                            rows_7, rows_8, rows_9, rows_10, rows_11, rows_12, rows_13 };
+static tile_function *const wide_columns[] = { NULL,      columns_1, columns_2, columns_3,  columns_4,  columns_5,  columns_6,
+                                               columns_7, columns_8, columns_9, columns_10, columns_11, columns_12, columns_13 };
+
+static bool has_wide(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 }
+static void wide(const tile *t, int64_t rows, bool columns) { (columns ? wide_columns : wide_rows)[rows](t); }
 #else
-static int has_wide(void) { return 0; }
+static bool has_wide(void) { return false; }
+static void wide(const tile *t, int64_t rows, bool columns) { (void)t, (void)rows, (void)columns; }
 #endif
 
-enum { WIDE_ROWS = 13, NARROW_ROWS = 6 };
+enum { NARROW_ROWS = 6 };
 
 /* Up to six rows by half a panel. */
 FIG_CLONES
-static void narrow(int64_t rows, int64_t k, const float *restrict a, int64_t row, const float *restrict panel, float *restrict c,
-                   int64_t c_row)
+static void narrow(const tile *t, int64_t rows)
 {
+    const int64_t step = t->step, pitch = t->pitch;
     float sum[NARROW_ROWS][16];
-    const float *x[NARROW_ROWS];
-    for (int i = 0; i < NARROW_ROWS; i++)
-        x[i] = a + (i < rows ? i : rows - 1) * row;
+    const float *x[NARROW_ROWS], *restrict panel = t->panel;
+    for (int i = 0; i < NARROW_ROWS; i++) {
+        x[i] = t->a + (i < rows ? i : rows - 1) * t->row;
+    }
     memset(sum, 0, sizeof sum);
-    for (int64_t p = 0; p < k; p++, panel += FIG__PANEL)
+    for (int64_t p = 0; p < t->k; p++, panel += pitch)
         EACH(NARROW_ROWS, i)
         for (int j = 0; j < 16; j++)
-            sum[i][j] += x[i][p] * panel[j];
+            sum[i][j] += x[i][p * step] * panel[j];
     for (int64_t i = 0; i < rows; i++)
-        memcpy(c + i * c_row, sum[i], sizeof sum[i]);
+        for (int j = 0; j < 16; j++)
+            t->c[i * t->c_row + j] = (t->add ? t->c[i * t->c_row + j] : 0.0f) + sum[i][j];
 }
 
-void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row)
+/* Blocks of nearly equal size: 50 rows are 12 + 13 + 12 + 13. */
+static void tiles(const tile *whole, int64_t rows, bool columns)
 {
-    int64_t most = has_wide() ? WIDE_ROWS : NARROW_ROWS, blocks = (rows + most - 1) / most;
-    for (int64_t block = 0; block < blocks; block++) { /* of nearly equal size: 50 rows are 12 + 13 + 12 + 13 */
+    bool is_wide = has_wide();
+    int64_t most = is_wide ? FIG__TILE_ROWS : NARROW_ROWS, blocks = (rows + most - 1) / most;
+    for (int64_t block = 0; block < blocks; block++) {
         int64_t first = rows * block / blocks, count = rows * (block + 1) / blocks - first;
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-        if (most == WIDE_ROWS) {
-            wide[count](k, a + first * a_row, a_row, panel, c + first * c_row, c_row);
+        tile t = *whole;
+        t.a += first * t.row;
+        t.c += first * t.c_row;
+        if (is_wide) {
+            wide(&t, count, columns);
             continue;
         }
-#endif
-        for (int half = 0; half < FIG__PANEL; half += 16)
-            narrow(count, k, a + first * a_row, a_row, panel + half, c + first * c_row + half, c_row);
+        narrow(&t, count);
+        t.panel += 16;
+        t.c += 16;
+        narrow(&t, count);
     }
+}
+
+void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add)
+{
+    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add }, rows, false);
+}
+
+void fig__fast_outer(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c, int64_t c_row,
+                     bool add)
+{
+    tiles(&(tile){ k, 1, a_row, b_row, a, b, c, c_row, add }, rows, true);
 }
 
 void fig__fast_panel_pack(int64_t k, int64_t columns, const float *b, int64_t b_row, float *panel)

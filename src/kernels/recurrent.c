@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_OF_A_TILE = 13 };
-
 typedef struct recurrent_state {
     int cell, gates, parts;
     bool backward, by_rows;
@@ -50,14 +48,14 @@ static fig_status prepare(const fig_kernel_query *q, bool backward, void **prepa
     s->panels = backward ? s->blocks : s->blocks * s->gates;
     s->turn_row = (s->k + 15) / 16 * 16 + 16;
     s->parts = fig__parts(s->batch * s->gates * s->width * s->width / 8, q->threads);
-    s->by_rows = s->batch >= s->parts * (int64_t)ROWS_OF_A_TILE;
+    s->by_rows = s->batch >= s->parts * (int64_t)FIG__TILE_ROWS;
     if (!s->by_rows && s->parts > s->blocks)
         s->parts = (int)s->blocks;
     *workspace = 0;
     s->packed = carve(workspace, s->panels * s->k * FIG__PANEL);
     s->turn = carve(workspace, 2 * s->batch * s->turn_row);
     s->flow = carve(workspace, backward ? s->batch * s->width : 0);
-    s->part = sizeof(float) * (size_t)(ROWS_OF_A_TILE * FIG__PANEL * (backward ? 1 : s->gates));
+    s->part = sizeof(float) * (size_t)(FIG__TILE_ROWS * FIG__PANEL * (backward ? 1 : s->gates));
     s->product = carve(workspace, (int64_t)(s->part / sizeof(float)) * s->parts);
     *prepared = s;
     return FIG_OK;
@@ -145,7 +143,7 @@ static void each_tile(const recurrent_work *w, int64_t step, int part, int parts
                       void (*body)(const recurrent_work *w, const range *tile, int64_t step, int64_t block))
 {
     range all = range_of(w, part, parts);
-    int64_t tiles = (all.rows + ROWS_OF_A_TILE - 1) / ROWS_OF_A_TILE;
+    int64_t tiles = (all.rows + FIG__TILE_ROWS - 1) / FIG__TILE_ROWS;
     for (int64_t block = all.block; block < all.blocks_end; block++)
         for (int64_t i = 0; i < tiles; i++) {
             range tile = all;
@@ -181,7 +179,7 @@ static void forward_block(const recurrent_work *w, const range *r, int64_t t, in
         fetch(c->out[i].data, at, r->rows, y_row, 1, s->width);
     for (int64_t g = 0; g < gates; g++)
         fig__fast_panel(r->rows, s->k, turn_of(w, t, r->row), s->turn_row, panel_of(w, block * gates + g), r->product + g * FIG__PANEL,
-                        gates * FIG__PANEL);
+                        gates * FIG__PANEL, false);
     fig__cells cells = { .rows = r->rows, .units = units_of(s, block), .product = r->product, .x = FIG_F32_IN(c, FIG__X) + x_at,
                          .trace = FIG_F32_OUT(c, FIG__TRACE) + x_at, .x_row = y_row * gates, .x_gate = s->width, .y_row = y_row,
                          .state = turn_of(w, t + 1, r->row) + unit, .state_row = s->turn_row };
@@ -222,7 +220,7 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
                 fetch(c->in[k].data, at, r->rows, y_row, 1, s->width);
     }
     if (i)
-        fig__fast_panel(r->rows, s->k, turn_of(w, i, r->row), s->turn_row, panel_of(w, block), r->product, FIG__PANEL);
+        fig__fast_panel(r->rows, s->k, turn_of(w, i, r->row), s->turn_row, panel_of(w, block), r->product, FIG__PANEL, false);
     else
         memset(r->product, 0, sizeof(float) * (size_t)(r->rows * FIG__PANEL));
     float *flow = w->flow + r->row * s->width + unit;

@@ -18,6 +18,8 @@ static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel,
             "conv%dd%s: needs an input with %d axes (batch, %d spatial, channels), a kernel and filters; got %d axes, "
             "kernel %d, %lld filters",
             spatial, transposed ? "_transposed" : "", spatial + 2, spatial, fig_rank(x), kernel, (long long)filters);
+    if (o.causal && (spatial != 1 || transposed || o.stride > 1 || o.padding))
+        return fig_graph_fail(g, "conv%dd: causal goes with one axis, stride 1 and no other padding", spatial);
     if (channels % groups || filters % groups)
         return fig_graph_fail(g, "conv%dd: %lld channels and %lld filters cannot be split into %lld groups", spatial,
                               (long long)channels, (long long)filters, (long long)groups);
@@ -42,6 +44,10 @@ static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel,
                           .before = { o.padding },
                           .after = { o.padding == FIG_PAD_SAME ? 0 : o.padding },
                           .output_extra = { o.output_extra } };
+    if (o.causal) {
+        how.before[0] = (kernel - 1) * (o.dilation > 0 ? o.dilation : 1);
+        how.after[0] = 0;
+    }
     fig_node y = transposed ? fig_convolution_transposed(x, weight, &how) : fig_convolution(x, weight, &how);
     if (!o.no_bias)
         y = fig_add(y, fig__bias(g, filters, o.bias_init, o.init.fan_in));

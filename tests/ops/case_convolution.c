@@ -71,6 +71,25 @@ static void convolution(instance *t)
     give(t, fig_convolution(x, any_real(t, g.weight, -1, 1), &g.opts));
 }
 
+/* One axis, stride 1: longer than a block of the kernels for sequences, dilated and causal as in WaveNet. */
+static geometry any_sequence(instance *t)
+{
+    bool tall = !t->small && any_chance(t, 0.15);
+    int64_t taps = any_between(t, 1, 3), dilation = any_between(t, 1, t->small ? 2 : tall ? 200 : 20);
+    geometry g = { .x = FIG_SHAPE(any_between(t, 1, 2), any_between(t, 1, t->small ? 4 : tall ? 900 : 60), any_between(t, 1, t->small ? 2 : tall ? 18 : 40)),
+                   .weight = FIG_SHAPE(any_between(t, 1, t->small ? 2 : tall ? 36 : 40), taps, 0) };
+    g.weight.dim[2] = g.x.dim[2];
+    g.opts = (fig_conv_opts){ .dilation = { (int)dilation }, .before = { (int)(dilation * (taps - 1)) } };
+    return g;
+}
+
+static void sequence(instance *t)
+{
+    geometry g = any_sequence(t);
+    fig_node x = any_real(t, g.x, -1, 1);
+    give(t, fig_convolution(x, any_real(t, g.weight, -0.3, 0.3), &g.opts));
+}
+
 /* As a gradient, with the remainders of strides that no window reaches; and as the transposed convolution. */
 static void convolution_data_gradient(instance *t)
 {
@@ -109,6 +128,7 @@ static void convolution_weight_gradient(instance *t)
 
 const op_case cases_convolution[] = {
     { "convolution", convolution },
+    { "convolution", sequence },
     { "convolution_data_gradient", convolution_data_gradient },
     { "convolution_weight_gradient", convolution_weight_gradient },
     { 0 },

@@ -1,4 +1,4 @@
-/* ops/case_recurrent.c - cases of recurrent layers: every cell, with and without gradients into states and kept values */
+/* ops/case_recurrent.c - cases of gates and of recurrent layers: every cell, with and without gradients into states and kept values */
 #include "cases.h"
 #include "ops/attributes.h"
 #include "ops/recurrent.h"
@@ -81,7 +81,35 @@ static void gradient(instance *t)
         give(t, out[i]);
 }
 
+static fig_type any_pairs(instance *t)
+{
+    fig_type type = any_shape(t, (int)any_between(t, 1, 3));
+    type.dim[type.rank - 1] *= 2;
+    return type;
+}
+
+static void gate(instance *t) { give(t, fig_gate(any_real(t, any_pairs(t), -2, 2))); }
+
+static void gate_kept(instance *t) /* both results, so that a gradient flows into what is kept */
+{
+    fig_node x = any_real(t, any_pairs(t), -2, 2), out[2];
+    fig__emit_multi(t->graph, &fig_op_gate, &x, 1, NULL, out, 2);
+    give(t, out[0]);
+    give(t, out[1]);
+}
+
+static void gate_gradient(instance *t)
+{
+    fig_type type = any_pairs(t), half = type;
+    half.dim[half.rank - 1] /= 2;
+    fig_node in[2] = { any_real(t, type, -1, 1), any_real(t, half, -1, 1) };
+    give(t, fig__emit(t->graph, &fig_op_gate_gradient, in, 2, NULL));
+}
+
 const op_case cases_recurrent[] = {
+    { "gate", gate },
+    { "gate", gate_kept },
+    { "gate_gradient", gate_gradient },
     { "recurrent", plain },
     { "recurrent", lstm },
     { "recurrent", gru },
