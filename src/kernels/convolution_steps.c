@@ -132,7 +132,8 @@ static void one_tile(const steps_work *w, const float *x, float *y, int64_t t, i
                 memset(to + i * row, 0, sizeof(float) * FIG__PANEL);
             begun = true;
         }
-        fig__fast_panel(end - first, s->from, x + (source + first) * s->from, s->from, panel_at(w, tap, panel), to + first * row, row, begun);
+        fig__fast_panel(end - first, s->from, x + (source + first) * s->from, s->from, panel_at(w, tap, panel), to + first * row, row,
+                        begun);
         begun = true;
     }
     for (int64_t i = 0; !begun && i < rows; i++)
@@ -241,12 +242,19 @@ static void weight_run(fig_eval *c)
     }
 }
 
-#define STEPS_KERNEL(id, operation, function)                                                                               \
-    const fig_kernel fig_kernel_##id = {                                                                                  \
-        .name = "convolution_steps", .op = operation, .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare, .release = release, \
-        .run = function,                                                                                                   \
-    }
-STEPS_KERNEL(convolution_steps, "convolution", steps_run);
-STEPS_KERNEL(convolution_fused_steps, "convolution_fused", steps_run);
-STEPS_KERNEL(convolution_data_gradient_steps, "convolution_data_gradient", steps_run);
-STEPS_KERNEL(convolution_weight_gradient_steps, "convolution_weight_gradient", weight_run);
+const fig_kernel fig_kernel_convolution_steps = {
+    .name = "convolution_steps", .op = "convolution", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .release = release, .run = steps_run,
+};
+const fig_kernel fig_kernel_convolution_fused_steps = {
+    .name = "convolution_steps", .op = "convolution_fused", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .release = release, .run = steps_run,
+};
+const fig_kernel fig_kernel_convolution_data_gradient_steps = {
+    .name = "convolution_steps", .op = "convolution_data_gradient", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .release = release, .run = steps_run,
+};
+const fig_kernel fig_kernel_convolution_weight_gradient_steps = {
+    .name = "convolution_steps", .op = "convolution_weight_gradient", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .release = release, .run = weight_run,
+};

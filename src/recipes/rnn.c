@@ -18,7 +18,7 @@ typedef struct rnn {
     const rnn_options *o;
     fig_model *model;
     int64_t vocabulary;
-    bool step; /* one token, with states */
+    bool single; /* one token, with states */
 } rnn;
 
 /* A layer's states before this step, in the order of fig_recurrent: h, and c of an LSTM. */
@@ -38,13 +38,13 @@ static fig_node recurrent_layer(const rnn *n, fig_node x, bool bottom)
     const rnn_options *o = n->o;
     fig_node state[2], final[2];
     fig_recurrent_opts opts = { .classes = bottom ? n->vocabulary : 0 };
-    if (n->step) {
+    if (n->single) {
         carried(n, fig_dim(x, 0), state);
         opts.state = state;
         opts.final = final;
     }
     fig_node y = kinds[o->cell](x, o->width, &opts);
-    for (int i = 0; n->step && i < (o->cell == FIG_CELL_LSTM ? 2 : 1); i++)
+    for (int i = 0; n->single && i < (o->cell == FIG_CELL_LSTM ? 2 : 1); i++)
         fig_assign(state[i], final[i]);
     return y;
 }
@@ -83,7 +83,7 @@ static void declare_sampler(rnn *n, int64_t known)
     enum { NO_END = 1 << 30 };
     fig_type row = { .dtype = FIG_I32, .rank = 1, .dim = { fig_model_batch(n->model) } };
     fig_node token = fig_input(fig_model_graph(n->model), "token", row); /* (B) */
-    n->step = true;
+    n->single = true;
     fig_node logits = fig_squeeze(predict(n, fig_expand(token, -1)), 1); /* (B, V) */
     if (n->vocabulary > known)                                           /* rows without a token are never drawn */
         logits = fig_slice(logits, 1, 0, known, 1);

@@ -76,7 +76,8 @@ static geometry any_sequence(instance *t)
 {
     bool tall = !t->small && any_chance(t, 0.15);
     int64_t taps = any_between(t, 1, 3), dilation = any_between(t, 1, t->small ? 2 : tall ? 200 : 20);
-    geometry g = { .x = FIG_SHAPE(any_between(t, 1, 2), any_between(t, 1, t->small ? 4 : tall ? 900 : 60), any_between(t, 1, t->small ? 2 : tall ? 18 : 40)),
+    geometry g = { .x = FIG_SHAPE(any_between(t, 1, 2), any_between(t, 1, t->small ? 4 : tall ? 900 : 60),
+                                  any_between(t, 1, t->small ? 2 : tall ? 18 : 40)),
                    .weight = FIG_SHAPE(any_between(t, 1, t->small ? 2 : tall ? 36 : 40), taps, 0) };
     g.weight.dim[2] = g.x.dim[2];
     g.opts = (fig_conv_opts){ .dilation = { (int)dilation }, .before = { (int)(dilation * (taps - 1)) } };
