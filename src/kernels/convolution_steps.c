@@ -243,18 +243,22 @@ static void weight_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_convolution_steps = {
-    .name = "convolution_steps", .op = "convolution", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .name = "convolution_steps", .op = "convolution", .accepts = steps_accepts,
+    .competes = steps_compete, .prepare = steps_prepare,
     .release = release, .run = steps_run,
 };
 const fig_kernel fig_kernel_convolution_fused_steps = {
-    .name = "convolution_steps", .op = "convolution_fused", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .name = "convolution_steps", .op = "convolution_fused", .accepts = steps_accepts,
+    .competes = steps_compete, .prepare = steps_prepare,
     .release = release, .run = steps_run,
 };
 const fig_kernel fig_kernel_convolution_data_gradient_steps = {
-    .name = "convolution_steps", .op = "convolution_data_gradient", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .name = "convolution_steps", .op = "convolution_data_gradient", .accepts = steps_accepts,
+    .competes = steps_compete, .prepare = steps_prepare,
     .release = release, .run = steps_run,
 };
 const fig_kernel fig_kernel_convolution_weight_gradient_steps = {
-    .name = "convolution_steps", .op = "convolution_weight_gradient", .accepts = steps_accepts, .competes = steps_compete, .prepare = steps_prepare,
+    .name = "convolution_steps", .op = "convolution_weight_gradient", .accepts = steps_accepts,
+    .competes = steps_compete, .prepare = steps_prepare,
     .release = release, .run = weight_run,
 };

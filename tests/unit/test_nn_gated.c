@@ -69,7 +69,8 @@ static void check_gated(int kernel, int dilation)
         for (int t = 0; t < T; t++) {
             for (int b = 0; b < B; b++) {
                 memcpy(part + b * C, x + (b * T + t) * C, sizeof(float) * C);
-                position[b] = t;
+                if (position) /* kernel 1 looks at nothing earlier */
+                    position[b] = t;
             }
             nn_run(&s, 0);
             for (int b = 0; b < B; b++) {
