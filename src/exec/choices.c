@@ -2,8 +2,9 @@
  *
  *     CACHE/kernels.txt      one line a node: 32 hexadecimal digits, a blank, the kernel's name
  *
- * The key is a hash of all that the times depend on: op, attributes, types, threads, processor, versions. So one file serves
- * several machines that share a home folder, and a row that no longer applies is simply never found. The file may hold
+ * The key is a hash of all that the times depend on: op, attributes, types, threads, processor, versions, and the names of the
+ * kernels that were compared. So one file serves several machines that share a home folder, and a row that no longer applies is
+ * simply never found. The file may hold
  * anything: lines of another form are passed over, and a kernel that a row names still has to accept the node. */
 #include "exec/choices.h"
 
@@ -70,6 +71,10 @@ bool fig__choice_key(const fig_kernel_query *q, char key[FIG__KEY_LENGTH + 1])
         fig__type_text(i < q->n_in ? &q->in[i] : &q->out[i - q->n_in], type);
         fig__text_print(&text, "\n%s", type);
     }
+    const fig_kernel *list[FIG__CANDIDATES];
+    int candidates = fig__kernel_candidates(q, list);
+    for (int i = 0; i < candidates; i++)
+        fig__text_print(&text, "\n%s", list[i]->name);
     fig__text_add(&text, "\n", 1);
     if (q->op->attr_size)
         fig__text_add(&text, q->attr, q->op->attr_size);
