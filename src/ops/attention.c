@@ -178,6 +178,7 @@ const fig_op fig_op_attention = {
     .reference = attention_reference,
     .flops = attention_flops,
     .print = attention_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- its gradient: operands q, k, v, dy, outputs dq, dk, dv -------------------------------------------------------- */
@@ -273,6 +274,7 @@ const fig_op fig_op_attention_gradient = {
     .reference = backward_reference,
     .flops = backward_flops,
     .print = attention_print,
+    .narrow = { FIG_NARROW_FREE, 7 },
 };
 
 fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, float dropout)

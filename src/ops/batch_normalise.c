@@ -40,6 +40,7 @@ const fig_op fig_op_batch_normalise = {
     .decompose = batch_normalise_decompose,
     .reference = batch_normalise_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- its gradient -------------------------------------------------------------------------------------------------- */
@@ -56,6 +57,7 @@ const fig_op fig_op_batch_normalise_gradient = {
     .decompose = backward_decompose,
     .reference = backward_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- building ------------------------------------------------------------------------------------------------------ */

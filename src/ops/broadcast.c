@@ -73,4 +73,5 @@ const fig_op fig_op_broadcast = {
     .infer = broadcast_infer,
     .gradient = broadcast_gradient,
     .reference = broadcast_reference,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };

@@ -92,6 +92,7 @@ const fig_op fig_op_stop_gradient = {
     .operands = 1,
     .flags = FIG_OP_VIEW | FIG_OP_INTEGER,
     .infer = stop_gradient_infer,
+    .narrow = { FIG_NARROW_MOVE, 1 },
 };
 
 fig_node fig_stop_gradient(fig_node x)

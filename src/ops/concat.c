@@ -83,4 +83,5 @@ const fig_op fig_op_concat = {
     .gradient = concat_gradient,
     .reference = concat_reference,
     .print = concat_print,
+    .narrow = { FIG_NARROW_MOVE, 1 },
 };

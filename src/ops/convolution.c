@@ -451,6 +451,7 @@ const fig_op fig_op_convolution = {
     .reference = convolution_reference,
     .flops = convolution_flops,
     .print = convolution_print,
+    .narrow = { FIG_NARROW_PRODUCT, 1 },
 };
 
 const fig_op fig_op_convolution_data_gradient = {
@@ -462,6 +463,7 @@ const fig_op fig_op_convolution_data_gradient = {
     .reference = data_gradient_reference,
     .flops = data_gradient_flops,
     .print = convolution_print,
+    .narrow = { FIG_NARROW_PRODUCT, 1 },
 };
 
 const fig_op fig_op_convolution_weight_gradient = {
@@ -473,4 +475,5 @@ const fig_op fig_op_convolution_weight_gradient = {
     .reference = weight_gradient_reference,
     .flops = weight_gradient_flops,
     .print = convolution_print,
+    .narrow = { FIG_NARROW_PRODUCT, 0 },
 };

@@ -21,4 +21,5 @@ static void copy_reference(fig_eval *c)
 
 const fig_op fig_op_copy = {
     .name = "copy", .operands = 1, .infer = copy_infer, .gradient = copy_gradient, .reference = copy_reference,
+    .narrow = { FIG_NARROW_MOVE, 1 },
 };

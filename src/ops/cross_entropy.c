@@ -89,6 +89,7 @@ const fig_op fig_op_cross_entropy = {
     .gradient = cross_entropy_gradient,
     .decompose = cross_entropy_decompose,
     .reference = cross_entropy_reference,
+    .narrow = { FIG_NARROW_FREE, 0 },
 };
 
 fig_node fig_cross_entropy(fig_node logits, fig_node label)
@@ -142,4 +143,5 @@ const fig_op fig_op_cross_entropy_gradient = {
     .infer = cross_entropy_gradient_infer,
     .decompose = cross_entropy_gradient_decompose,
     .reference = cross_entropy_gradient_reference,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };

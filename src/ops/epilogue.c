@@ -106,9 +106,11 @@ static void convolution_fused_print(const void *attr, fig__text *out)
 const fig_op fig_op_matmul_fused = {
     .name = "matmul_fused", .operands = -1, .attr_size = sizeof(fig_matmul_fused_attr), .infer = matmul_fused_infer,
     .reference = matmul_fused_reference, .flops = matmul_fused_flops, .print = matmul_fused_print,
+    .narrow = { FIG_NARROW_PRODUCT, 1 },
 };
 
 const fig_op fig_op_convolution_fused = {
     .name = "convolution_fused", .operands = -1, .attr_size = sizeof(fig_convolution_fused_attr), .infer = convolution_fused_infer,
     .reference = convolution_fused_reference, .flops = convolution_fused_flops, .print = convolution_fused_print,
+    .narrow = { FIG_NARROW_PRODUCT, 1 },
 };

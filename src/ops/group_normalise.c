@@ -42,6 +42,7 @@ const fig_op fig_op_group_normalise = {
     .decompose = group_normalise_decompose,
     .reference = group_normalise_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- its gradient -------------------------------------------------------------------------------------------------- */
@@ -58,6 +59,7 @@ const fig_op fig_op_group_normalise_gradient = {
     .decompose = backward_decompose,
     .reference = backward_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- building ------------------------------------------------------------------------------------------------------ */

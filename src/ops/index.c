@@ -250,6 +250,7 @@ const fig_op fig_op_gather = {
     .infer = gather_infer,
     .gradient = gather_gradient,
     .reference = gather_reference,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 const fig_op fig_op_scatter_add = {

@@ -37,6 +37,7 @@ const fig_op fig_op_layer_normalise = {
     .decompose = layer_normalise_decompose,
     .reference = layer_normalise_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- its gradient -------------------------------------------------------------------------------------------------- */
@@ -53,6 +54,7 @@ const fig_op fig_op_layer_normalise_gradient = {
     .decompose = backward_decompose,
     .reference = backward_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- building ------------------------------------------------------------------------------------------------------ */

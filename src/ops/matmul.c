@@ -182,4 +182,5 @@ const fig_op fig_op_matmul = {
     .reference = matmul_reference,
     .flops = matmul_flops,
     .print = matmul_print,
+    .narrow = { FIG_NARROW_PRODUCT, 1 },
 };

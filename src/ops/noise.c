@@ -187,6 +187,7 @@ const fig_op fig_op_dropout = {
     .gradient = dropout_gradient,
     .reference = dropout_reference,
     .print = noise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- builders ------------------------------------------------------------------------------------------------------ */

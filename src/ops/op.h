@@ -90,6 +90,20 @@ typedef struct fig_pointwise_rule {
 } fig_pointwise_rule;
 typedef struct fig_pointwise_attr { float p[2]; } fig_pointwise_attr;
 
+/* What a training in bf16 may do with an op's operands and results (passes/cast.c). Ops that add up many numbers, or from which
+ * weights and statistics come, keep those results in f32; so do gradients of weights, as the optimizer
+ * reads them. */
+typedef enum fig_narrow_kind {
+    FIG_NARROW_NONE,    /* reads and writes f32; element-by-element ops are FREE by their flag */
+    FIG_NARROW_PRODUCT, /* reads operands 0 and 1 in bf16, adds up in f32 */
+    FIG_NARROW_FREE,    /* reads and writes either; arithmetic is f32 */
+    FIG_NARROW_MOVE     /* keeps what it is given */
+} fig_narrow_kind;
+typedef struct fig_narrow {
+    fig_narrow_kind kind;
+    unsigned stores; /* outputs that may be stored in bf16: bit i */
+} fig_narrow;
+
 struct fig_op {
     const char *name;
     int operands;         /* exact count; -1 = any */
@@ -104,6 +118,7 @@ struct fig_op {
     void (*print)(const void *attr, fig__text *out); /* " stride=2": for dumps */
     /* For attributes with pointers: `attr` was just copied into `graph`; what it points to must be made the graph's own. */
     void (*adopt)(void *attr, fig_graph *graph);
+    fig_narrow narrow;
 };
 
 /* All records, in the order of ops.def; NULL-terminated. */

@@ -296,6 +296,7 @@ const fig_op fig_op_max_pool = {
     .gradient = max_pool_gradient_rule,
     .reference = max_pool_reference,
     .print = pool_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 const fig_op fig_op_max_pool_gradient = {
@@ -306,6 +307,7 @@ const fig_op fig_op_max_pool_gradient = {
     .gradient = max_pool_gradient_gradient,
     .reference = max_pool_gradient_reference,
     .print = pool_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 const fig_op fig_op_max_pool_pick = {
@@ -326,6 +328,7 @@ const fig_op fig_op_average_pool = {
     .gradient = average_pool_gradient_rule,
     .reference = average_pool_reference,
     .print = pool_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 const fig_op fig_op_average_pool_gradient = {
@@ -336,4 +339,5 @@ const fig_op fig_op_average_pool_gradient = {
     .gradient = average_pool_gradient_gradient,
     .reference = average_pool_gradient_reference,
     .print = pool_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };

@@ -160,6 +160,7 @@ const fig_op fig_op_sum = {
     .reference = sum_reference,
     .flops = reduce_flops,
     .print = reduce_print,
+    .narrow = { FIG_NARROW_FREE, 0 },
 };
 const fig_op fig_op_mean = {
     .name = "mean",
@@ -170,6 +171,7 @@ const fig_op fig_op_mean = {
     .reference = mean_reference,
     .flops = reduce_flops,
     .print = reduce_print,
+    .narrow = { FIG_NARROW_FREE, 0 },
 };
 const fig_op fig_op_reduce_max = {
     .name = "reduce_max",

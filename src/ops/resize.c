@@ -184,6 +184,7 @@ const fig_op fig_op_resize_nearest = {
     .gradient = resize_nearest_rule,
     .reference = resize_nearest_reference,
     .print = resize_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 const fig_op fig_op_resize_nearest_gradient = {
@@ -194,6 +195,7 @@ const fig_op fig_op_resize_nearest_gradient = {
     .gradient = resize_nearest_gradient_rule,
     .reference = resize_nearest_gradient_reference,
     .print = resize_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 const fig_op fig_op_resize_bilinear = {
@@ -204,6 +206,7 @@ const fig_op fig_op_resize_bilinear = {
     .gradient = resize_bilinear_rule,
     .reference = resize_bilinear_reference,
     .print = resize_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 const fig_op fig_op_resize_bilinear_gradient = {
@@ -214,4 +217,5 @@ const fig_op fig_op_resize_bilinear_gradient = {
     .gradient = resize_bilinear_gradient_rule,
     .reference = resize_bilinear_gradient_reference,
     .print = resize_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };

@@ -51,4 +51,5 @@ const fig_op fig_op_reverse = {
     .gradient = reverse_gradient,
     .reference = reverse_reference,
     .print = reverse_print,
+    .narrow = { FIG_NARROW_MOVE, 1 },
 };

@@ -103,6 +103,7 @@ const fig_op fig_op_rms_normalise = {
     .decompose = rms_normalise_decompose,
     .reference = rms_normalise_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- rms_normalise_gradient ---------------------------------------------------------------------------------------- */
@@ -170,6 +171,7 @@ const fig_op fig_op_rms_normalise_gradient = {
     .decompose = backward_decompose,
     .reference = backward_reference,
     .print = fig__normalise_print,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- building ------------------------------------------------------------------------------------------------------ */

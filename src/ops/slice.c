@@ -81,4 +81,5 @@ const fig_op fig_op_slice = {
     .gradient = slice_gradient,
     .reference = slice_reference,
     .print = slice_print,
+    .narrow = { FIG_NARROW_MOVE, 1 },
 };

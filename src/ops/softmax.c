@@ -86,6 +86,7 @@ const fig_op fig_op_softmax = {
     .gradient = softmax_gradient,
     .decompose = softmax_decompose,
     .reference = softmax_reference,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 fig_node fig_softmax(fig_node x) { return fig_is_none(x) ? x : fig__emit(x.graph, &fig_op_softmax, &x, 1, NULL); }
@@ -126,6 +127,7 @@ const fig_op fig_op_softmax_gradient = {
     .infer = softmax_gradient_infer,
     .decompose = softmax_gradient_decompose,
     .reference = softmax_gradient_reference,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 /* -- log-softmax: x - logsumexp(x) --------------------------------------------------------------------------------- */
@@ -160,6 +162,7 @@ const fig_op fig_op_log_softmax = {
     .gradient = log_softmax_gradient,
     .decompose = log_softmax_decompose,
     .reference = log_softmax_reference,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 fig_node fig_log_softmax(fig_node x)
@@ -202,6 +205,7 @@ const fig_op fig_op_logsumexp = {
     .gradient = logsumexp_gradient,
     .decompose = logsumexp_decompose,
     .reference = logsumexp_reference,
+    .narrow = { FIG_NARROW_FREE, 0 },
 };
 
 fig_node fig_logsumexp(fig_node x) { return fig_is_none(x) ? x : fig__emit(x.graph, &fig_op_logsumexp, &x, 1, NULL); }

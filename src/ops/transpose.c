@@ -109,4 +109,5 @@ const fig_op fig_op_transpose = {
     .gradient = transpose_gradient,
     .reference = transpose_reference,
     .print = transpose_print,
+    .narrow = { FIG_NARROW_MOVE, 1 },
 };

@@ -109,4 +109,5 @@ const fig_op fig_op_reshape = {
     .attr_size = sizeof(fig_shape_attr),
     .infer = reshape_infer,
     .gradient = reshape_gradient,
+    .narrow = { FIG_NARROW_MOVE, 1 },
 };

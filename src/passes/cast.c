@@ -8,70 +8,16 @@
  *     wished   a product reads it, perhaps behind element-by-element work of its own size
  *     small    fewer than SMALL elements: nothing to gain
  *
- * and what its op can do, in the table below: a product reads bf16, so its operands are cast; a free op reads and writes
- * either, so its result is bf16 where one of its operands is or a product wishes it; a move keeps what it is given. All
- * other ops read and write f32. A value is cast at most once: a weight once a step, however many products read it. */
+ * and what its op can do, which its record says (fig_op.narrow): a product reads bf16, so its operands are cast; a free op
+ * reads and writes either, so its result is bf16 where one of its operands is or a product wishes it; a move keeps what it
+ * is given. All other ops read and write f32. A value is cast at most once: a weight once a step, however many products
+ * read it. */
 #include "passes/pass.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { SMALL = 1024 };
-
-typedef enum kind { OTHER, PRODUCT, FREE, MOVE } kind;
-
-typedef struct rule {
-    const fig_op *op;
-    kind kind;
-    unsigned stores; /* outputs that may be bf16: bit i */
-} rule;
-
-static const rule rules[] = {
-    /* operands 0 and 1 are read in bf16; weight gradients are f32, as the optimizer reads them */
-    { &fig_op_matmul, PRODUCT, 1 },
-    { &fig_op_matmul_fused, PRODUCT, 1 },
-    { &fig_op_convolution, PRODUCT, 1 },
-    { &fig_op_convolution_fused, PRODUCT, 1 },
-    { &fig_op_convolution_data_gradient, PRODUCT, 1 },
-    { &fig_op_convolution_weight_gradient, PRODUCT, 0 },
-    /* statistics and gradients of gains stay f32 */
-    { &fig_op_attention, FREE, 1 },
-    { &fig_op_attention_gradient, FREE, 7 },
-    { &fig_op_batch_normalise, FREE, 1 },
-    { &fig_op_batch_normalise_gradient, FREE, 1 },
-    { &fig_op_group_normalise, FREE, 1 },
-    { &fig_op_group_normalise_gradient, FREE, 1 },
-    { &fig_op_layer_normalise, FREE, 1 },
-    { &fig_op_layer_normalise_gradient, FREE, 1 },
-    { &fig_op_rms_normalise, FREE, 1 },
-    { &fig_op_rms_normalise_gradient, FREE, 1 },
-    { &fig_op_softmax, FREE, 1 },
-    { &fig_op_softmax_gradient, FREE, 1 },
-    { &fig_op_log_softmax, FREE, 1 },
-    { &fig_op_logsumexp, FREE, 0 },
-    { &fig_op_cross_entropy, FREE, 0 },
-    { &fig_op_cross_entropy_gradient, FREE, 1 },
-    { &fig_op_dropout, FREE, 1 },
-    { &fig_op_gather, FREE, 1 },
-    { &fig_op_broadcast, FREE, 1 },
-    { &fig_op_sum, FREE, 0 },
-    { &fig_op_mean, FREE, 0 },
-    { &fig_op_max_pool, FREE, 1 },
-    { &fig_op_max_pool_gradient, FREE, 1 },
-    { &fig_op_average_pool, FREE, 1 },
-    { &fig_op_average_pool_gradient, FREE, 1 },
-    { &fig_op_resize_nearest, FREE, 1 },
-    { &fig_op_resize_nearest_gradient, FREE, 1 },
-    { &fig_op_resize_bilinear, FREE, 1 },
-    { &fig_op_resize_bilinear_gradient, FREE, 1 },
-    { &fig_op_reshape, MOVE, 1 },
-    { &fig_op_stop_gradient, MOVE, 1 },
-    { &fig_op_transpose, MOVE, 1 },
-    { &fig_op_slice, MOVE, 1 },
-    { &fig_op_concat, MOVE, 1 },
-    { &fig_op_reverse, MOVE, 1 },
-    { &fig_op_copy, MOVE, 1 },
-};
 
 typedef struct caster {
     const fig_graph *from;
@@ -83,17 +29,14 @@ typedef struct caster {
 
 /* -- what an op can do ------------------------------------------------------------------------------------------------- */
 
-static rule rule_of(const fig__node *node)
+static fig_narrow rule_of(const fig__node *node)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (rules[i].op == node->op)
-            return rules[i];
-    rule found = { node->op, OTHER, 0 };
+    fig_narrow found = node->op->narrow;
     if (node->op->flags & FIG_OP_POINTWISE)
-        found = (rule){ node->op, FREE, 1 };
+        found = (fig_narrow){ FIG_NARROW_FREE, 1 };
     if (node->op == &fig_op_fused) { /* element by element, every output that is not a sum */
         const fig_fused_program *p = ((const fig_fused_attr *)node->attr)->program;
-        found.kind = FREE;
+        found.kind = FIG_NARROW_FREE;
         for (int k = 0; k < p->n_out && k < 32; k++)
             found.stores |= p->reduce[k] ? 0 : 1u << k;
     }
@@ -105,10 +48,10 @@ static bool real(const fig_graph *g, int32_t value) { return g->values[value].ty
 static int64_t count(const fig_graph *g, int32_t value) { return fig__count(&g->values[value].type); }
 
 /* Whether the op only passes operand i's elements on, changed one by one, to output k. */
-static bool passes_on(const fig_graph *g, const fig__node *node, const rule *r, int i, int k)
+static bool passes_on(const fig_graph *g, const fig__node *node, const fig_narrow *r, int i, int k)
 {
-    return (r->kind == FREE || r->kind == MOVE) && (r->stores >> k & 1) && real(g, node->in[i]) &&
-           (r->kind == MOVE || count(g, node->in[i]) == count(g, node->first_out + k));
+    return (r->kind == FIG_NARROW_FREE || r->kind == FIG_NARROW_MOVE) && (r->stores >> k & 1) && real(g, node->in[i]) &&
+           (r->kind == FIG_NARROW_MOVE || count(g, node->in[i]) == count(g, node->first_out + k));
 }
 
 /* -- what becomes of a value ------------------------------------------------------------------------------------------- */
@@ -124,10 +67,10 @@ static void mark(caster *c, const fig__needs *needs)
         const fig__node *node = &g->nodes[n];
         if (!fig__node_needed(g, needs, n))
             continue;
-        rule r = rule_of(node);
-        bool exact = r.kind == MOVE || (node->op->flags & FIG_OP_POINTWISE) || node->op == &fig_op_fused;
+        fig_narrow r = rule_of(node);
+        bool exact = r.kind == FIG_NARROW_MOVE || (node->op->flags & FIG_OP_POINTWISE) || node->op == &fig_op_fused;
         for (int i = 0; i < node->n_in; i++) {
-            if (r.kind == PRODUCT && i < 2)
+            if (r.kind == FIG_NARROW_PRODUCT && i < 2)
                 c->wished[node->in[i]] = true;
             for (int k = 0; k < node->n_out && k < 32; k++)
                 if (passes_on(g, node, &r, i, k)) {
@@ -141,10 +84,10 @@ static void mark(caster *c, const fig__needs *needs)
 static bool narrow(const caster *c, int32_t value) { return fig_type_of(c->map[value]).dtype == FIG_BF16; }
 
 /* Outputs of a node that will be stored in bf16. */
-static uint64_t choose(const caster *c, const fig__node *node, const rule *r)
+static uint64_t choose(const caster *c, const fig__node *node, const fig_narrow *r)
 {
     const fig_graph *g = c->from;
-    bool any = r->kind == PRODUCT;
+    bool any = r->kind == FIG_NARROW_PRODUCT;
     uint64_t bits = 0;
     for (int i = 0; i < node->n_in; i++)
         any |= narrow(c, node->in[i]);
@@ -169,7 +112,7 @@ static fig_node as(caster *c, int32_t value, fig_dtype dtype)
 }
 
 /* A node whose operands or results are stored in bf16. */
-static void emit(caster *c, const fig__node *node, const rule *r, uint64_t bits)
+static void emit(caster *c, const fig__node *node, const fig_narrow *r, uint64_t bits)
 {
     fig_node *in = fig__alloc(sizeof *in * (size_t)(node->n_in + 1)), out[FIG_MAX_OUTPUTS];
     bool any = bits != 0;
@@ -177,9 +120,10 @@ static void emit(caster *c, const fig__node *node, const rule *r, uint64_t bits)
     for (int i = 0; i < node->n_in; i++) {
         int32_t v = node->in[i];
         bool view = (node->op->flags & FIG_OP_VIEW) != 0;
-        if (r->kind == OTHER || (r->kind == MOVE && !bits && !view) || (r->kind == PRODUCT && i > 1))
+        if (r->kind == FIG_NARROW_NONE || (r->kind == FIG_NARROW_MOVE && !bits && !view) ||
+            (r->kind == FIG_NARROW_PRODUCT && i > 1))
             in[i] = as(c, v, FIG_F32);
-        else if (r->kind == PRODUCT || (r->kind == MOVE && !view))
+        else if (r->kind == FIG_NARROW_PRODUCT || (r->kind == FIG_NARROW_MOVE && !view))
             in[i] = as(c, v, FIG_BF16);
         else
             in[i] = c->map[v];
@@ -207,7 +151,7 @@ void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fi
         const fig__node *node = &from->nodes[n];
         if (!fig__node_needed(from, needs, n))
             continue;
-        rule r = rule_of(node);
+        fig_narrow r = rule_of(node);
         if ((node->op->flags & FIG_OP_LEAF) || node->stored)
             fig__copy_node(to, from, n, map);
         else
