@@ -150,11 +150,11 @@ static fig_status save_npy(const fig_samples *s, const char *path, fig_error *er
     char shape[128] = "";
     size_t used = 0;
     for (int i = 0; i < s->type.rank; i++)
-        used +=
-            (size_t)snprintf(shape + used, sizeof shape - used, "%lld, ", (long long)(i ? s->type.dim[i] : s->count));
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%lld", i ? ", " : "",
+                                 (long long)(i ? s->type.dim[i] : s->count));
     char header[256];
-    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
-                          s->type.dtype == FIG_I32 ? "<i4" : "<f4", shape);
+    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s%s), }",
+                          s->type.dtype == FIG_I32 ? "<i4" : "<f4", shape, s->type.rank == 1 ? "," : "");
     while ((10 + length + 1) % 64)
         header[length++] = ' ';
     header[length++] = '\n';
