@@ -33,7 +33,11 @@ typedef struct columns_state {
 static bool columns_accepts(const fig_kernel_query *q)
 {
     fig__conv v;
-    if (!fig__conv_read(&v, q) || v.groups != 1 || v.channels < 16)
+    if (!fig__conv_read(&v, q) || v.groups != 1)
+        return false;
+    if (v.taps == 1 && v.channels < 16 && v.out_places < v.in_places) /* with a stride: the library cannot be asked */
+        return true;
+    if (v.channels < 16)
         return false;
     int64_t weights = v.outputs * v.taps * v.channels;
     return fig__conv_is_pointwise(&v) || v.spatial == 1 || v.out_places <= 16 || (v.batch < q->threads && weights >= 1 << 18);
