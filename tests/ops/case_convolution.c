@@ -34,8 +34,18 @@ static void any_window(instance *t, fig_conv_opts *o, int axis, int64_t *kernel)
     o->after[axis] = padding[1] || !axis ? padding[1] : FIG_PAD_NONE;
 }
 
+/* Enough operations for kernels that split a weight gradient by pictures. */
+static geometry large_convolution(instance *t)
+{
+    geometry g = { .x = FIG_SHAPE(any_between(t, 2, 4), 20, 20, 16), .weight = FIG_SHAPE(any_between(t, 17, 24), 3, 3, 16) };
+    g.opts = (fig_conv_opts){ .before = { 1 }, .after = { 1 } };
+    return g;
+}
+
 static geometry any_convolution(instance *t)
 {
+    if (!t->small && any_chance(t, 0.04))
+        return large_convolution(t);
     int spatial = (int)any_between(t, 1, 3);
     int64_t groups = any_chance(t, 0.7) ? 1 : any_between(t, 2, 3), in_each = any_between(t, 1, 3),
             out_each = any_between(t, 1, 3);

@@ -28,7 +28,6 @@ typedef struct op_case {
     const char *op;
     void (*build)(instance *t);
     unsigned flags;
-    float tolerance;    /* factor on the usual tolerances; 0 = 1 */
     float low, high;    /* for builders that serve several rows: range of the values, */
     float p[2];         /* and numbers of the op */
 } op_case;
