@@ -115,7 +115,8 @@ static void descend(bool bf16, bool reference, const char *off, outcome *out)
     fig_plan *plan = NULL;
     fig_error err = { 0 };
     net n = make_net();
-    REQUIRE_OK(fig_session_new(&(fig_session_opts){ .threads = 2, .reference_kernels = reference, .passes_off = off }, &session, &err), err);
+    const fig_session_opts opts = { .threads = 2, .reference_kernels = reference, .passes_off = off };
+    REQUIRE_OK(fig_session_new(&opts, &session, &err), err);
     REQUIRE_OK(fig_store_new(session, &store, &err), err);
     for (int i = 0; i < 4; i++) {
         fig_type type = fig_type_of(i < 2 ? n.w[i] : n.m[i - 2]);

@@ -329,7 +329,7 @@ FIG_TEST(saving_pictures)
     text = saved(s, folder, "a.npy", &length);
     CHECK_INT(length, 128 + 48);
     CHECK(!memcmp(text, "\x93NUMPY\x01\x00", 8));
-    CHECK_HAS(text + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, 3, 1, ), }");
+    CHECK_HAS(text + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, 3, 1), }");
     CHECK(!memcmp(text + 128, s->values, 48));
     free(text);
     text = saved(s, folder, "a.json", &length);
