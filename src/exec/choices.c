@@ -4,8 +4,8 @@
  *
  * The key is a hash of all that the times depend on: op, attributes, types, threads, processor, versions, and the names of the
  * kernels that were compared. So one file serves several machines that share a home folder, and a row that no longer applies is
- * simply never found. The file may hold
- * anything: lines of another form are passed over, and a kernel that a row names still has to accept the node. */
+ * simply never found. The file may hold anything: lines of another form are passed over, and a kernel that a row names still
+ * has to accept the node. */
 #include "exec/choices.h"
 
 #include <stdlib.h>

@@ -226,12 +226,19 @@ typedef struct adam_work {
     bool keep;        /* the old values stay */
 } adam_work;
 
-static void keep_old(const fig_eval *c, int out, int in, int64_t begin, int64_t end)
+/* All three are read before one is written: an output may lie where another one's operand does. */
+static void keep_old(const adam_work *work, int64_t begin, int64_t end)
 {
-    const float *from = FIG_F32_IN(c, in) + begin;
-    float *to = FIG_F32_OUT(c, out) + begin;
-    if (from != to)
-        memcpy(to, from, sizeof(float) * (size_t)(end - begin));
+    const adam *a = work->a;
+    const fig_eval *c = work->c;
+    const float *w = FIG_F32_IN(c, a->w), *m = FIG_F32_IN(c, a->m), *v = FIG_F32_IN(c, a->v);
+    float *w_out = FIG_F32_OUT(c, a->out_w), *m_out = FIG_F32_OUT(c, a->out_m), *v_out = FIG_F32_OUT(c, a->out_v);
+    for (int64_t i = begin; i < end; i++) {
+        float weight = w[i], mean = m[i], square = v[i];
+        w_out[i] = weight;
+        m_out[i] = mean;
+        v_out[i] = square;
+    }
 }
 
 static void adam_part(void *context, int part, int parts)
@@ -242,9 +249,7 @@ static void adam_part(void *context, int part, int parts)
     int64_t begin, end;
     fig__share(a->count, GRAIN, part, parts, &begin, &end);
     if (work->keep) {
-        keep_old(c, a->out_w, a->w, begin, end);
-        keep_old(c, a->out_m, a->m, begin, end);
-        keep_old(c, a->out_v, a->v, begin, end);
+        keep_old(work, begin, end);
         return;
     }
     fig__fast_adam(&work->number, end - begin, FIG_F32_IN(c, a->g) + begin, FIG_F32_IN(c, a->w) + begin,

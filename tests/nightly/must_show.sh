@@ -47,11 +47,16 @@ for part in ${*:-vae gpt dcgan presets demo}; do
                 lacks 'null' dcgan-$loss/log.jsonl
                 expect 0 '' sample dcgan-$loss -n 64 -o dcgan-$loss.png
             done ;;
-        presets) # the listings: B in full, A's short form; look for all ten digits
+        presets) # the listings: B in full, A's short form; a reader looks for all ten digits
             train_timed gan-b 90 gan --data mnist --preset mlp-128
             expect 0 '' sample gan-b -n 100 -o gan-b.png
             train_timed dcgan-a 600 dcgan --data mnist --preset mnist-5x5-short
             expect 0 '' sample dcgan-a -n 100 -o dcgan-a.png
+            ninja -C .. tests/digit_reader >reader.log 2>&1 || no "digit_reader does not build: see build/must_show/reader.log"
+            for name in gan-b dcgan-a; do
+                expect 0 '' sample $name -n 2000 -o $name.npy
+                ../tests/digit_reader $name.npy 2>>reader.log && ok || no "$name: not all ten digits at 2 % or more"
+            done
             expect 0 '' train vae --data synthetic:moons --preset plane -o plane --quiet
             expect 0 '' sample plane -o plane.png
             for preset in linear-critic mlp-128x2 mlp-relu4; do

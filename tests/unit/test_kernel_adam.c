@@ -91,6 +91,30 @@ FIG_TEST(a_refused_step_changes_nothing)
     rig_end(&r);
 }
 
+/* Operands that are no states end here, so results may take their memory, each any of them. */
+static void check_shared_memory(bool refused)
+{
+    pass_rig r = rig_begin(NULL);
+    fig_type type = FIG_SHAPE(40, 40);
+    fig_node x = rig_input(&r, type), made[4];
+    for (int i = 0; i < 4; i++)
+        made[i] = fig_matmul(x, rig_input(&r, type), NULL);
+    fig_node w = made[0], m = made[1], v = made[2], g = made[3], number = rig_input(&r, FIG_SCALAR);
+    fig_node taken = fig_shift(fig_floor(fig_scale(number, 0.5f)), refused ? 0.0f : 1.0f);
+    fig_node mean = average(m, g, 0.9f, false), square = average(v, fig_square(g), 0.999f, false);
+    fig_node root = fig_shift(fig_mul(fig_sqrt(square), number), 1e-8f);
+    fig_node next = fig_sub(w, fig_div(fig_mul(mean, number), root));
+    rig_output(&r, fig_matmul(fig_select(taken, next, w), x, NULL));
+    rig_output(&r, fig_matmul(fig_select(taken, mean, m), x, NULL));
+    rig_output(&r, fig_matmul(fig_select(taken, square, v), x, NULL));
+    if (rig_compile(&r))
+        CHECK_INT(adam_kernels(&r), 1);
+    rig_end(&r);
+}
+
+FIG_TEST(a_refused_step_keeps_values_that_share_memory) { check_shared_memory(true); }
+FIG_TEST(a_step_of_values_that_share_memory) { check_shared_memory(false); }
+
 /* A dead unit: averages reach zero instead of staying among the subnormal numbers. */
 FIG_TEST(averages_of_a_dead_weight_reach_zero)
 {
