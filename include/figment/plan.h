@@ -62,13 +62,18 @@ typedef struct fig_plan_opts {
     bool dry;                 /* measure only: no memory is taken, the plan cannot run */
     fig_choices *choices;     /* of a training, which keeps them in its checkpoints; NULL = as the session says */
     struct fig_plan *share;   /* reuse this plan's arena when it is large enough (plans that run in turn) */
+    uint64_t memory_budget;   /* most planned_bytes; activations are computed again to stay within it. 0 = as many as it likes */
+    uint64_t *least;          /* with a budget: set to the least planned_bytes that were reached, also when they are too many */
 } fig_plan_opts;
 typedef struct fig_plan_info {
     uint64_t planned_bytes;  /* arena: activations, gradients, workspaces */
     uint64_t live_bytes;     /* lower bound: the most bytes alive at one moment */
     uint64_t state_bytes;    /* what it uses of the store */
-    double flops;            /* per run, multiply and add counted as 2 */
+    double flops;            /* per run, multiply and add counted as 2; what is computed a second time not counted */
     int nodes, steps;        /* of the graph given; of the compiled plan */
+    uint64_t unbudgeted_bytes; /* planned_bytes without a memory budget */
+    double recomputed_flops; /* of steps that run a second time */
+    int recomputed_steps;
 } fig_plan_info;
 /* Compiles. Graph states must be in the store (FIG_E_NOT_FOUND otherwise). All assignments of the graph run. The graph is
  * only read and may be freed after. Memory that cannot be had is FIG_E_LIMIT with the numbers. */
@@ -85,6 +90,9 @@ typedef struct fig_run_opts {
 FIG_API fig_status fig_plan_run(fig_plan *plan, const fig_run_opts *opts, fig_error *err);
 /* Output i (order of fig_plan_opts.outputs); valid until the next run. */
 FIG_API const void *fig_plan_output(const fig_plan *plan, int index, fig_type *type);
+/* What is computed a second time to stay within the budget: rows {"layer", "steps", "mb", "flops"} as a JSON list, at most `rows`
+ * (layers are put together until they fit); heap text. */
+FIG_API char *fig_plan_recomputed_json(const fig_plan *plan, int rows);
 /* Table of steps: kernels, shapes, least time of `runs` runs, operations and bytes a second, layers; heap text, free() it. */
 FIG_API char *fig_plan_profile(fig_plan *plan, int runs);
 /* First node whose output is not finite after the last run when re-run with checks: its path and op; heap text or NULL. */

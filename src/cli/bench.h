@@ -11,7 +11,7 @@
 typedef struct cli_bench_options {
     int64_t steps, batch, threads;
     double seconds;
-    char *preset, *precision, *compare;
+    char *preset, *precision, *memory_budget, *compare;
     bool profile, no_tune, list, json;
 } cli_bench_options;
 

@@ -12,14 +12,17 @@ static fig_status open_trainer(const cli_bench_job *job, bool dry, fig_trainer *
 {
     const cli_bench_options *o = job->o;
     const fig_workload *w = job->w;
-    const char *data[] = { w->data, NULL }, *settings[3] = { NULL };
-    char batch[32], precision[32];
+    const char *data[] = { w->data, NULL }, *settings[4] = { NULL };
+    char batch[32], precision[32], memory[64];
     int n = 0;
     snprintf(batch, sizeof batch, "batch=%lld", (long long)o->batch);
     snprintf(precision, sizeof precision, "precision=%.16s", o->precision);
     if (o->batch && !dry)
         settings[n++] = batch;
     settings[n++] = precision;
+    snprintf(memory, sizeof memory, "memory_budget=%.40s", o->memory_budget ? o->memory_budget : "");
+    if (o->memory_budget && !dry)
+        settings[n++] = memory;
     const char *own = w->preset ? w->preset : w->name;
     fig_train_opts opts = { .recipe = w->recipe ? w->recipe : fig_recipe_find(w->recipe_name),
                             .preset = o->preset ? o->preset : own,

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 typedef struct train_options {
-    char *data, *output, *preset, *set, *epochs, *steps, *minutes, *seed, *precision, *from, *dump_graph;
+    char *data, *output, *preset, *set, *epochs, *steps, *minutes, *seed, *precision, *memory_budget, *from, *dump_graph;
     int64_t threads;
     bool resume, dry_run, no_tune, json;
 } train_options;
@@ -36,6 +36,10 @@ static const fig_option train_option_table[] = {
     { "precision", FIG_TEXT, offsetof(train_options, precision),
       .help = "f32, or bf16: operands of products and stored activations in bf16, weights and sums in f32",
       .metavar = "f32|bf16" },
+    { "memory_budget", FIG_TEXT, offsetof(train_options, memory_budget),
+      .help = "most memory of a step, e.g. 600MB: activations are computed a second time instead of kept until it fits; "
+              "--dry-run shows which",
+      .metavar = "SIZE" },
     { "resume", FIG_BOOL, offsetof(train_options, resume),
       .help = "go on from the last checkpoint of RUN, to the same bits as without the interruption" },
     { "from", FIG_TEXT, offsetof(train_options, from), .help = "begin with the weights of this model",
@@ -181,6 +185,7 @@ static fig_status collect(const fig_arguments *given, request *r, fig_error *err
     add_setting(r, "minutes", o->minutes);
     add_setting(r, "seed", o->seed);
     add_setting(r, "precision", o->precision);
+    add_setting(r, "memory_budget", o->memory_budget);
     if (o->threads) {
         char number[32];
         snprintf(number, sizeof number, "%lld", (long long)o->threads);

@@ -17,6 +17,8 @@ typedef struct compile {
     int *entry;                  /* per value: store entry */
     const char *outside;         /* see fig__layout_request */
     uint64_t held;               /* tensor memory that kernels took for themselves */
+    bool measuring;              /* kernels are asked what they would take, no more */
+    bool tuned;
     fig_choices *choices;        /* NULL: fixed kernels */
     fig__layout layout;
 } compile;
@@ -149,8 +151,10 @@ static fig_status choose_kernel(compile *c, int32_t n, const fig_kernel_query *q
         fig_infer infer = {
             .n_in = q->n_in, .n_out = q->n_out, .in = q->in, .out = (fig_type *)q->out, .attr = q->attr, .err = err
         };
-        plan->info.flops += node->op->flops(&infer);
+        double flops = node->op->flops(&infer);
+        *(node->again ? &plan->info.recomputed_flops : &plan->info.flops) += flops;
     }
+    plan->info.recomputed_steps += node->again;
     return FIG_OK;
 }
 
@@ -166,10 +170,13 @@ static fig_status choose_kernels(compile *c, fig_error *err)
             node[count] = n;
             query[count++] = query_of(c, n);
         }
-    if (c->choices && !c->choices->frozen && !plan->dry)
+    if (c->choices && !c->choices->frozen && !plan->dry && !c->tuned)
         fig__tune(plan->session, c->choices, query, count);
-    for (int i = 0; i < count; i++)
+    c->tuned = true;
+    for (int i = 0; i < count; i++) {
+        query[i].dry = plan->dry || c->measuring;
         FIG_TRY(choose_kernel(c, node[i], &query[i], err));
+    }
     return FIG_OK;
 }
 
@@ -301,10 +308,15 @@ static void make_steps(compile *c)
                                                        fig__bytes(&g->values[g->assigns[i].state].type)};
 }
 
-static fig_status build(compile *c, fig_error *err)
+/* Kernels and layout: what the plan would need. */
+static fig_status lay_out(compile *c, fig_error *err)
 {
     fig_plan *plan = c->plan;
     fig_graph *g = plan->graph;
+    fig_plan_info *info = &plan->info;
+    c->held = info->state_bytes = 0;
+    info->flops = info->recomputed_flops = 0;
+    info->steps = info->recomputed_steps = 0;
     c->workspace = FIG_NEW_ARRAY(plan->arena, size_t, g->n_nodes + 1);
     c->inplace = FIG_NEW_ARRAY(plan->arena, unsigned, g->n_nodes + 1);
     c->kernel = FIG_NEW_ARRAY(plan->arena, const fig_kernel *, g->n_nodes + 1);
@@ -324,11 +336,6 @@ static fig_status build(compile *c, fig_error *err)
     plan->info.live_bytes = c->layout.live_bytes + c->layout.fixed_bytes + c->held;
     for (int32_t n = 0; n < g->n_nodes; n++)
         plan->info.steps += computes(&g->nodes[n]) && !(g->nodes[n].op->flags & FIG_OP_CONSTANT);
-    if (plan->dry)
-        return FIG_OK;
-    FIG_TRY(take_memory(c, err));
-    address_values(c);
-    make_steps(c);
     return FIG_OK;
 }
 
@@ -338,6 +345,102 @@ static void release_prepared(compile *c)
     for (int32_t n = 0; c->prepared && n < c->plan->graph->n_nodes; n++)
         if (c->kernel[n] && c->kernel[n]->release && c->prepared[n])
             c->kernel[n]->release(c->prepared[n]);
+    c->prepared = NULL;
+}
+
+/* -- a plan within a budget ---------------------------------------------------------------------------------------- */
+
+/* Attempts at a target: what packing and operands written over make of it is known only afterwards. */
+enum { ATTEMPTS = 8 };
+
+static fig__footprint footprint_of(const compile *c)
+{
+    const fig_plan *plan = c->plan;
+    const fig_graph *g = plan->graph;
+    bool *in_block = FIG_NEW_ARRAY(plan->arena, bool, g->n_values);
+    for (int32_t v = 1; v < g->n_values; v++)
+        in_block[v] = c->layout.root[v] == v && c->layout.place[v] == FIG_IN_BLOCK;
+    return (fig__footprint){ .workspace = c->workspace, .inplace = c->inplace, .in_block = in_block };
+}
+
+static fig_status measure(compile *c, fig__program *p, fig_error *err)
+{
+    release_prepared(c);
+    c->plan->graph = p->graph;
+    c->plan->output = p->output;
+    return lay_out(c, err);
+}
+
+/* Makes the graph one that needs at most the budget, if it can be had; if not, *least is what it came down to. */
+static fig_status fit_budget(compile *c, fig__program *p, uint64_t *least, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    uint64_t budget = c->opts->memory_budget;
+    c->measuring = true;
+    FIG_TRY(measure(c, p, err));
+    plan->info.unbudgeted_bytes = *least = plan->info.planned_bytes;
+    if (*least <= budget)
+        return FIG_OK;
+    fig__footprint memory = footprint_of(c);
+    int32_t *outputs = FIG_NEW_ARRAY(plan->arena, int32_t, p->n_outputs + 1);
+    memcpy(outputs, p->output, sizeof *outputs * (size_t)p->n_outputs);
+    uint64_t outside = plan->info.planned_bytes - c->layout.block_bytes, target = budget > outside ? budget - outside : 0;
+    fig_graph *original = NULL;
+    fig_status status = FIG_OK;
+    for (int i = 0; i < ATTEMPTS && status == FIG_OK && plan->info.planned_bytes > budget; i++) {
+        uint64_t asked = i + 1 < ATTEMPTS ? target : 0; /* the last time: as little as can be */
+        release_prepared(c);
+        if (original) { /* each attempt begins with the graph as it was */
+            fig_graph_free(p->graph);
+            p->graph = original;
+            memcpy(p->output, outputs, sizeof *outputs * (size_t)p->n_outputs);
+        }
+        bool reached = fig__program_recompute(p, &memory, asked, &original);
+        status = fig__program_reorder(p, plan->session->passes_off, c->opts->dump, err);
+        plan->graph = p->graph;
+        if (status == FIG_OK)
+            status = measure(c, p, err);
+        if (status == FIG_OK && plan->info.planned_bytes < *least)
+            *least = plan->info.planned_bytes;
+        if (!asked)
+            break;
+        uint64_t over = plan->info.planned_bytes > budget ? plan->info.planned_bytes - budget : 0;
+        target = reached && asked > over + over / 4 ? asked - over - over / 4 : 0;
+    }
+    fig_graph_free(original);
+    return status;
+}
+
+static fig_status over_budget(const compile *c, uint64_t least, fig_error *err)
+{
+    return fig_fail(err, FIG_E_LIMIT,
+                    "the plan needs %.0f MB, and at least %.0f MB with activations computed again; its budget is %.0f MB",
+                    (double)c->plan->info.unbudgeted_bytes / 1e6, (double)least / 1e6, (double)c->opts->memory_budget / 1e6);
+}
+
+/* Everything behind the passes. */
+static fig_status build(compile *c, fig__program *p, fig_error *err)
+{
+    fig_plan *plan = c->plan;
+    if (c->opts->memory_budget) {
+        uint64_t least;
+        FIG_TRY(fit_budget(c, p, &least, err));
+        if (c->opts->least)
+            *c->opts->least = least;
+        if (plan->info.planned_bytes > c->opts->memory_budget)
+            return over_budget(c, least, err);
+        c->measuring = false;
+    }
+    if (!c->opts->memory_budget || !plan->dry) /* dry: what was measured is all there is to know */
+        FIG_TRY(measure(c, p, err));
+    if (!c->opts->memory_budget)
+        plan->info.unbudgeted_bytes = plan->info.planned_bytes;
+    if (plan->dry)
+        return FIG_OK;
+    FIG_TRY(take_memory(c, err));
+    address_values(c);
+    make_steps(c);
+    return FIG_OK;
 }
 
 static fig_status compile_program(fig_session *session, fig_store *store, const fig_graph *graph,
@@ -363,7 +466,8 @@ static fig_status compile_program(fig_session *session, fig_store *store, const 
     if (session->opts.reference_kernels)
         c.choices = NULL;
     if (status == FIG_OK)
-        status = build(&c, err);
+        status = build(&c, &program, err);
+    plan->graph = program.graph;
     if (status != FIG_OK || plan->dry)
         release_prepared(&c);
     if (status != FIG_OK) {

@@ -23,6 +23,8 @@ void fig__copy_node(fig_graph *to, const fig_graph *from, int32_t index, fig_nod
         fig__emit_multi(to, node.op, in, node.n_in, node.attr, out, node.n_out);
     to->scopes.override_path = saved;
     free(in);
+    if (node.again && to->n_nodes)
+        to->nodes[to->n_nodes - 1].again = true;
     for (int i = 0; i < node.n_out; i++)
         map[node.first_out + i] = out[i];
     if ((node.op->flags & FIG_OP_LEAF) && to != from && node.attr) {

@@ -19,6 +19,7 @@ typedef struct fig__node {
     int32_t n_in, n_out;
     int32_t first_out;     /* value number of output 0 */
     uint64_t stored;       /* 0, or FIG__STORED and bits: see fig__emit_stored */
+    bool again;            /* a second run of an equal node, to save memory (passes/recompute.c): never merged */
 } fig__node;
 
 typedef struct fig__value {

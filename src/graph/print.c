@@ -28,7 +28,7 @@ static void print_node(const fig_graph *g, const fig__node *node, fig__text *out
     }
     if (*node->path)
         fig__text_print(out, "  @%s", node->path);
-    fig__text_print(out, "\n");
+    fig__text_print(out, node->again ? "  (again)\n" : "\n");
 }
 
 static void print_dot_node(const fig_graph *g, int index, fig__text *out)

@@ -39,7 +39,7 @@ void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, f
         const fig__node *node = &from->nodes[n];
         if (!fig__node_needed(from, needs, n))
             continue;
-        if (node->op->flags & FIG_OP_LEAF) {
+        if ((node->op->flags & FIG_OP_LEAF) || node->again) { /* the one is unique, the other is there on purpose */
             fig__copy_node(to, from, n, map);
             continue;
         }

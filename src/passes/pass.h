@@ -53,6 +53,19 @@ void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_gra
 void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__order(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 
+/* What the nodes of a compiled program hold: bytes of workspace and the kernel's in-place bits per node; per value, whether its
+ * storage lies in the plan's block. */
+typedef struct fig__footprint {
+    const size_t *workspace;
+    const unsigned *inplace;
+    const bool *in_block;
+} fig__footprint;
+/* Replaces the graph by one that needs at most `target` bytes at a time, by running nodes twice (passes/recompute.c); false when
+ * that cannot be reached, with the graph that comes nearest. The old graph, which the program no longer owns, goes to *kept. */
+bool fig__program_recompute(fig__program *program, const fig__footprint *memory, uint64_t target, fig_graph **kept);
+/* The last pass, order, once more. */
+fig_status fig__program_reorder(fig__program *program, const char *off, const char *dump, fig_error *err);
+
 /* Packs lifetimes into one block: sizes in bytes, [first, last] inclusive; offsets are multiples of 64. Returns the
  * size of the block. (passes/memory.c) */
 typedef struct fig__lifetime { uint64_t bytes; int first, last; uint64_t offset; } fig__lifetime;

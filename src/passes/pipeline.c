@@ -1,4 +1,7 @@
-/* passes/pipeline.c - the ordered list of graph rewrites, and how it runs */
+/* passes/pipeline.c - the ordered list of graph rewrites, and how it runs
+ *
+ * One rewrite is not in the list, because it needs kernels and layout: recompute.c, which the plan asks for when it has
+ * to do with less memory. It comes after all of them, and the order is made once more. */
 #include "passes/pass.h"
 
 #include <stdlib.h>
@@ -162,26 +165,38 @@ static fig_status dump_graph(const fig__program *p, const char *folder, int numb
     return status;
 }
 
+static fig_status run_pass(fig__program *p, const fig__pass *pass, const char *dump, int number, fig_error *err)
+{
+    fig_graph *before = p->graph;
+    rewrite(p, before, pass->rewrite);
+    fig_graph_free(before);
+    fig_status status = fig_graph_check(p->graph, err);
+    if (status == FIG_OK) {
+        drop_assignments(p->graph);
+        own_storage(p);
+        status = fig__graph_verify(p->graph, err);
+    }
+    if (status != FIG_OK)
+        return fig_error_prefix(err, "pass %s", pass->name);
+    return dump ? dump_graph(p, dump, number, pass->name, err) : FIG_OK;
+}
+
 fig_status fig__program_optimise(fig__program *p, bool bf16, const char *off, const char *dump, fig_error *err)
 {
     if (dump)
         FIG_TRY(dump_graph(p, dump, 0, "begin", err));
-    for (int i = 0; fig__pipeline[i].name; i++) {
-        if (named(off, fig__pipeline[i].name) || (fig__pipeline[i].only_bf16 && !bf16))
-            continue;
-        fig_graph *before = p->graph;
-        rewrite(p, before, fig__pipeline[i].rewrite);
-        fig_graph_free(before);
-        fig_status status = fig_graph_check(p->graph, err);
-        if (status == FIG_OK) {
-            drop_assignments(p->graph);
-            own_storage(p);
-            status = fig__graph_verify(p->graph, err);
-        }
-        if (status != FIG_OK)
-            return fig_error_prefix(err, "pass %s", fig__pipeline[i].name);
-        if (dump)
-            FIG_TRY(dump_graph(p, dump, i + 1, fig__pipeline[i].name, err));
-    }
+    for (int i = 0; fig__pipeline[i].name; i++)
+        if (!named(off, fig__pipeline[i].name) && (!fig__pipeline[i].only_bf16 || bf16))
+            FIG_TRY(run_pass(p, &fig__pipeline[i], dump, i + 1, err));
     return FIG_OK;
+}
+
+fig_status fig__program_reorder(fig__program *p, const char *off, const char *dump, fig_error *err)
+{
+    int last = 0;
+    while (fig__pipeline[last + 1].name)
+        last++;
+    if (dump)
+        FIG_TRY(dump_graph(p, dump, last + 2, "recompute", err));
+    return named(off, fig__pipeline[last].name) ? FIG_OK : run_pass(p, &fig__pipeline[last], dump, last + 3, err);
 }

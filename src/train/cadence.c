@@ -1,4 +1,4 @@
-/* train/cadence.c - how often something happens, as text
+/* train/cadence.c - settings that are more than a number: how often something happens, which checkpoints stay, how much memory
  *
  * "100" and "100 steps" count rounds, "2 epochs" count epochs, "5 minutes" and "30 seconds" go by the clock (and so
  * are not repeated to the step by a second run), "0" and "never" switch off, "auto" is settled once the length of the
@@ -117,4 +117,34 @@ fig_status fig__keep_parse(const char *text, fig__keep *out, fig_error *err)
                : fig_fail(err, FIG_E_USAGE,
                           "keep: \"%.60s\" is not understood; expected all, \"last 3\", best, or \"last 2 best\"",
                           text ? text : "");
+}
+
+#define LEAST_MEMORY 1e6 /* bytes: below this the unit is a mistake */
+#define MOST_MEMORY 1e15
+
+fig_status fig__memory_parse(const char *key, const char *text, uint64_t *out, fig_error *err)
+{
+    static const struct { const char *name; double bytes; } units[] = {
+        { "MB", 1e6 }, { "GB", 1e9 }, { "TB", 1e12 }, { "MiB", 1048576.0 }, { "GiB", 1073741824.0 },
+    };
+    *out = 0;
+    if (!text || !*text || !strcmp(text, "none"))
+        return FIG_OK;
+    char number[40];
+    size_t digits = strspn(text, "0123456789.");
+    const char *unit = text + digits + strspn(text + digits, " ");
+    double amount = 0, bytes = -1;
+    if (digits && digits < sizeof number) {
+        memcpy(number, text, digits);
+        number[digits] = 0;
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (!strcmp(unit, units[i].name) && fig__number_parse(number, &amount))
+                bytes = amount * units[i].bytes;
+    }
+    if (!(bytes >= LEAST_MEMORY && bytes <= MOST_MEMORY))
+        return fig_fail(err, FIG_E_USAGE,
+                        "%s: \"%.60s\" is no amount of memory; expected 1MB to 1000TB, such as 600MB, 1.5GB or 512MiB, or none", key,
+                        text);
+    *out = (uint64_t)bytes;
+    return FIG_OK;
 }

@@ -54,6 +54,9 @@ const fig_option fig__train_options_table[] = {
     { "ema_warm", FIG_BOOL, AT(ema_warm), 1, 0, 0, "let the moving average follow faster in the beginning" },
     { "seed", FIG_INT, AT(seed), 1, 0, 9007199254740992.0, "seed of weights, order and noise" },
     { "precision", FIG_CHOICE, AT(precision), 0, 0, 0, "bf16: operands of products and stored activations in bf16", .choices = "f32 bf16" },
+    { "memory_budget", FIG_TEXT, AT(memory_budget), 0, 0, 0,
+      "most memory that the step may take (weights, moments, gradients, activations): activations are computed again instead of kept "
+      "until it fits; none = as much as it likes", .fallback_text = "none", .metavar = "SIZE" },
     { "threads", FIG_INT, AT(threads), 0, 0, 1024, "threads that compute; 0 = what the machine gives" },
     { "validation", FIG_FLOAT, AT(validation), -1, -1, 0.5,
       "share of the data kept aside for validation; -1 = as the recipe says" },

@@ -37,7 +37,7 @@ typedef struct fig__train_options {
     int64_t epoch_steps, workers;
     int data_order; /* a fig_order */
     bool drop_last;
-    char *log_every, *sample_every, *eval_every, *checkpoint_every, *keep, *watch;
+    char *log_every, *sample_every, *eval_every, *checkpoint_every, *keep, *watch, *memory_budget;
     int64_t eval_items, sample_rows, sample_columns, sample_gap, sample_zoom, sample_seed, sample_length;
     fig__early_stopping_options early_stopping;
     fig__plateau_options plateau;
@@ -68,5 +68,8 @@ typedef struct fig__keep {
     bool best;
 } fig__keep; /* last 0 = all */
 fig_status fig__keep_parse(const char *text, fig__keep *out, fig_error *err);
+
+/* An amount of memory in bytes: "600MB", "1.5 GB", "512MiB"; "none" or nothing is 0. */
+fig_status fig__memory_parse(const char *key, const char *text, uint64_t *out, fig_error *err);
 
 #endif

@@ -110,7 +110,8 @@ static double measure_round(fig_trainer *t)
     if (fig_store_new(t->session, &t->store, NULL) == FIG_OK &&
         fig__round_new(&t->settings, t->spec, t->settings.train.batch, &t->round, NULL) == FIG_OK &&
         fig__model_initialise(t->round->model, t->store, 1, NULL) == FIG_OK &&
-        fig__round_compile(t->round, t->store, t->choices, false, NULL) == FIG_OK && fig__feeds_new(t, &t->feeds, NULL) == FIG_OK)
+        (t->round->plan_budget = saved.round->plan_budget,
+         fig__round_compile(t->round, t->store, t->choices, false, NULL) == FIG_OK) && fig__feeds_new(t, &t->feeds, NULL) == FIG_OK)
         seconds = time_rounds(t);
     fig__feeds_free(t->feeds);
     fig__round_free(t->round);
@@ -151,12 +152,35 @@ static void put_parameters(const fig_trainer *t, fig__text *out)
     }
 }
 
+/* What a memory budget has changed: by plan and layer, at most so many rows of each plan. */
+static void put_recomputed(const fig_trainer *t, const fig_plan_info *info, fig__text *out)
+{
+    enum { ROWS = 16 };
+    fig__text_print(out, ", \"memory_budget_mb\": %.1f, \"unbudgeted_mb\": %.1f, \"recomputed_flops_per_step\": %.0f, \"recomputed\": [",
+                    (double)t->settings.memory_budget / 1e6, (double)(info->unbudgeted_bytes + info->state_bytes) / 1e6,
+                    info->recomputed_flops);
+    bool first = true;
+    for (int g = 0; g < t->round->n_groups; g++) {
+        const fig_plan *plans[2] = { t->round->group[g].accumulate, t->round->group[g].plan };
+        for (int k = 0; k < 2; k++) {
+            char *rows = plans[k] ? fig_plan_recomputed_json(plans[k], ROWS) : NULL;
+            size_t length = rows ? strlen(rows) : 0;
+            if (length > 2) {
+                fig__text_print(out, "%s%.*s", first ? "" : ", ", (int)length - 2, rows + 1);
+                first = false;
+            }
+            free(rows);
+        }
+    }
+    fig__text_print(out, "]");
+}
+
 fig_status fig_trainer_plan_json(fig_trainer *t, char **json, fig_error *err)
 {
     (void)err;
     fig_plan_info info = fig_trainer_plan_info(t);
     double round =
-        info.flops < PROBE_FLOPS ? measure_round(t) : info.flops / (measure_product(t->session) * TYPICAL_SHARE);
+        info.flops < PROBE_FLOPS ? measure_round(t) : (info.flops + info.recomputed_flops) / (measure_product(t->session) * TYPICAL_SHARE);
     double seconds = round * (double)t->steps;
     fig__text out;
     fig__text_init(&out, 1 << 20);
@@ -170,6 +194,9 @@ fig_status fig_trainer_plan_json(fig_trainer *t, char **json, fig_error *err)
                     "}, \"planned_mb\": %.1f, \"activations_mb\": %.1f, \"states_mb\": %.1f, \"available_mb\": %.0f",
                     (double)(info.planned_bytes + info.state_bytes) / 1e6, (double)info.planned_bytes / 1e6,
                     (double)info.state_bytes / 1e6, (double)fig__memory_available() / 1e6);
+    fig__text_print(&out, ", \"live_mb\": %.1f", (double)(info.live_bytes + info.state_bytes) / 1e6);
+    if (t->settings.memory_budget)
+        put_recomputed(t, &info, &out);
     fig__text_print(&out,
                     ", \"flops_per_step\": %.0f, \"batch\": %lld, \"steps\": %lld, \"epoch_steps\": %lld, \"plans\": "
                     "%d, \"nodes\": %d",

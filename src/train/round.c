@@ -149,9 +149,15 @@ static fig_status compile(fig__round *r, fig_store *store, const fig__group *gro
     for (int i = 0; i < count; i++)
         nodes[i] = group->output[i].node;
     fig_plan_opts opts = *how;
+    uint64_t least = 0;
     opts.outputs = nodes;
     opts.n_outputs = count;
-    return fig_plan_compile(r->model->graph, store, &opts, out, err);
+    opts.memory_budget = r->plan_budget;
+    opts.least = &least;
+    fig_status status = fig_plan_compile(r->model->graph, store, &opts, out, err);
+    if (least > r->plan_least)
+        r->plan_least = least;
+    return status;
 }
 
 bool fig__round_in_bf16(const fig__round *r)
@@ -197,6 +203,10 @@ fig_plan_info fig__round_info(const fig__round *r)
             fig_plan_info info = fig_plan_get_info(plans[k]);
             double runs = (double)group->times / group->every * (k == 0 ? (double)r->settings->train.accumulate : 1);
             sum.flops += info.flops * runs;
+            sum.recomputed_flops += info.recomputed_flops * runs;
+            sum.recomputed_steps += info.recomputed_steps;
+            if (info.unbudgeted_bytes > sum.unbudgeted_bytes)
+                sum.unbudgeted_bytes = info.unbudgeted_bytes;
             sum.nodes += info.nodes;
             sum.steps += info.steps;
             if (info.planned_bytes > sum.planned_bytes)

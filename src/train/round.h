@@ -45,6 +45,8 @@ typedef struct fig__round {
     int *times; /* updates in a round, settings applied */
     fig__group group[2 * FIG_MODEL_MAX];
     int n_groups;
+    uint64_t plan_budget; /* most bytes of each plan, without states; 0 = no limit */
+    uint64_t plan_least;  /* after compiling within a budget: what the largest plan can do with */
 } fig__round;
 
 /* Builds the training graph, and groups phases. Adds all states to the store (initialised from the seed). */

@@ -252,6 +252,7 @@ static fig_status check_texts(fig__settings *s, fig_error *err)
     FIG_TRY(fig__cadence_parse("eval_every", t->eval_every, &s->eval_every, err));
     FIG_TRY(fig__cadence_parse("checkpoint_every", t->checkpoint_every, &s->checkpoint_every, err));
     FIG_TRY(fig__keep_parse(t->keep, &s->keep, err));
+    FIG_TRY(fig__memory_parse("memory_budget", t->memory_budget, &s->memory_budget, err));
     if (s->checkpoint_every.unit == FIG__AUTO)
         s->checkpoint_every = (fig__cadence){ FIG__SECONDS, 300 };
     if (!t->steps && !t->epochs)

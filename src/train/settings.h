@@ -36,6 +36,7 @@ typedef struct fig__settings {
     bool resolved;
     fig__cadence log_every, sample_every, eval_every, checkpoint_every;
     fig__keep keep;
+    uint64_t memory_budget; /* bytes; 0 = none */
 } fig__settings;
 
 /* Reads the run file and lists all rows; finds recipe and data names. Values are checked by resolve. */

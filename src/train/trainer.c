@@ -307,16 +307,57 @@ static void choose_kernels(fig_trainer *t)
         fig__choices_load(t->choices);
 }
 
+/* What a memory budget leaves for plans: the states are known once all plans were built, so they are built here for nothing else. */
+static fig_status settle_budget(fig_trainer *t, fig_error *err)
+{
+    uint64_t budget = t->settings.memory_budget, states = 0;
+    fig__round *round = NULL;
+    fig_store *store = NULL;
+    fig_status status = fig_store_new(t->session, &store, err);
+    if (status == FIG_OK)
+        status = fig__round_new(&t->settings, t->spec, t->settings.train.batch, &round, err);
+    if (status == FIG_OK)
+        status = fig__model_initialise(round->model, store, 1, err);
+    if (status == FIG_OK)
+        status = fig__round_compile(round, store, NULL, true, err);
+    for (int i = 0; status == FIG_OK && i < fig_store_count(store); i++)
+        states += fig_store_bytes(store, i);
+    fig__round_free(round);
+    fig_store_free(store);
+    if (status == FIG_OK && states >= budget)
+        status = fig_fail(err, FIG_E_LIMIT, "memory_budget: weights and the optimizer's states take %.0f MB alone, the budget is %.0f MB",
+                          (double)states / 1e6, (double)budget / 1e6);
+    if (status == FIG_OK) {
+        t->round->plan_budget = budget - states;
+        t->budget_states = states;
+    }
+    return status;
+}
+
+/* Refuses a budget that cannot be kept, with the one that could. */
+static fig_status over_budget(const fig_trainer *t, fig_error *err)
+{
+    return fig_fail(err, FIG_E_LIMIT,
+                    "memory_budget: a step needs at least %.0f MB, of which %.0f MB are weights and the optimizer's states, even with "
+                    "activations computed again; the budget is %.0f MB; raise it, or use a smaller batch",
+                    (double)(t->budget_states + t->round->plan_least) / 1e6 + 0.5, (double)t->budget_states / 1e6,
+                    (double)t->settings.memory_budget / 1e6);
+}
+
 /* Compiles; when memory does not suffice, says which batch would fit. */
 static fig_status compile(fig_trainer *t, fig_error *err)
 {
     fig_error fault = { 0 };
+    if (t->settings.memory_budget)
+        FIG_TRY(settle_budget(t, err));
     if (t->settings.train.precision == FIG__BF16 && !fig__round_in_bf16(t->round))
         fig__say(t, FIG_LOG_WARNING, "precision: this processor has no bf16 arithmetic (AVX512_BF16); the run computes in f32");
     choose_kernels(t);
     fig_status status = fig__round_compile(t->round, t->store, t->choices, t->dry, &fault);
     if (status == FIG_OK && t->dry && fig__round_info(t->round).planned_bytes > fig__memory_available())
         status = FIG_E_LIMIT;
+    if (status == FIG_E_LIMIT && t->round->plan_budget && t->round->plan_least > t->round->plan_budget)
+        return over_budget(t, err);
     if (status == FIG_E_LIMIT)
         return fig__refuse_with_batch(t, err);
     if (status != FIG_OK)
