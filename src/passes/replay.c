@@ -177,18 +177,23 @@ static void find_last_readers(fig__replay *r)
     const fig_graph *g = r->g;
     memset(r->last, 0xff, sizeof *r->last * 2 * (size_t)g->n_values);
     memset(r->last_at, 0xff, sizeof *r->last_at * 2 * (size_t)g->n_values);
-    for (int k = 0; k < r->count; k++) {
-        const fig__replay_run *run = &r->run[k];
+    for (int32_t v = 1; v < g->n_values; v++)
+        if (r->pinned[v])
+            r->last[v] = r->count;
+    for (int k = r->count - 1; k >= 0; k--) { /* from the end: readers of a run are known before it */
+        fig__replay_run *run = &r->run[k];
         const fig__node *node = &g->nodes[run->node];
-        for (int i = 0; !is_view(node) && i < node->n_in; i++) {
+        run->idle = !run->again && r->cut[run->node] != FIG__NO_CUT;
+        for (int i = 0; run->idle && i < node->n_out; i++)
+            run->idle = r->last[r->root[node->first_out + i]] < 0;
+        for (int i = 0; !run->idle && !is_view(node) && i < node->n_in; i++) {
             int32_t id = r->root[node->in[i]] + (r->operand_again[run->operand + i] ? g->n_values : 0);
+            if (r->last[id] >= 0)
+                continue;
             r->last[id] = k;
             r->last_at[id] = run->at;
         }
     }
-    for (int32_t v = 1; v < g->n_values; v++)
-        if (r->pinned[v])
-            r->last[v] = r->count;
 }
 
 /* Output 0 takes over the storage of an operand that dies here, as the layout does it: its bytes are free one run earlier. */
@@ -216,7 +221,8 @@ fig__replay_sum fig__replay_measure(fig__replay *r, int64_t target)
     for (int k = 0; k < r->count; k++) {
         const fig__replay_run *run = &r->run[k];
         const fig__node *node = &g->nodes[run->node];
-        if (is_view(node))
+        sum.extra -= run->idle ? r->cost[run->node] : 0;
+        if (is_view(node) || run->idle)
             continue;
         int32_t reused = overwritten(r, k);
         for (int i = 0; i < node->n_out; i++) {
@@ -252,15 +258,21 @@ void fig__replay_build(const fig__replay *r, fig_graph *to, fig_node *map)
     const fig_graph *g = r->g;
     fig_node *second = fig__alloc(sizeof *second * (size_t)g->n_values),
              *mixed = fig__alloc(sizeof *mixed * (size_t)g->n_values);
+    bool *waits = fig__alloc((size_t)g->n_nodes + 1); /* its only run is the second */
     for (int k = 0; k < r->count; k++) {
         const fig__replay_run *run = &r->run[k];
         const fig__node *node = &g->nodes[run->node];
+        if (run->idle) {
+            waits[run->node] = true;
+            continue;
+        }
         for (int i = 0; i < node->n_in; i++)
             mixed[node->in[i]] = r->operand_again[run->operand + i] ? second[node->in[i]] : map[node->in[i]];
         fig__copy_node(to, g, run->node, mixed);
-        to->nodes[to->n_nodes - 1].again = run->again && !is_view(node);
+        to->nodes[to->n_nodes - 1].again = run->again && !is_view(node) && !waits[run->node];
         memcpy((run->again ? second : map) + node->first_out, mixed + node->first_out, sizeof *map * (size_t)node->n_out);
     }
     free(second);
+    free(waits);
     free(mixed);
 }

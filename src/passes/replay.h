@@ -12,7 +12,10 @@
 #define FIG__NO_CUT INT32_MAX
 
 /* One run of a node. `at`: the place of the node that asked for it (its own number for a first run). */
-typedef struct fig__replay_run { int32_t node, at, operand; bool again; } fig__replay_run;
+typedef struct fig__replay_run {
+    int32_t node, at, operand;
+    bool again, idle; /* idle: nobody reads this first run, all readers wait for the second; it does not take place */
+} fig__replay_run;
 
 typedef struct fig__replay {
     const fig_graph *g;

@@ -66,7 +66,7 @@ static void compare(const fig_recipe *recipe, const char *data, const char *cons
     }
     fig_plan_info info = fig_trainer_plan_info(part);
     CHECK((double)planned(part) <= share * (double)planned(whole));
-    CHECK(info.recomputed_steps > 0);
+    CHECK(info.recomputed_steps > 0 || share > 0.95); /* where little is to be saved, running some nodes later may do */
     CHECK(info.unbudgeted_bytes + info.state_bytes == planned(whole));
     CHECK_NEAR(info.flops / fig_trainer_plan_info(whole).flops, 1, 1e-9); /* second runs are counted apart */
     CHECK_OK(fig_trainer_bench(whole, 0, STEPS, seconds, &err), err);
