@@ -158,7 +158,7 @@ const fig_command fig_command_bench = {
     .usage = "[WORKLOAD]...",
     .help = "mlp_gan dcgan28 dcgan64 vae_mlp vae_conv char_lstm char_gru gpt_nano_cpu gpt_nano_full gpt2_124m wavenet cyclegan "
             "ddpm_unet "
-            "separable are training steps, whole ones: forward, backward, clipping, optimizer, on random data of the "
+            "mnist_cnn separable are training steps, whole ones: forward, backward, clipping, optimizer, on random data of the "
             "right shape. "
             "dcgan64_generate and ddpm_unet_generate make one picture, ddpm_unet_denoise a batch of 32, gpt_generate and "
             "gpt2_124m_generate one token, wavenet_generate one sample. gemm and copy "

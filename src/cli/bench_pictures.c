@@ -3,7 +3,6 @@
  *     cyclegan     Zhu et al. 2017 at 64x64, batch 1: two generators of 6 residual blocks, two patch critics; least squares, cycle (10)
  *                  and identity (5) losses. Both players see the fakes of one moment, as the original program does.
  *     ddpm_unet    Ho et al. 2020 at 32x32x3, batch 32: predict the noise at a random time of 1000
- *     separable    a classifier of depthwise-separable blocks (Howard et al. 2017) at 32x32x3, batch 64
  *
  * All go through the trainer as any recipe would. ddpm_unet_generate and ddpm_unet_denoise are one step of the sampler: forward only. */
 #include "cli/bench.h"
@@ -192,52 +191,6 @@ static const fig_recipe ddpm = {
     .networks = "unet",
 };
 
-/* -- separable ----------------------------------------------------------------------------------------------------------- */
-
-static fig_node settle(fig_node x) { return fig_relu(fig_batch_norm(x, NULL)); }
-static fig_node convolve(fig_node x, int64_t channels, int kernel, int stride, int groups)
-{
-    return fig_conv2d(
-        x, channels, kernel,
-        &(fig_conv_layer_opts){ .stride = stride, .groups = groups, .padding = kernel / 2, .no_bias = true });
-}
-
-static fig_status separable_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
-{
-    static const struct {
-        int width, stride;
-    } blocks[] = { { 64, 1 }, { 128, 2 }, { 128, 1 }, { 256, 2 }, { 256, 1 }, { 256, 1 } };
-    (void)options;
-    init_fan_in(model);
-    fig_node x = fig_model_input(model, "image"), label = fig_model_input(model, "label");
-    fig_node h = settle(convolve(x, 32, 3, 1, 1)); /* (B, H, W, 32) */
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
-        h = settle(convolve(h, fig_dim(h, -1), 3, blocks[i].stride, (int)fig_dim(h, -1)));
-        h = settle(convolve(h, blocks[i].width, 1, 1, 1));
-    }
-    h = fig_mean(h, &(fig_reduce_opts){ .axes = 2 | 4 }); /* (B, 256) */
-    fig_node loss = fig_cross_entropy(fig_linear(h, data->classes, NULL), label);
-    return fig_model_phase(model, &(fig_phase){ .name = "classes", .loss = loss }, err);
-}
-
-static const fig_preset separable_presets[] = {
-    { .name = "separable",
-      .summary = "32x32x3, batch 64",
-      .settings = "batch=64 steps=100",
-      .data_kinds = FIG_DATA_IMAGES },
-    { 0 },
-};
-static const fig_recipe separable = {
-    .name = "separable",
-    .summary = "depthwise-separable classifier",
-    .data_kinds = FIG_DATA_IMAGES,
-    .options = no_options,
-    .options_size = sizeof(nothing),
-    .presets = separable_presets,
-    .request = request_pictures,
-    .build = separable_build,
-};
-
 /* -- workloads --------------------------------------------------------------------------------------------------------- */
 
 const fig_workload fig_workload_cyclegan = {
@@ -276,14 +229,5 @@ const fig_workload fig_workload_ddpm_unet_generate = {
     .preset = "ddpm_unet",
     .data = "random:32x32x3",
     .batch = 1,
-    .items = 1,
-};
-const fig_workload fig_workload_separable = {
-    .name = "separable",
-    .summary = "depthwise-separable classifier, 32x32x3, batch 64",
-    .run = cli_bench_training,
-    .recipe = &separable,
-    .data = "random:32x32x3",
-    .batch = 64,
     .items = 1,
 };
