@@ -151,6 +151,8 @@ typedef struct fig_sampler_decl {
     const char *const *scalar_names;
     const float *table;       /* copied */
     const char *input;        /* fed from data: name of an input ("image" for reconstructions), NULL = none */
+    bool as_trained;          /* ONCE: training sees what is sampled here, as a GAN's generator does. With `ema`, batch norm's
+                               * statistics are then taken anew for the averaged weights: those of the last weights do not fit them */
 } fig_sampler_decl;
 FIG_API void fig_model_sampler(fig_model *model, const fig_sampler_decl *sampler);
 

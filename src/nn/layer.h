@@ -13,6 +13,8 @@ static inline void fig__layer_begin(fig_graph *graph, const char *label, const c
 
 /* The parameter "bias" (units). Its default is the model's bias initialiser, with the fan-in of the weight beside it. */
 fig_node fig__bias(fig_graph *graph, int64_t units, fig_init init, int64_t fan_in);
+/* True while the graph is built to gather batch norm's statistics for weights that no step has seen (train/standing.c). */
+bool fig__is_standing(const fig_graph *graph);
 /* First choice that is not the default. */
 static inline fig_init fig__init_or(fig_init init, fig_init_kind kind)
 {

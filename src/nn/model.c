@@ -37,6 +37,10 @@ fig_status fig__model_build(const fig_recipe *recipe, const void *options, const
     *model = (fig_model){
         .graph = graph, .purpose = purpose, .batch = batch, .recipe = recipe, .options = options, .data = data
     };
+    if (purpose == FIG__FOR_STANDING) {
+        model->purpose = FIG_FOR_SAMPLING;
+        model->standing = true;
+    }
     model->default_weight.kind = FIG_INIT_GLOROT_UNIFORM;
     model->default_bias.kind = FIG_INIT_ZEROS;
     graph->owner.model = model;

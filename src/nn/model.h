@@ -34,9 +34,13 @@ typedef struct fig__log_value {
     fig_node value;
 } fig__log_value;
 
+/* A purpose of our own beside the public ones: sampling, but batch norm uses the batch and gathers its statistics. */
+#define FIG__FOR_STANDING ((fig_purpose)64)
+
 struct fig_model {
     fig_graph *graph; /* graph->owner.model points back */
     fig_purpose purpose;
+    bool standing; /* built for FIG__FOR_STANDING; the purpose is then FIG_FOR_SAMPLING */
     int64_t batch;
     const fig_recipe *recipe;
     const void *options;

@@ -3,7 +3,8 @@
  * Batch norm (Ioffe and Szegedy 2015) uses the batch's statistics while training and moves the running ones towards them,
  *     running = (1 - momentum) * running + momentum * batch,
  * with the unbiased variance n / (n - 1), as PyTorch's and TensorFlow's fused layers do; in inference it uses the running
- * ones. That assignment is anchored on the layer's output: only a phase that really computes the layer moves them. */
+ * ones. That assignment is anchored on the layer's output: only a phase that really computes the layer moves them.
+ * For averaged weights the statistics are gathered anew (train/standing.c): the mean over batches, whose k-th counts 1 / k. */
 #include "nn/layer.h"
 
 typedef struct affine {
@@ -36,9 +37,19 @@ static affine make_full_affine(fig_graph *g, const fig_norm_opts *o, int64_t cha
     return a;
 }
 
+/* The first share is 1, and then nothing is left of what was there. */
+static fig_node mean_over_batches(fig_node running, fig_node batch)
+{
+    fig_node share = fig_scalar(batch.graph, "standing", 1), rest = fig_shift(fig_neg(share), 1);
+    return fig_add(fig_mul(running, rest), fig_mul(batch, share));
+}
+
 static void move_running(fig_node running, fig_node batch, float momentum, fig_node anchor)
 {
-    fig__assign_anchored(running, fig_add(fig_scale(running, 1 - momentum), fig_scale(batch, momentum)), anchor);
+    fig_node next = fig__is_standing(anchor.graph)
+                        ? mean_over_batches(running, batch)
+                        : fig_add(fig_scale(running, 1 - momentum), fig_scale(batch, momentum));
+    fig__assign_anchored(running, next, anchor);
 }
 
 fig_node fig_batch_norm(fig_node x, const fig_norm_opts *opts)
@@ -56,7 +67,7 @@ fig_node fig_batch_norm(fig_node x, const fig_norm_opts *opts)
     fig_node mean = fig_buffer(g, "mean", FIG_SHAPE(channels), (fig_init){ .kind = FIG_INIT_ZEROS });
     fig_node variance = fig_buffer(g, "variance", FIG_SHAPE(channels), (fig_init){ .kind = FIG_INIT_ONES });
     fig_node y;
-    if (fig_is_training(g)) {
+    if (fig_is_training(g) || fig__is_standing(g)) {
         fig_node batch_mean, batch_variance; /* (C), biased */
         y = fig_batch_normalise(x, a.gamma, a.beta, eps, &batch_mean, &batch_variance);
         fig_type type = fig_type_of(x);

@@ -15,6 +15,12 @@ bool fig_is_training(const fig_graph *graph)
     return model && model->purpose == FIG_FOR_TRAINING;
 }
 
+bool fig__is_standing(const fig_graph *graph)
+{
+    const fig_model *model = model_of(graph);
+    return model && model->standing;
+}
+
 /* Weights are stored (out, kernel..., in): what flows in is the rest of the shape, what flows out is the first axis times
  * the kernel's area. */
 static void fill_fans(fig_init *init, const fig_type *type)

@@ -91,5 +91,6 @@ fig_status fig__play(fig_model *model, const fig__game *game, fig_node real, fig
 void fig__draw(fig_model *model, const fig__game *game)
 {
     fig_node sample = game->generate(model, game->networks, fig_model_noise(model, game->rules->latent));
-    fig_model_sampler(model, &(fig_sampler_decl){ .name = "samples", .loop = FIG_LOOP_ONCE, .output = sample });
+    fig_model_sampler(
+        model, &(fig_sampler_decl){ .name = "samples", .loop = FIG_LOOP_ONCE, .output = sample, .as_trained = true });
 }

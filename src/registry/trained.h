@@ -15,6 +15,7 @@ struct fig_trained {
     void *options;
     fig_data_spec *data;
     const char *state_prefix;   /* "ema/" or NULL */
+    bool standing;              /* samplers gather batch norm's statistics (train/standing.c) */
     fig_plan *share;            /* plans made for this model may use this one's memory; NULL = none */
     uint64_t seed;              /* for states that are not in the file (caches) */
     bool own_session, own_rest; /* what fig_trained_free frees; a trainer's view owns nothing */

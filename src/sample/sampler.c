@@ -85,7 +85,8 @@ static fig_status build(fig_sampler *s, int64_t batch, fig_error *err)
     fig_trained *t = s->trained;
     fig__model_free(s->model);
     s->model = NULL;
-    FIG_TRY(fig__model_build(t->recipe, t->options, t->data, FIG_FOR_SAMPLING, batch, &s->model, err));
+    fig_purpose purpose = t->standing ? FIG__FOR_STANDING : FIG_FOR_SAMPLING;
+    FIG_TRY(fig__model_build(t->recipe, t->options, t->data, purpose, batch, &s->model, err));
     return choose(s, s->opts.sampler, err);
 }
 
@@ -97,7 +98,7 @@ static void keep_own_assigns(fig_sampler *s)
     fig__mark_needed(g, &s->decl->output.id, 1, needed);
     int kept = 0;
     for (int i = 0; i < g->n_assigns; i++)
-        if (needed[g->assigns[i].state] && (g->assigns[i].anchor < 0 || needed[g->assigns[i].anchor]))
+        if (needed[g->assigns[i].anchor < 0 ? g->assigns[i].state : g->assigns[i].anchor])
             g->assigns[kept++] = g->assigns[i];
     g->n_assigns = kept;
     free(needed);

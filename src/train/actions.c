@@ -130,6 +130,7 @@ static fig_status note_best(fig_trainer *t, fig_error *err)
 
 fig_status fig__action_evaluate(fig_trainer *t, fig_error *err)
 {
+    FIG_TRY(fig__standing_refresh(t, err));
     if (!t->evaluator)
         FIG_TRY(fig__evaluator_new(&t->view, NULL, &t->evaluator, err));
     fig__eval_run run = { .data = t->data,
@@ -218,6 +219,7 @@ fig_status fig__action_sample(fig_trainer *t, fig_error *err)
 {
     if (!t->output)
         return FIG_OK;
+    FIG_TRY(fig__standing_refresh(t, err));
     if (!t->sheet)
         FIG_TRY(make_sheet_sampler(t, err));
     else
@@ -232,6 +234,7 @@ fig_status fig__write_model(fig_trainer *t, fig_error *err)
 {
     if (!t->output)
         return FIG_OK;
+    FIG_TRY(fig__standing_refresh(t, err));
     const fig__run_state *s = &t->state;
     fig__text provenance;
     fig__text_init(&provenance, 1 << 16);

@@ -293,6 +293,7 @@ static fig_status build(fig_trainer *t, fig_error *err)
                              .data = t->spec,
                              .seed = (uint64_t)t->settings.train.seed,
                              .state_prefix = t->settings.train.ema > 0 ? "ema/" : NULL };
+    FIG_TRY(fig__standing_prepare(t, err));
     return fig__feeds_new(t, &t->feeds, err);
 }
 
@@ -453,6 +454,7 @@ void fig_trainer_free(fig_trainer *t)
     if (!t)
         return;
     fig_sampler_free(t->sheet);
+    fig_sampler_free(t->standing);
     free(t->sheet_input);
     fig__evaluator_free(t->evaluator);
     fig__feeds_free(t->feeds);

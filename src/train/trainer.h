@@ -92,6 +92,10 @@ struct fig_trainer {
     fig_sampler *sheet;        /* made at the first sheet */
     float *sheet_input;        /* examples for a sampler that reads some */
     fig__evaluator *evaluator; /* made at the first evaluation */
+    fig_sampler *standing;     /* gathers statistics for averaged weights; made at the first use */
+    fig_trained standing_view; /* what that sampler sees */
+    bool stands;               /* there are such statistics */
+    int64_t standing_step;     /* they belong to this step; -1 = to none */
     bool has_metrics;
     char watch[48]; /* metric that chooses the best; "" = none */
     bool watch_higher;
@@ -140,6 +144,10 @@ fig_status fig__action_evaluate(fig_trainer *t, fig_error *err);
 fig_status fig__action_sample(fig_trainer *t, fig_error *err);
 fig_status fig__write_model(fig_trainer *t, fig_error *err);
 char *fig__scores_text(const fig_score *scores, int count); /* JSON array, heap */
+
+/* -- standing.c: batch norm's statistics for averaged weights */
+fig_status fig__standing_prepare(fig_trainer *t, fig_error *err); /* adds their states to the store */
+fig_status fig__standing_refresh(fig_trainer *t, fig_error *err); /* before the view is sampled, scored or written */
 
 /* -- journal.c: log.jsonl */
 fig_status fig__journal_add(fig_trainer *t, const char *line, fig_error *err);
