@@ -94,7 +94,23 @@ static bool has_wide(void)
            __builtin_cpu_supports("avx512vl");
 }
 static void wide(const tile *t, int64_t rows, bool columns) { (columns ? wide_columns : wide_rows)[rows](t); }
+
+/* to[k * 32 + j] = from[j * row + k] for k, j < 16: four times, lines i and i + 8 are merged element by element. */
+WIDE static void turn_16(const float *from, int64_t row, float *to)
+{
+    typedef int mask __attribute__((vector_size(64)));
+    const mask low = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 };
+    const mask high = { 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 };
+    vector a[16], b[16];
+    EACH(16, i) a[i] = *(const vector *)(from + i * row);
+    EACH(8, i) b[2 * i] = __builtin_shuffle(a[i], a[i + 8], low), b[2 * i + 1] = __builtin_shuffle(a[i], a[i + 8], high);
+    EACH(8, i) a[2 * i] = __builtin_shuffle(b[i], b[i + 8], low), a[2 * i + 1] = __builtin_shuffle(b[i], b[i + 8], high);
+    EACH(8, i) b[2 * i] = __builtin_shuffle(a[i], a[i + 8], low), b[2 * i + 1] = __builtin_shuffle(a[i], a[i + 8], high);
+    EACH(8, i) a[2 * i] = __builtin_shuffle(b[i], b[i + 8], low), a[2 * i + 1] = __builtin_shuffle(b[i], b[i + 8], high);
+    EACH(16, i) *(vector *)(to + i * FIG__PANEL) = a[i];
+}
 #else
+static void turn_16(const float *from, int64_t row, float *to) { (void)from, (void)row, (void)to; }
 static bool has_wide(void) { return false; }
 static void wide(const tile *t, int64_t rows, bool columns) { (void)t, (void)rows, (void)columns; }
 #endif
@@ -163,9 +179,14 @@ void fig__fast_panel_pack(int64_t k, int64_t columns, const float *b, int64_t b_
 
 void fig__fast_panel_pack_transposed(int64_t k, int64_t columns, const float *b, int64_t b_row, float *panel)
 {
+    int64_t turned = has_wide() && columns == FIG__PANEL ? k / 16 * 16 : 0;
+    for (int64_t p = 0; p < turned; p += 16) {
+        turn_16(b + p, b_row, panel + p * FIG__PANEL);
+        turn_16(b + 16 * b_row + p, b_row, panel + p * FIG__PANEL + 16);
+    }
     if (columns < FIG__PANEL)
         memset(panel, 0, sizeof(float) * (size_t)(k * FIG__PANEL));
-    for (int64_t from = 0; from < k; from += 16) { /* a line of b at a time */
+    for (int64_t from = turned; from < k; from += 16) { /* a line of b at a time */
         int64_t to = from + 16 < k ? from + 16 : k;
         for (int64_t j = 0; j < columns; j++)
             for (int64_t p = from; p < to; p++)

@@ -101,6 +101,30 @@ static void sequence(instance *t)
     give(t, fig_convolution(x, any_real(t, g.weight, -0.3, 0.3), &g.opts));
 }
 
+/* 3x3 with stride 1 over enough channels for windows of 4x4; wide: more windows than one block of them. */
+static geometry any_picture(instance *t)
+{
+    bool wide = !t->small && any_chance(t, 0.1);
+    int64_t least = t->small ? 1 : wide ? 17 : 3, most = t->small ? 3 : wide ? 23 : 9, channels = t->small ? 2 : wide ? 14 : 40;
+    geometry g = { .x = FIG_SHAPE(any_between(t, 1, 2), any_between(t, least, most), any_between(t, least, most),
+                                  any_between(t, t->small ? 1 : 8, channels)),
+                   .weight = FIG_SHAPE(any_between(t, t->small ? 1 : 8, channels), 3, 3, 0) };
+    g.weight.dim[3] = g.x.dim[3];
+    for (int i = 0; i < 2; i++) {
+        int64_t all = t->small ? 2 : any_between(t, 0, 4), before = any_between(t, all > 2 ? all - 2 : 0, all < 2 ? all : 2);
+        g.opts.before[i] = before || !i ? (int)before : FIG_PAD_NONE;
+        g.opts.after[i] = all - before || !i ? (int)(all - before) : FIG_PAD_NONE;
+    }
+    return g;
+}
+
+static void picture(instance *t)
+{
+    geometry g = any_picture(t);
+    fig_node x = any_real(t, g.x, -1, 1);
+    give(t, fig_convolution(x, any_real(t, g.weight, -0.5, 0.5), &g.opts));
+}
+
 /* As a gradient, with the remainders of strides that no window reaches; and as the transposed convolution. */
 static void convolution_data_gradient(instance *t)
 {
@@ -140,6 +164,7 @@ static void convolution_weight_gradient(instance *t)
 const op_case cases_convolution[] = {
     { "convolution", convolution },
     { "convolution", sequence },
+    { "convolution", picture },
     { "convolution_data_gradient", convolution_data_gradient },
     { "convolution_weight_gradient", convolution_weight_gradient },
     { 0 },

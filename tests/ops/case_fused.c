@@ -105,17 +105,19 @@ static void convolution_fused(instance *t)
     fig_convolution_fused_attr attr;
     memset(&attr, 0, sizeof attr);
     attr.after = any_epilogue(t);
-    attr.conv.spatial = (int)any_between(t, 1, 2);
+    bool windows = !t->small && any_chance(t, 0.25); /* 3x3 over enough channels for windows of 4x4 */
+    attr.conv.spatial = windows ? 2 : (int)any_between(t, 1, 2);
     attr.conv.groups = 1;
-    int64_t channels = any_between(t, 1, 9), filters = any_between(t, 1, 9);
+    int64_t least = windows ? 8 : 1, most = windows ? 40 : 9;
+    int64_t channels = any_between(t, least, most), filters = any_between(t, least, most);
     fig_type x = { .rank = attr.conv.spatial + 2, .dim = { any_between(t, 1, 3) } },
              w = { .rank = x.rank, .dim = { filters } };
     for (int i = 0; i < attr.conv.spatial; i++) {
-        attr.conv.stride[i] = (int)any_between(t, 1, 2);
+        attr.conv.stride[i] = windows ? 1 : (int)any_between(t, 1, 2);
         attr.conv.dilation[i] = 1;
         attr.conv.before[i] = (int)any_between(t, 0, 1);
         attr.conv.after[i] = (int)any_between(t, 0, 1);
-        w.dim[i + 1] = any_between(t, 1, 4);
+        w.dim[i + 1] = windows ? 3 : any_between(t, 1, 4);
         x.dim[i + 1] = w.dim[i + 1] + any_between(t, 0, 9);
     }
     for (int i = attr.conv.spatial; i < FIG_MAX_SPATIAL; i++)
