@@ -22,7 +22,9 @@ extern "C" {
 #define FIG_MAX_RANK 8
 #define FIG_ALL_AXES (-99) /* axis of a reduction: all of them */
 
-typedef enum fig_dtype { FIG_F32 = 0, FIG_I32 = 1, FIG_BF16 = 2 } fig_dtype;
+/* FIG_I8 is no number type of its own: a line along the last axis is stored as bytes and one f32 scale, for weights that are only
+ * read (fig_plan_opts.weights). Only fig_cast makes it, from f32, and reads it, to f32. */
+typedef enum fig_dtype { FIG_F32 = 0, FIG_I32 = 1, FIG_BF16 = 2, FIG_I8 = 3 } fig_dtype;
 
 /* Type and shape of a value; rank 0 is a scalar. */
 typedef struct fig_type {
@@ -249,6 +251,12 @@ FIG_API fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, 
  * D). Step t of row b stands at position[b] + t >= 0 and sees everything up to there; what lies behind in the cache is not read. */
 FIG_API fig_node fig_attention_cached(fig_node q, fig_node keys, fig_node values, fig_node position);
 FIG_API fig_node fig_gate(fig_node x); /* (..., 2 C) -> (..., C): tanh of the first half times the logistic function of the second */
+/* One step of a gated residual layer (fig_gated_layer), row by row. Earlier inputs lie in ring (B, (kernel - 1) dilation, C): step t
+ * stands at t modulo its length, and what is from before step 0 counts as zeros. x (B, 1, C), position i32 (B), weight (2 G, kernel
+ * C) with the oldest tap first, bias (2 G), residual (C, G), residual_bias (C): out[0] is the ring with x put in, out[1] = x +
+ * residual z + residual_bias (B, 1, C), out[2] = z (B, 1, G) = gate(weight [taps] + bias). kernel at least 2. */
+typedef struct fig_gated_step_in { fig_node ring, x, position, weight, bias, residual, residual_bias; } fig_gated_step_in;
+FIG_API void fig_gated_step(const fig_gated_step_in *in, int kernel, int dilation, fig_node out[3]);
 /* A recurrent layer over whole sequences; with z = x[t] + weight h and s the logistic function, gates in this order:
  *   FIG_CELL_TANH  h' = tanh(z)
  *   FIG_CELL_LSTM  i, f, g, o:  c' = s(f) c + s(i) tanh(g),  h' = s(o) tanh(c')   (Hochreiter and Schmidhuber 1997)

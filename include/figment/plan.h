@@ -53,12 +53,17 @@ FIG_API size_t fig_store_bytes(const fig_store *store, int index);
 
 /* -- plan ------------------------------------------------------------------------------------------------------------- */
 
+/* How a plan reads the weights of its products: as they are, or from a narrower copy that it makes when it first runs. Sums stay f32. */
+typedef enum fig_weights { FIG_WEIGHTS_F32, FIG_WEIGHTS_BF16, FIG_WEIGHTS_INT8 /* a scale for each row */ } fig_weights;
+#define FIG_WEIGHTS_CHOICES "f32 bf16 int8"
+
 typedef struct fig_plan_opts {
     const fig_node *outputs;  /* values to be readable after a run */
     int n_outputs;
     const char *state_prefix; /* bind state "w" to "<prefix>w" where the store has it (EMA weights); NULL = none */
     const char *dump;         /* folder for text dumps of the graph before and after each pass; NULL = none */
     bool bf16;                /* operands of products and stored activations in bf16; weights, states and sums stay f32 */
+    fig_weights weights;      /* other than f32: of states that the graph only reads; see fig_plan_renew */
     bool dry;                 /* measure only: no memory is taken, the plan cannot run */
     fig_choices *choices;     /* of a training, which keeps them in its checkpoints; NULL = as the session says */
     struct fig_plan *share;   /* reuse this plan's arena when it is large enough (plans that run in turn) */
@@ -83,6 +88,8 @@ FIG_API fig_plan_info fig_plan_get_info(const fig_plan *plan);
 /* Where to write an input's data before a run (stays put for the plan's life); NULL when the graph does not use it. */
 FIG_API void *fig_plan_input(fig_plan *plan, const char *name, fig_type *type);
 FIG_API bool fig_plan_set_scalar(fig_plan *plan, const char *name, float value); /* false: the graph does not use it */
+/* The store's weights have changed: a plan with weights in a narrower form makes them anew at its next run. */
+FIG_API void fig_plan_renew(fig_plan *plan);
 /* One run. seed and step drive the noise; first_row is the global index of row 0 of the batch. */
 typedef struct fig_run_opts {
     uint64_t seed, step, first_row;

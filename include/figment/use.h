@@ -39,6 +39,7 @@ typedef struct fig_sample_opts {
     int top_k;              /* 0 = all */
     double top_p;           /* 0 = 1 */
     int beam;               /* beam samplers: prefixes kept; 0 = 4, or count when that is more */
+    fig_weights weights;    /* of products: f32; bf16 and int8 are read faster, which is what making text takes */
     int batch;              /* rows a run; 0 = chosen */
     const float *input;     /* samplers that read data: (count, ...) */
     bool (*piece)(void *user, int64_t sample, const char *bytes, int length); /* text as it comes; false = stop */

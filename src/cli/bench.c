@@ -28,8 +28,8 @@ static const fig_option bench_option_table[] = {
     { "preset", FIG_TEXT, offsetof(cli_bench_options, preset), .help = "another preset of the workload's recipe",
       .metavar = "NAME" },
     { "precision", FIG_TEXT, offsetof(cli_bench_options, precision),
-      .help = "of training steps: f32, or products and stored activations in bf16",
-      .fallback_text = "f32", .metavar = "f32|bf16" },
+      .help = "of training steps: f32, or products and stored activations in bf16; of one token or sample of sound: the weights",
+      .fallback_text = "f32", .metavar = "f32|bf16|int8" },
     { "memory_budget", FIG_TEXT, offsetof(cli_bench_options, memory_budget),
       .help = "of training steps: most memory of a step, e.g. 600MB; activations are computed again to stay within it",
       .metavar = "SIZE" },
@@ -71,7 +71,7 @@ static const fig_workload *find_workload(const char *name, fig_error *err)
 static fig_status run_one(const cli_bench_job *job, const cli_bench_ceilings *top, cli_bench_result *out,
                           fig_error *err)
 {
-    *out = (cli_bench_result){ .workload = job->w->name };
+    *out = (cli_bench_result){ .workload = job->w->name, .precision = "f32" };
     if (job->w->run)
         return job->w->run(job, out, err);
     *out = strcmp(job->w->name, "gemm") ? top->copy : top->gemm;
@@ -92,7 +92,7 @@ static fig_status bench_all(fig_cli *cli, const cli_bench_options *o, fig_sessio
     }
     cli_progress_clear(cli);
     if (o->compare)
-        FIG_TRY(cli_bench_compare(o->compare, o->precision, results, count, err));
+        FIG_TRY(cli_bench_compare(o->compare, results, count, err));
     cli_bench_print(o, session, &top, results, count);
     return FIG_OK;
 }
@@ -144,7 +144,7 @@ static fig_status bench_run(fig_cli *cli, const fig_arguments *given, fig_error 
     for (; !given->words && count < WORKLOADS; count++)
         chosen[count] = workloads[count];
     if (o->compare) /* a bad file is reported before anything is measured */
-        FIG_TRY(cli_bench_compare(o->compare, o->precision, NULL, 0, err));
+        FIG_TRY(cli_bench_compare(o->compare, NULL, 0, err));
     fig_session *session = NULL;
     FIG_TRY(cli_session_open(cli, o->threads, false, &session, err));
     fig_status status = bench_all(cli, o, session, chosen, count, err);

@@ -16,7 +16,7 @@ typedef struct cli_bench_options {
 } cli_bench_options;
 
 typedef struct cli_bench_result {
-    const char *workload, *summary;
+    const char *workload, *summary, *precision; /* what it ran in: f32, bf16; of tokens also int8, for weights */
     int steps;                     /* timed */
     double median, least;          /* seconds a step */
     double items;                  /* that a step processes: pictures, tokens, products */
@@ -92,6 +92,6 @@ void cli_bench_take_memory(const fig_plan_info *info, cli_bench_result *out);
 void cli_bench_print(const cli_bench_options *o, fig_session *session, const cli_bench_ceilings *top,
                      const cli_bench_result *results, int count);
 /* Reads an earlier --json document into .before of the results. */
-fig_status cli_bench_compare(const char *path, const char *precision, cli_bench_result *results, int count, fig_error *err);
+fig_status cli_bench_compare(const char *path, cli_bench_result *results, int count, fig_error *err);
 
 #endif

@@ -32,8 +32,8 @@ static fig_status measure(fig_session *session, fig_node (*build)(fig_graph *, i
 
 fig_status cli_bench_ceilings_measure(fig_session *session, double seconds, cli_bench_ceilings *out, fig_error *err)
 {
-    out->gemm = (cli_bench_result){ .workload = "gemm", .items = 1 };
-    out->copy = (cli_bench_result){ .workload = "copy", .items = COPY_FLOATS };
+    out->gemm = (cli_bench_result){ .workload = "gemm", .precision = "f32", .items = 1 };
+    out->copy = (cli_bench_result){ .workload = "copy", .precision = "f32", .items = COPY_FLOATS };
     FIG_TRY(measure(session, gemm_graph, seconds, &out->gemm, err));
     out->gemm.bytes = 0;
     return measure(session, copy_graph, seconds, &out->copy, err);

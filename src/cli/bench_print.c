@@ -27,21 +27,19 @@ static fig_status read_file(const char *path, char **text, size_t *length, fig_e
     return FIG_OK;
 }
 
-static void take_before(const fig_json *row, const char *precision, cli_bench_result *results, int count)
+static void take_before(const fig_json *row, cli_bench_result *results, int count)
 {
     const char *name = fig_json_text(fig_json_get(row, "workload"), "");
     double seconds = fig_json_number(fig_json_get(row, "median_step_s"), NAN);
-    if (strcmp(fig_json_text(fig_json_get(row, "precision"), "f32"), precision) || !(seconds > 0))
-        return;
-    for (int i = 0; i < count; i++)
-        if (!strcmp(results[i].workload, name)) {
+    const char *precision = fig_json_text(fig_json_get(row, "precision"), "f32");
+    for (int i = 0; i < count && seconds > 0; i++)
+        if (!strcmp(results[i].workload, name) && !strcmp(results[i].precision, precision)) {
             results[i].before = seconds;
             results[i].before_peak_mb = fig_json_number(fig_json_get(row, "peak_rss_mb"), 0);
         }
 }
 
-fig_status cli_bench_compare(const char *path, const char *precision, cli_bench_result *results, int count,
-                             fig_error *err)
+fig_status cli_bench_compare(const char *path, cli_bench_result *results, int count, fig_error *err)
 {
     char *text = NULL;
     size_t length = 0;
@@ -53,7 +51,7 @@ fig_status cli_bench_compare(const char *path, const char *precision, cli_bench_
                           "%s: not a document \"figment.bench/1\"; make one with `figment bench --json`", path);
     const fig_json *rows = status == FIG_OK ? fig_json_get(root, "results") : NULL;
     for (size_t i = 0; i < fig_json_count(rows); i++)
-        take_before(fig_json_at(rows, i), precision, results, count);
+        take_before(fig_json_at(rows, i), results, count);
     fig_json_free(root);
     free(text);
     return status;
@@ -87,12 +85,11 @@ static void put_machine(cli_doc *json, fig_session *session, const cli_bench_cei
     free(document);
 }
 
-static void put_result(cli_doc *json, const char *precision, int threads, const cli_bench_ceilings *top,
-                       const cli_bench_result *r)
+static void put_result(cli_doc *json, int threads, const cli_bench_ceilings *top, const cli_bench_result *r)
 {
     cli_doc_open(json, NULL, '{');
     cli_doc_text(json, "workload", r->workload);
-    cli_doc_text(json, "precision", precision);
+    cli_doc_text(json, "precision", r->precision);
     cli_doc_int(json, "threads", threads);
     cli_doc_int(json, "steps", r->steps);
     cli_doc_number(json, "median_step_s", r->median);
@@ -112,14 +109,14 @@ static void put_result(cli_doc *json, const char *precision, int threads, const 
     cli_doc_close(json, '}');
 }
 
-static void print_json(const cli_bench_options *o, fig_session *session, const cli_bench_ceilings *top,
+static void print_json(fig_session *session, const cli_bench_ceilings *top,
                        const cli_bench_result *results, int count)
 {
     cli_doc json = cli_doc_begin(stdout, "bench");
     put_machine(&json, session, top);
     cli_doc_open(&json, "results", '[');
     for (int i = 0; i < count; i++)
-        put_result(&json, o->precision, fig_session_threads(session), top, &results[i]);
+        put_result(&json, fig_session_threads(session), top, &results[i]);
     cli_doc_close(&json, ']');
     cli_doc_end(&json);
 }
@@ -147,7 +144,7 @@ void cli_bench_print(const cli_bench_options *o, fig_session *session, const cli
                      const cli_bench_result *results, int count)
 {
     if (o->json)
-        print_json(o, session, top, results, count);
+        print_json(session, top, results, count);
     else
         print_table(o, session, top, results, count);
 }

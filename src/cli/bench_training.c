@@ -19,7 +19,8 @@ static fig_status open_trainer(const cli_bench_job *job, bool dry, fig_trainer *
     snprintf(precision, sizeof precision, "precision=%.16s", o->precision);
     if (o->batch && !dry)
         settings[n++] = batch;
-    settings[n++] = precision;
+    if (!dry)
+        settings[n++] = precision;
     snprintf(memory, sizeof memory, "memory_budget=%.40s", o->memory_budget ? o->memory_budget : "");
     if (o->memory_budget && !dry)
         settings[n++] = memory;
@@ -47,6 +48,7 @@ fig_status cli_bench_training(const cli_bench_job *job, cli_bench_result *out, f
     const cli_bench_options *o = job->o;
     fig_trainer *trainer = NULL;
     cli_bench_reset_peak();
+    out->precision = o->precision;
     FIG_TRY(open_trainer(job, false, &trainer, err));
     fig_status status = cli_bench_time(o, o->seconds, train_step, trainer, out, err);
     if (status == FIG_OK) {
@@ -78,6 +80,21 @@ static fig_status sample_step(void *user, fig_error *err)
     return fig_sampler_next(s->sampler, &finished, err);
 }
 
+/* Steps that make a token run with weights in the precision asked for; those that make a picture in f32. */
+static fig_status choose_weights(const cli_bench_job *job, fig_weights *weights, cli_bench_result *out, fig_error *err)
+{
+    static const char *const names[] = { "f32", "bf16", "int8" };
+    int found = -1;
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(job->o->precision, names[i]))
+            found = i;
+    if (found < 0)
+        return fig_fail(err, FIG_E_USAGE, "--precision: \"%.16s\", expected f32, bf16 or int8", job->o->precision);
+    *weights = job->w->length ? (fig_weights)found : FIG_WEIGHTS_F32;
+    out->precision = names[*weights];
+    return FIG_OK;
+}
+
 fig_status cli_bench_sampling(const cli_bench_job *job, cli_bench_result *out, fig_error *err)
 {
     const cli_bench_options *o = job->o;
@@ -90,6 +107,7 @@ fig_status cli_bench_sampling(const cli_bench_job *job, cli_bench_result *out, f
                              .greedy = w->greedy,
                              .seed = 1 } };
     cli_bench_reset_peak();
+    FIG_TRY(choose_weights(job, &s.opts.weights, out, err));
     FIG_TRY(open_trainer(job, true, &s.trainer, err));
     fig_status status = fig_trainer_sampler(s.trainer, &s.opts, &s.sampler, err);
     if (status == FIG_OK)

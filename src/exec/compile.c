@@ -15,6 +15,7 @@ typedef struct compile {
     const fig_kernel **kernel;   /* per node */
     void **prepared;             /* per node */
     int *entry;                  /* per value: store entry */
+    bool *once;                  /* per node: depends on weights alone, and these are the same in every run */
     const char *outside;         /* see fig__layout_request */
     uint64_t held;               /* tensor memory that kernels took for themselves */
     bool measuring;              /* kernels are asked what they would take, no more */
@@ -147,7 +148,7 @@ static fig_status choose_kernel(compile *c, int32_t n, const fig_kernel_query *q
     }
     c->kernel[n] = kernel;
     c->inplace[n] = safe_inplace(plan, node, kernel ? kernel->inplace : (node->op->flags & FIG_OP_INPLACE) != 0);
-    if (node->op->flops) {
+    if (node->op->flops && !c->once[n]) {
         fig_infer infer = {
             .n_in = q->n_in, .n_out = q->n_out, .in = q->in, .out = (fig_type *)q->out, .attr = q->attr, .err = err
         };
@@ -210,6 +211,30 @@ static fig_status find_states(compile *c, fig_error *err)
         plan->info.state_bytes += fig__bytes(type);
     }
     return FIG_OK;
+}
+
+/* Where weights have another form, making it is no part of a run; nor is anything else that depends on them alone. */
+static void find_once(compile *c)
+{
+    fig_plan *plan = c->plan;
+    const fig_graph *g = plan->graph;
+    bool *still = FIG_NEW_ARRAY(plan->arena, bool, g->n_values);
+    c->once = FIG_NEW_ARRAY(plan->arena, bool, g->n_nodes + 1);
+    if (c->opts->weights == FIG_WEIGHTS_F32)
+        return;
+    for (int32_t v = 1; v < g->n_values; v++)
+        still[v] = fig__node_of(g, v)->op == &fig_op_state;
+    for (int i = 0; i < g->n_assigns; i++)
+        still[g->assigns[i].state] = false;
+    for (int32_t n = 0; n < g->n_nodes; n++) {
+        const fig__node *node = &g->nodes[n];
+        bool same = !(node->op->flags & (FIG_OP_LEAF | FIG_OP_NOISE)) && node->op != &fig_op_scan;
+        for (int i = 0; i < node->n_in; i++)
+            same = same && still[node->in[i]];
+        for (int i = 0; i < node->n_out && same; i++)
+            still[node->first_out + i] = true;
+        c->once[n] = same && computes(node) && !(node->op->flags & FIG_OP_CONSTANT);
+    }
 }
 
 static fig_status take_memory(compile *c, fig_error *err)
@@ -279,6 +304,16 @@ static void make_step(compile *c, int32_t n, fig__step *step)
                     .workspace = c->workspace[n] ? (char *)plan->block->base + c->layout.workspace_offset[n] : NULL };
 }
 
+static void add_steps(compile *c, bool once)
+{
+    fig_plan *plan = c->plan;
+    for (int32_t n = 0; n < plan->graph->n_nodes; n++) {
+        const fig__node *node = &plan->graph->nodes[n];
+        if (computes(node) && !(node->op->flags & FIG_OP_CONSTANT) && c->once[n] == once)
+            make_step(c, n, &plan->step[plan->n_steps++]);
+    }
+}
+
 static void make_steps(compile *c)
 {
     fig_plan *plan = c->plan;
@@ -289,19 +324,19 @@ static void make_steps(compile *c)
         const fig__node *node = &g->nodes[n];
         if (node->op == &fig_op_scalar)
             *(float *)plan->data[node->first_out] = ((const fig_leaf_attr *)node->attr)->fallback;
-        if (!computes(node))
+        if (!computes(node) || !(node->op->flags & FIG_OP_CONSTANT))
             continue;
         fig__step step;
         make_step(c, n, &step);
-        if (node->op->flags & FIG_OP_CONSTANT) {
-            step.run(&step.eval);
-            if (step.kernel && step.kernel->release && c->prepared[n])
-                step.kernel->release(c->prepared[n]);
-            c->prepared[n] = NULL;
-        } else {
-            plan->step[plan->n_steps++] = step;
-        }
+        step.run(&step.eval);
+        if (step.kernel && step.kernel->release && c->prepared[n])
+            step.kernel->release(c->prepared[n]);
+        c->prepared[n] = NULL;
     }
+    add_steps(c, true);
+    plan->n_once = plan->n_steps;
+    plan->stale = true;
+    add_steps(c, false);
     for (int i = 0; i < g->n_assigns; i++)
         if (!c->layout.in_state[i])
             plan->copy[plan->n_copies++] = (fig__copy){plan->data[g->assigns[i].state], plan->data[g->assigns[i].value],
@@ -322,12 +357,14 @@ static fig_status lay_out(compile *c, fig_error *err)
     c->kernel = FIG_NEW_ARRAY(plan->arena, const fig_kernel *, g->n_nodes + 1);
     c->prepared = FIG_NEW_ARRAY(plan->arena, void *, g->n_nodes + 1);
     FIG_TRY(find_states(c, err));
+    find_once(c);
     FIG_TRY(choose_kernels(c, err));
     fig__layout_request request = { .graph = g,
                                     .outputs = plan->output,
                                     .n_outputs = plan->n_outputs,
                                     .workspace = c->workspace,
                                     .inplace = c->inplace,
+                                    .once = c->once,
                                     .entry = c->entry,
                                     .outside = c->outside,
                                     .arena = plan->arena };
@@ -335,7 +372,7 @@ static fig_status lay_out(compile *c, fig_error *err)
     plan->info.planned_bytes = c->layout.block_bytes + c->layout.fixed_bytes + c->held;
     plan->info.live_bytes = c->layout.live_bytes + c->layout.fixed_bytes + c->held;
     for (int32_t n = 0; n < g->n_nodes; n++)
-        plan->info.steps += computes(&g->nodes[n]) && !(g->nodes[n].op->flags & FIG_OP_CONSTANT);
+        plan->info.steps += computes(&g->nodes[n]) && !(g->nodes[n].op->flags & FIG_OP_CONSTANT) && !c->once[n];
     return FIG_OK;
 }
 
@@ -443,6 +480,12 @@ static fig_status build(compile *c, fig__program *p, fig_error *err)
     return FIG_OK;
 }
 
+static unsigned wanted_passes(const fig_plan_opts *opts)
+{
+    static const unsigned form[] = { [FIG_WEIGHTS_BF16] = FIG__WITH_BF16_WEIGHTS, [FIG_WEIGHTS_INT8] = FIG__WITH_INT8_WEIGHTS };
+    return (opts->bf16 ? FIG__WITH_BF16 : 0) | form[opts->weights];
+}
+
 static fig_status compile_program(fig_session *session, fig_store *store, const fig_graph *graph,
                                   const int32_t *outputs, int n_outputs, const fig_plan_opts *opts,
                                   const char *outside, fig_plan **out, fig_error *err)
@@ -457,7 +500,7 @@ static fig_status compile_program(fig_session *session, fig_store *store, const 
     fig__program_begin(graph, outputs, n_outputs, &program);
     fig_status status = fig_graph_check(program.graph, err);
     if (status == FIG_OK)
-        status = fig__program_optimise(&program, opts->bf16, session->passes_off, opts->dump, err);
+        status = fig__program_optimise(&program, wanted_passes(opts), session->passes_off, opts->dump, err);
     plan->graph = program.graph;
     plan->output = program.output;
     plan->n_outputs = n_outputs;

@@ -68,7 +68,8 @@ struct fig_plan {
     void *fixed;          /* inputs, scalars, constants */
     size_t fixed_bytes;
     fig__step *step;
-    int n_steps;
+    int n_steps, n_once;  /* the first n_once run only when `stale`: what depends on weights alone */
+    bool stale;
     fig__copy *copy;
     int n_copies;
     int32_t *output;      /* value numbers in graph */
@@ -95,6 +96,7 @@ typedef struct fig__layout_request {
     int n_outputs;
     const size_t *workspace;   /* per node */
     const unsigned *inplace;   /* per node: kernel's bits */
+    const bool *once;          /* per node: its results stay put between runs */
     const int *entry;          /* per value: store entry of a state, or -1 */
     const char *outside;       /* inputs whose name begins so get their address later (fig__plan_bind); NULL = none */
     fig__arena *arena;
@@ -112,6 +114,8 @@ fig_status fig__prepare_first(const fig_kernel *const *list, int count, const fi
  * "fixed..." have no memory of their own: fig__plan_bind says where they lie before a run. */
 fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs,
                           fig_choices *choices, bool dry, fig_plan **out, fig_error *err);
+/* Steps that depend on weights alone, where the weights are new. */
+void fig__plan_run_once(fig_plan *plan);
 /* Around every run: the session's lock and its team of threads. */
 void fig__plan_enter(fig_plan *plan, int *saved);
 void fig__plan_leave(fig_plan *plan, int saved);

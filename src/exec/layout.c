@@ -59,7 +59,8 @@ static void place_leaves(work *w)
         } else if (node->op == &fig_op_input && w->r->outside &&
                    fig__starts_with(((const fig_leaf_attr *)node->attr)->name, w->r->outside)) {
             w->out->place[v] = FIG_OUTSIDE;
-        } else if (node->op->flags & (FIG_OP_LEAF | FIG_OP_CONSTANT)) {
+        } else if ((node->op->flags & (FIG_OP_LEAF | FIG_OP_CONSTANT)) ||
+                   (w->r->once[g->values[v].node] && w->out->root[v] == v)) {
             w->out->place[v] = FIG_IN_FIXED;
             w->out->offset[v] = (int64_t)w->out->fixed_bytes;
             w->out->fixed_bytes += (fig__bytes(&g->values[v].type) + 63) / 64 * 64;

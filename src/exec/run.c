@@ -69,11 +69,25 @@ void fig__plan_copy_states(const fig_plan *plan)
         memcpy(plan->copy[i].to, plan->copy[i].from, plan->copy[i].bytes);
 }
 
+void fig_plan_renew(fig_plan *plan)
+{
+    plan->stale = true;
+}
+
+void fig__plan_run_once(fig_plan *plan)
+{
+    for (int i = 0; plan->stale && i < plan->n_once; i++)
+        plan->step[i].run(&plan->step[i].eval);
+    plan->stale = false;
+}
+
 void fig__plan_run_inside(fig_plan *plan, const fig_run *run)
 {
     plan->run = *run;
     plan->run.threads = plan->session->threads;
-    for (int i = 0; i < plan->n_steps; i++)
+    if (plan->stale)
+        fig__plan_run_once(plan);
+    for (int i = plan->n_once; i < plan->n_steps; i++)
         plan->step[i].run(&plan->step[i].eval);
     fig__plan_copy_states(plan);
 }

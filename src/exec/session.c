@@ -131,6 +131,8 @@ int fig_store_find(const fig_store *store, const char *name)
 
 fig_status fig_store_add(fig_store *store, const char *name, const fig_type *type, unsigned flags, fig_error *err)
 {
+    if (type->dtype == FIG_I8)
+        return fig_fail(err, FIG_E_SHAPE, "state \"%s\": int8 lines exist inside plans only; add it as f32", name);
     int old = fig_store_find(store, name);
     if (old >= 0) {
         if (fig__types_equal(&store->entry[old].type, type))

@@ -172,12 +172,15 @@ static void reserve(fig_graph *g, int outputs)
 
 fig_status fig__infer_stored(const fig_op *op, fig_infer *c, uint64_t stored)
 {
+    for (int i = 0; i < c->n_in; i++) /* such lines are read where the graph says that they are stored so, and by casts */
+        if (c->in[i].dtype == FIG_I8 && op != &fig_op_cast && (!stored || (op->flags & FIG_OP_VIEW)))
+            return fig_fail(c->err, FIG_E_SHAPE, "%s: operand %d is stored as int8 lines; fig_cast it to f32 first", op->name, i + 1);
     if (!stored)
         return op->infer(c);
     fig_type *in = fig__alloc(sizeof *in * (size_t)(c->n_in + 1));
     for (int i = 0; i < c->n_in; i++) {
         in[i] = c->in[i];
-        in[i].dtype = in[i].dtype == FIG_BF16 ? FIG_F32 : in[i].dtype;
+        in[i].dtype = fig__narrow_dtype(in[i].dtype) ? FIG_F32 : in[i].dtype;
     }
     fig_infer plain = *c;
     plain.in = in;

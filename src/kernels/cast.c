@@ -1,7 +1,8 @@
-/* kernels/cast.c - changing the element type: straight loops (cast_fast.c), split over threads */
+/* kernels/cast.c - changing the element type: straight loops (cast_fast.c), split over threads; int8 storage line by line */
 #include "kernels/cast.h"
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
+#include "ops/int8.h"
 
 static const struct {
     fig_dtype from, to;
@@ -37,4 +38,27 @@ static void cast_run(fig_eval *c)
     fig__parallel(fig__parts(fig_elements(&c->in[0].type), c->run->threads), cast_part, c);
 }
 
+static bool lines_accept(const fig_kernel_query *q) { return q->in[0].dtype == FIG_F32 && q->out[0].dtype == FIG_I8; }
+
+static void lines_part(void *context, int part, int parts)
+{
+    const fig_eval *c = context;
+    const fig_type *type = &c->out[0].type;
+    int64_t length = fig__int8_length(type), begin, end;
+    float *scale = fig__int8_scales(type, c->out[0].data);
+    fig__share(fig__int8_lines(type), 16, part, parts, &begin, &end);
+    for (int64_t line = begin; line < end; line++) {
+        const float *w = FIG_F32_IN(c, 0) + line * length;
+        float inverse;
+        scale[line] = fig__int8_scale(fig__fast_largest(w, length), &inverse);
+        fig__fast_f32_to_int8((int8_t *)c->out[0].data + line * length, w, inverse, length);
+    }
+}
+
+static void lines_run(fig_eval *c)
+{
+    fig__parallel(fig__parts(fig_elements(&c->in[0].type), c->run->threads), lines_part, c);
+}
+
+const fig_kernel fig_kernel_cast_lines = { .name = "cast_lines", .op = "cast", .int8 = true, .accepts = lines_accept, .run = lines_run };
 const fig_kernel fig_kernel_cast = { .name = "cast", .op = "cast", .bf16 = true, .accepts = cast_accepts, .run = cast_run };

@@ -18,6 +18,12 @@ void fig__fast_rows_dot(int m, int64_t n, int64_t k, const float *a, const float
 void fig__fast_rows_axpy(int m, int64_t n, int64_t k, const float *a, const float *b, int64_t b_row, float *c, int64_t c_row,
                          int64_t c_column);
 
+/* -- matmul_lines_fast.c: the same with b stored in bf16, or as int8 lines (ops/int8.h); one row of a ------------------------------- */
+/* c[j] = sum over k of a[k] * b[j * k_length + k], for j < n. */
+void fig__fast_lines_f32(int64_t n, int64_t k, const float *a, const float *b, float *c);
+void fig__fast_lines_bf16(int64_t n, int64_t k, const float *a, const uint16_t *b, float *c);
+void fig__fast_lines_int8(int64_t n, int64_t k, const float *a, const int8_t *b, const float *scale, float *c);
+
 /* -- epilogue_fast.c ------------------------------------------------------------------------------------------------------------ */
 /* c (rows, n) = activation(c + bias); bias (n) may be NULL. */
 void fig__fast_epilogue(float *c, int64_t rows, int64_t n, const float *bias, const fig_epilogue *after);

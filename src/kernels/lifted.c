@@ -1,10 +1,11 @@
-/* kernels/lifted.c - any kernel that knows f32 only, on tensors that are stored in bf16
+/* kernels/lifted.c - any kernel that knows f32 only, on tensors that are stored in bf16 or as int8 lines
  *
  * Operands are widened into the workspace, the kernel that would be chosen for f32 runs there, results are narrowed. It is the last
  * row of kernels.def: the choice where no kernel reads the storage itself, and a challenger where one does. */
 #include "kernels/cast.h"
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
+#include "ops/int8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,22 @@ static void cast_part(void *context, int part, int parts)
         fig__fast_f32_to_bf16((uint16_t *)w->to + begin, (const float *)w->from + begin, end - begin);
 }
 
+typedef struct lines_work {
+    const fig_tensor *from;
+    float *to;
+} lines_work;
+
+static void lines_part(void *context, int part, int parts)
+{
+    const lines_work *w = context;
+    const fig_type *type = &w->from->type;
+    int64_t length = fig__int8_length(type), begin, end;
+    const float *scale = fig__int8_scales(type, w->from->data);
+    fig__share(fig__int8_lines(type), 1, part, parts, &begin, &end);
+    for (int64_t line = begin; line < end; line++)
+        fig__fast_int8_to_f32(w->to + line * length, (const int8_t *)w->from->data + line * length, scale[line], length);
+}
+
 static void cast(void *to, const void *from, int64_t n, bool widen, int threads)
 {
     cast_work w = { to, from, n, widen };
@@ -45,7 +62,7 @@ typedef struct lifted_state {
 static fig_type widened(const fig_type *type)
 {
     fig_type wide = *type;
-    wide.dtype = wide.dtype == FIG_BF16 ? FIG_F32 : wide.dtype;
+    wide.dtype = fig__narrow_dtype(wide.dtype) ? FIG_F32 : wide.dtype;
     return wide;
 }
 
@@ -64,7 +81,7 @@ static bool lifted_accepts(const fig_kernel_query *q)
 {
     bool any = false;
     for (int i = 0; i < q->n_in + q->n_out; i++)
-        any |= (i < q->n_in ? q->in[i] : q->out[i - q->n_in]).dtype == FIG_BF16;
+        any |= fig__narrow_dtype((i < q->n_in ? q->in[i] : q->out[i - q->n_in]).dtype);
     if (!any || !strcmp(q->op->name, "cast"))
         return false;
     fig_type *types = fig__alloc(sizeof *types * (size_t)(q->n_in + q->n_out));
@@ -99,7 +116,7 @@ static fig_status lifted_prepare(const fig_kernel_query *q, void **prepared, siz
     for (int i = 0; i < all; i++) {
         s->in[i].type = s->type[i];
         s->at[i] = total;
-        if ((i < q->n_in ? q->in[i] : q->out[i - q->n_in]).dtype == FIG_BF16)
+        if (fig__narrow_dtype((i < q->n_in ? q->in[i] : q->out[i - q->n_in]).dtype))
             total += (fig__bytes(&s->type[i]) + 63) / 64 * 64;
     }
     fig_status status = s->kernel->prepare ? s->kernel->prepare(&wide, &s->prepared, &inner, err) : FIG_OK;
@@ -120,10 +137,13 @@ static void lifted_run(fig_eval *c)
     char *workspace = c->workspace;
     int threads = c->run->threads;
     for (int i = 0; i < c->n_in; i++) {
-        bool narrow = c->in[i].type.dtype == FIG_BF16;
+        bool narrow = fig__narrow_dtype(c->in[i].type.dtype);
+        int64_t n = fig_elements(&c->in[i].type);
         s->in[i].data = narrow ? workspace + s->at[i] : c->in[i].data;
-        if (narrow)
-            cast(s->in[i].data, c->in[i].data, fig_elements(&c->in[i].type), true, threads);
+        if (c->in[i].type.dtype == FIG_I8)
+            fig__parallel(fig__parts(n, threads), lines_part, &(lines_work){ &c->in[i], s->in[i].data });
+        else if (narrow)
+            cast(s->in[i].data, c->in[i].data, n, true, threads);
     }
     for (int k = 0; k < c->n_out; k++)
         s->out[k].data = c->out[k].type.dtype == FIG_BF16 ? workspace + s->at[c->n_in + k] : c->out[k].data;
@@ -139,6 +159,7 @@ static void lifted_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_lifted = {
-    .name = "lifted", .op = "*", .bf16 = true, .accepts = lifted_accepts, .prepare = lifted_prepare, .release = lifted_release,
+    .name = "lifted", .op = "*", .bf16 = true, .int8 = true,
+    .accepts = lifted_accepts, .prepare = lifted_prepare, .release = lifted_release,
     .run = lifted_run,
 };

@@ -22,9 +22,11 @@ static bool computes(const fig_kernel *kernel, const fig_op *op)
 
 static bool sees(const fig_kernel *kernel, const fig_kernel_query *q)
 {
-    for (int i = 0; i < q->n_in + q->n_out && !kernel->bf16; i++)
-        if ((i < q->n_in ? q->in[i] : q->out[i - q->n_in]).dtype == FIG_BF16)
+    for (int i = 0; i < q->n_in + q->n_out; i++) {
+        fig_dtype dtype = (i < q->n_in ? q->in[i] : q->out[i - q->n_in]).dtype;
+        if ((dtype == FIG_BF16 && !kernel->bf16) || (dtype == FIG_I8 && !kernel->int8))
             return false;
+    }
     return true;
 }
 

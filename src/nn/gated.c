@@ -16,42 +16,38 @@ static fig_node ring_state(fig_graph *g, fig_type type)
     return fig_model_state(g->owner.model, &(fig_state_decl){ .name = "ring", .type = type, .reset = FIG_RESET_SEQUENCE });
 }
 
-/* Inputs of the taps, side by side: (B, 1, kernel C), oldest first; the ring moves on. */
-static fig_node taps_from_ring(fig_node x, int kernel, int dilation, fig_node position)
+/* A weight of the layer's convolutions (filters, kernel, inputs), read as a matrix, and its bias. */
+static fig_node matrix(fig_graph *g, const char *label, int64_t filters, int kernel, int64_t inputs, const fig_gated_opts *o,
+                       fig_node *bias)
 {
-    fig_graph *g = x.graph;
-    int64_t batch = fig_dim(x, 0), channels = fig_dim(x, 2), size = (int64_t)(kernel - 1) * dilation;
-    fig_node ring = ring_state(g, FIG_SHAPE(batch, size, channels)), tap[16];
-    fig_node slot = fig_mod(position, fig_constant_i32(g, (int32_t)size)); /* (B): the oldest, size steps ago */
-    for (int i = 0; i < kernel - 1; i++) {
-        fig_node ago = fig_constant_i32(g, (int32_t)(size - (int64_t)i * dilation));
-        fig_node place = i ? fig_mod(fig_add(position, fig_constant_i32(g, i * dilation)), fig_constant_i32(g, (int32_t)size)) : slot;
-        fig_node there = fig_reshape(fig_greater_equal(position, ago), FIG_SHAPE(batch, 1, 1)); /* 0 before the first step */
-        tap[i] = fig_mul(fig_dynamic_slice(ring, place, 1, 1), there);                           /* (B, 1, C) */
-    }
-    tap[kernel - 1] = x;
-    fig_assign(ring, fig_dynamic_update(ring, x, slot, 1));
-    return fig_concat(tap, kernel, 2);
+    fig__layer_begin(g, label, "conv");
+    fig_init init = o->init;
+    if (!init.fan_in)
+        init.fan_in = kernel * inputs;
+    if (!init.fan_out)
+        init.fan_out = kernel * filters;
+    fig_node weight = fig_param(g, "weight", FIG_SHAPE(filters, kernel, inputs), init);
+    *bias = fig__bias(g, filters, o->bias_init, init.fan_in);
+    fig_scope_pop(g);
+    return fig_reshape(weight, FIG_SHAPE(filters, kernel * inputs));
 }
 
-/* The layer's convolution of one step: the same weight, read as a matrix (2 gate, kernel C). */
-static fig_node dilated_step(fig_node x, int64_t filters, int kernel, int dilation, const fig_gated_opts *o)
+/* The whole layer for one step: the same weights; the ring moves on. */
+static fig_node cached_step(fig_node x, int64_t gate, int kernel, int dilation, const fig_gated_opts *o, fig_node *inside)
 {
     fig_graph *g = x.graph;
     int64_t channels = fig_dim(x, 2);
-    fig__layer_begin(g, "dilated", "conv");
-    fig_init init = o->init;
-    if (!init.fan_in)
-        init.fan_in = kernel * channels;
-    if (!init.fan_out)
-        init.fan_out = kernel * filters;
-    fig_node weight = fig_param(g, "weight", FIG_SHAPE(filters, kernel, channels), init);
-    fig_node bias = fig__bias(g, filters, o->bias_init, init.fan_in);
-    fig_node taps = kernel > 1 ? taps_from_ring(x, kernel, dilation, o->position) : x;
-    fig_node y = fig_matmul(fig_reshape(taps, FIG_SHAPE(-1, kernel * channels)), fig_reshape(weight, FIG_SHAPE(filters, kernel * channels)),
-                            &(fig_matmul_opts){ .transpose_b = true });
+    fig_gated_step_in in = { .x = x, .position = o->position };
+    in.weight = matrix(g, "dilated", 2 * gate, kernel, channels, o, &in.bias);
+    fig_scope_push(g, "dilated");
+    in.ring = ring_state(g, FIG_SHAPE(fig_dim(x, 0), (int64_t)(kernel - 1) * dilation, channels));
     fig_scope_pop(g);
-    return fig_reshape(fig_add(y, bias), FIG_SHAPE(fig_dim(x, 0), 1, filters));
+    in.residual = matrix(g, "residual", channels, 1, gate, o, &in.residual_bias);
+    fig_node out[3];
+    fig_gated_step(&in, kernel, dilation, out);
+    fig_assign(in.ring, out[0]);
+    *inside = out[2];
+    return out[1];
 }
 
 fig_node fig_gated_layer(fig_node x, const fig_gated_opts *opts, fig_node *inside)
@@ -68,8 +64,13 @@ fig_node fig_gated_layer(fig_node x, const fig_gated_opts *opts, fig_node *insid
                                  "16; got %d axes, kernel %d", fig_rank(x), kernel);
     int64_t channels = fig_dim(x, 2), gate = o.gate > 0 ? o.gate : channels;
     fig__layer_begin(g, o.label, "gated");
+    if (step && kernel > 1) {
+        fig_node y = cached_step(x, gate, kernel, dilation, &o, inside);
+        fig_scope_pop(g);
+        return y;
+    }
     fig_conv_layer_opts how = { .dilation = dilation, .causal = true, .init = o.init, .bias_init = o.bias_init, .label = "dilated" };
-    fig_node both = step ? dilated_step(x, 2 * gate, kernel, dilation, &o) : fig_conv1d(x, 2 * gate, kernel, &how);
+    fig_node both = fig_conv1d(x, 2 * gate, kernel, &how);
     *inside = fig_gate(both); /* (B, T, gate) */
     fig_conv_layer_opts same = { .init = o.init, .bias_init = o.bias_init, .label = "residual" };
     fig_node y = fig_add(x, fig_conv1d(*inside, channels, 1, &same));

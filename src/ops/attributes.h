@@ -45,6 +45,8 @@ typedef struct fig_resize_attr { int64_t height, width; } fig_resize_attr; /* ta
 typedef struct fig_normalise_attr { float eps; int groups; int affine; } fig_normalise_attr; /* affine: gamma and beta operands present */
 typedef struct fig_attention_attr { uint64_t stream; float dropout, scale; int causal, unused; } fig_attention_attr;
 
+typedef struct fig_gated_step_attr { int kernel, dilation; } fig_gated_step_attr;
+
 typedef struct fig_recurrent_attr { int cell, unused; } fig_recurrent_attr; /* fig_cell */
 
 /* matmul and convolution after fusion of bias and activation (passes/fuse_epilogue.c): operand 2 is the bias (n) */

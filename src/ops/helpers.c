@@ -3,10 +3,11 @@
  * Types as text for messages, broadcasting (shapes aligned at the last axis, an axis of size 1 stretches), its gradient, and
  * walking a multi-index. A shape rule's message names the op first, then what was found, then what was expected. */
 #include "ops/attributes.h"
+#include "ops/int8.h"
 #include "ops/op.h"
 #include <string.h>
 
-static const char *const dtype_names[] = { [FIG_F32] = "f32", [FIG_I32] = "i32", [FIG_BF16] = "bf16" };
+static const char *const dtype_names[] = { [FIG_F32] = "f32", [FIG_I32] = "i32", [FIG_BF16] = "bf16", [FIG_I8] = "int8" };
 
 void fig__type_text(const fig_type *type, char out[128])
 {
@@ -66,9 +67,12 @@ int64_t fig__count(const fig_type *type)
     return count;
 }
 
-size_t fig__dtype_size(fig_dtype dtype) { return dtype == FIG_BF16 ? 2 : 4; }
+size_t fig__dtype_size(fig_dtype dtype) { return dtype == FIG_I8 ? 1 : dtype == FIG_BF16 ? 2 : 4; }
 
-size_t fig__bytes(const fig_type *type) { return (size_t)fig__count(type) * fig__dtype_size(type->dtype); }
+size_t fig__bytes(const fig_type *type)
+{
+    return type->dtype == FIG_I8 ? fig__int8_bytes(type) : (size_t)fig__count(type) * fig__dtype_size(type->dtype);
+}
 
 fig_node fig__unbroadcast(fig_node gradient, fig_node x)
 {

@@ -119,6 +119,9 @@ struct fig_op {
     /* For attributes with pointers: `attr` was just copied into `graph`; what it points to must be made the graph's own. */
     void (*adopt)(void *attr, fig_graph *graph);
     fig_narrow narrow;
+    /* Operands (bit i) that are matrices of weights, read line by line: a plan that decodes may store them narrower (passes/weights.c,
+     * which treats products by itself, as they may be stored either way round). */
+    unsigned lines;
 };
 
 /* All records, in the order of ops.def; NULL-terminated. */
@@ -153,10 +156,13 @@ uint64_t fig__next_stream(fig_graph *graph);
 const fig_op *fig__producer(fig_node x);
 const void *fig__producer_attr(fig_node x);
 
-/* -- bf16 storage (ops/lifted.c) ---------------------------------------------------------------------------------------- */
+/* -- storage narrower than f32 (ops/lifted.c) ----------------------------------------------------------------------------- */
 
-/* Runs a loop that knows f32 only on tensors of which some are bf16: operands widened, results rounded, in the workspace, which
- * has fig__lifted_workspace bytes. That is 0 where nothing is bf16. */
+/* Numbers stored in bf16 (ops/bf16.h) or as int8 lines (ops/int8.h). Results are never int8 lines, but for those of a cast. */
+static inline bool fig__narrow_dtype(fig_dtype dtype) { return dtype == FIG_BF16 || dtype == FIG_I8; }
+
+/* Runs a loop that knows f32 only on tensors of which some are narrower: operands widened, results rounded, in the workspace, which
+ * has fig__lifted_workspace bytes. That is 0 where nothing is narrow. */
 size_t fig__lifted_workspace(int n_in, const fig_type *in, int n_out, const fig_type *out);
 void fig__run_lifted(void (*reference)(fig_eval *c), fig_eval *c);
 

@@ -28,12 +28,15 @@ static inline bool fig__node_needed(const fig_graph *g, const fig__needs *needs,
     return false;
 }
 
+/* What a plan may ask for beyond the usual (fig_plan_opts). */
+enum { FIG__WITH_BF16 = 1, FIG__WITH_BF16_WEIGHTS = 2, FIG__WITH_INT8_WEIGHTS = 4 };
+
 typedef struct fig__pass {
     const char *name;
     /* Rewrites `from` into `to` (an empty graph). Fills map: from-value -> to-node for every needed value. */
     void (*rewrite)(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
     const char *why_here;
-    bool only_bf16; /* runs only where bf16 was asked for */
+    unsigned only_with; /* 0 = always; else runs only where one of these was asked for */
 } fig__pass;
 
 extern const fig__pass fig__pipeline[]; /* ends with {0} */
@@ -41,9 +44,9 @@ extern const fig__pass fig__pipeline[]; /* ends with {0} */
 /* Starts a program: the part of `graph` that outputs and assignments need, copied. */
 void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out);
 void fig__program_free(fig__program *program);
-/* Runs the pipeline; `bf16` with the passes that only bf16 wants; `off` names passes to leave out; `dump` is a folder for listings
- * or NULL. */
-fig_status fig__program_optimise(fig__program *program, bool bf16, const char *off, const char *dump, fig_error *err);
+/* Runs the pipeline; `with`, of FIG__WITH_ bits, brings in passes that run only then; `off` names passes to leave out; `dump` is a
+ * folder for listings or NULL. */
+fig_status fig__program_optimise(fig__program *program, unsigned with, const char *off, const char *dump, fig_error *err);
 
 void fig__lower(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__simplify(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
@@ -51,6 +54,8 @@ void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, f
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__weights_bf16(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__weights_int8(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__order(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 
 /* What the nodes of a compiled program hold: bytes of workspace and the kernel's in-place bits per node; per value, whether its

@@ -13,7 +13,9 @@ const fig__pass fig__pipeline[] = {
     {"dedup", fig__dedup, "before fusion: a value used twice must be one value"},
     {"fuse-epilogue", fig__fuse_epilogue, "before fuse-pointwise, which would take the bias and activation away"},
     {"fuse-pointwise", fig__fuse_pointwise, "what is left of element-by-element work and the sums behind it"},
-    {"cast", fig__cast, "after fusion, which knows f32 only: what lies inside a program is never stored", true},
+    {"cast", fig__cast, "after fusion, which knows f32 only: what lies inside a program is never stored", FIG__WITH_BF16},
+    {"weights-bf16", fig__weights_bf16, "after fusion: a product and its bias are one node by now", FIG__WITH_BF16_WEIGHTS},
+    {"weights-int8", fig__weights_int8, "the same", FIG__WITH_INT8_WEIGHTS},
     {"order", fig__order, "last: lifetimes depend on the final nodes"},
     {0},
 };
@@ -181,12 +183,12 @@ static fig_status run_pass(fig__program *p, const fig__pass *pass, const char *d
     return dump ? dump_graph(p, dump, number, pass->name, err) : FIG_OK;
 }
 
-fig_status fig__program_optimise(fig__program *p, bool bf16, const char *off, const char *dump, fig_error *err)
+fig_status fig__program_optimise(fig__program *p, unsigned with, const char *off, const char *dump, fig_error *err)
 {
     if (dump)
         FIG_TRY(dump_graph(p, dump, 0, "begin", err));
     for (int i = 0; fig__pipeline[i].name; i++)
-        if (!named(off, fig__pipeline[i].name) && (!fig__pipeline[i].only_bf16 || bf16))
+        if (!named(off, fig__pipeline[i].name) && (!fig__pipeline[i].only_with || (fig__pipeline[i].only_with & with)))
             FIG_TRY(run_pass(p, &fig__pipeline[i], dump, i + 1, err));
     return FIG_OK;
 }

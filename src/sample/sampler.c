@@ -34,6 +34,8 @@ static fig_status check_opts(const fig_sample_opts *o, fig_error *err)
         return fig_fail(err, FIG_E_USAGE, "length: %lld tokens, expected 1 to 1000000", (long long)o->length);
     if (o->beam < 0 || o->beam > 1024)
         return fig_fail(err, FIG_E_USAGE, "beam: %d rows, expected 1 to 1024", o->beam);
+    if (o->weights < FIG_WEIGHTS_F32 || o->weights > FIG_WEIGHTS_INT8)
+        return fig_fail(err, FIG_E_USAGE, "weights: kind %d, expected one of " FIG_WEIGHTS_CHOICES, (int)o->weights);
     if (o->batch < 0 || o->batch > 65536)
         return fig_fail(err, FIG_E_USAGE, "batch: %d rows, expected 1 to 65536", o->batch);
     return FIG_OK;
@@ -119,7 +121,8 @@ static fig_status compile(fig_sampler *s, fig_error *err)
     return fig_plan_compile(
         s->model->graph, s->store,
         &(fig_plan_opts){
-            .outputs = &s->decl->output, .n_outputs = 1, .state_prefix = t->state_prefix, .share = t->share },
+            .outputs = &s->decl->output, .n_outputs = 1, .state_prefix = t->state_prefix, .share = t->share,
+            .weights = s->opts.weights },
         &s->plan, err);
 }
 
@@ -164,6 +167,7 @@ fig_status fig__sampler_restart(fig_sampler *s, uint64_t seed, fig_error *err)
     s->samples = fig__samples_new(s->trained->data, s->opts.count);
     s->opts.seed = seed;
     s->row = 0;
+    fig_plan_renew(s->plan);
     return s->loop->begin(s, err);
 }
 

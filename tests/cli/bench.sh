@@ -21,6 +21,13 @@ quick='--seconds 0.01 --steps 1'
     expect 0 'GB/s' bench op:max_pool $quick --batch 2 --profile
     has 'op:max_pool'
     expect 0 'onednn' bench dcgan64_generate $quick --batch 2 --profile
+    expect 0 'matmul_lines' bench gpt_generate $quick --precision int8 --profile --json
+    has '"workload":"gpt_generate","precision":"int8"'
+    expect 0 '' bench dcgan64_generate gpt_generate $quick --precision bf16 --json
+    has '"workload":"dcgan64_generate","precision":"f32"'
+    has '"workload":"gpt_generate","precision":"bf16"'
+    expect 2 'int8' bench mlp_gan $quick --precision int8
+    expect 2 'expected f32, bf16 or int8' bench gpt_generate $quick --precision int4
 }
 
 echo '{"schema":"figment.show/1"}' >other.json

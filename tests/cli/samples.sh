@@ -25,6 +25,7 @@ done
 expect 0 'sample.png' sample pictures-run
 there sample.png
 expect 2 'does not make text' sample pictures-run --prompt hello
+expect 2 'does not make text' sample pictures-run --weights int8
 expect 2 '.doc' sample pictures-run -o x.doc
 expect 3 'no sampler' sample pictures-run --sampler nothing
 
@@ -53,6 +54,14 @@ head -c 60 out >a && head -c 60 streamed >b
 same a b
 expect 0 '' sample text-run --length 60 --seed 4 -o text.txt
 there text.txt
+# Weights in fewer bytes: the same seed gives the same text again; what they may not be is said.
+for form in bf16 int8; do
+    expect 0 '' sample text-run --length 60 --seed 4 --weights $form
+    cp out narrow
+    expect 0 '' sample text-run --length 60 --seed 4 --weights $form
+    same out narrow
+done
+expect 2 'f32, bf16, int8' sample text-run --weights int4
 expect 0 '' sample text-run --length 30 -n 3 --seed 4
 has 'sample 2'
 expect 0 '' sample text-run --length 30 --prompt 'the cat' --temperature 0.5 --top-k 5 --top-p 0.9

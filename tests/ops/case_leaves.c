@@ -32,6 +32,8 @@ static void cast(instance *t)
     give(t, fig_cast(fig_cast(x, FIG_BF16), FIG_F32));
     give(t, fig_cast(i, FIG_F32));
     give(t, fig_cast(fig_cast(i, FIG_BF16), FIG_I32));
+    if (type.rank)
+        give(t, fig_cast(fig_cast(x, FIG_I8), FIG_F32));
 }
 
 static void stop_gradient(instance *t)

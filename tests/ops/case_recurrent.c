@@ -38,6 +38,26 @@ static void plain(instance *t) { recurrent(t, FIG_CELL_TANH); }
 static void lstm(instance *t) { recurrent(t, FIG_CELL_LSTM); }
 static void gru(instance *t) { recurrent(t, FIG_CELL_GRU); }
 
+/* A step at any place: before the ring is full, and after it has gone round. */
+static void gated_step(instance *t)
+{
+    int kernel = (int)any_between(t, 2, 3), dilation = (int)any_between(t, 1, t->small ? 2 : 5);
+    int64_t batch = any_between(t, 1, t->small ? 2 : 4), channels = any_between(t, 1, t->small ? 3 : 40);
+    int64_t gate = any_between(t, 1, t->small ? 2 : 40), size = (kernel - 1) * dilation;
+    double reach = t->small ? 1 : 0.2;
+    fig_gated_step_in in = { .ring = any_real(t, FIG_SHAPE(batch, size, channels), -1, 1),
+                             .x = any_real(t, FIG_SHAPE(batch, 1, channels), -1, 1),
+                             .position = any_integers(t, FIG_SHAPE(batch), 0, 3 * size),
+                             .weight = any_real(t, FIG_SHAPE(2 * gate, kernel * channels), -reach, reach),
+                             .bias = any_real(t, FIG_SHAPE(2 * gate), -1, 1),
+                             .residual = any_real(t, FIG_SHAPE(channels, gate), -reach, reach),
+                             .residual_bias = any_real(t, FIG_SHAPE(channels), -1, 1) };
+    fig_node out[3];
+    fig_gated_step(&in, kernel, dilation, out);
+    for (int i = 0; i < 3; i++)
+        give(t, out[i]);
+}
+
 /* All results, so that gradients flow into the gates. */
 static void kept(instance *t)
 {
@@ -110,6 +130,7 @@ const op_case cases_recurrent[] = {
     { "gate", gate },
     { "gate", gate_kept },
     { "gate_gradient", gate_gradient },
+    { "gated_step", gated_step },
     { "recurrent", plain },
     { "recurrent", lstm },
     { "recurrent", gru },

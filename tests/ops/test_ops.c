@@ -291,7 +291,7 @@ static bool check_kernel(const fig__node *node, const fig_kernel *kernel, const 
     run.threads = threads;
     for (int i = 0; i < node->n_in; i++) {
         in_type[i] = in[i].type;
-        stored |= in_type[i].dtype == FIG_BF16;
+        stored |= fig__narrow_dtype(in_type[i].dtype);
     }
     for (int i = 0; i < node->n_out; i++)
         out_type[i] = e->out[i].type;
@@ -331,7 +331,8 @@ static bool check_kernel(const fig__node *node, const fig_kernel *kernel, const 
             double error = good ? error_between(&out_type[i], out[i].data, expected, &allowed) : 0;
             if (error > 1) {
                 TEST_FAIL("%s: kernel %s differs from the reference in output %d by %.2g of what is allowed%s%s, %d threads",
-                          node->op->name, kernel->name, i, error, shared >= 0 ? ", in place" : "", stored ? ", from bf16" : "", threads);
+                          node->op->name, kernel->name, i, error, shared >= 0 ? ", in place" : "",
+                          stored ? ", from narrow storage" : "", threads);
                 good = false;
             }
             free(out[i].data);
@@ -346,24 +347,26 @@ static bool concerns(const fig_kernel *kernel, const fig__node *node)
            ((node->op->flags & FIG_OP_POINTWISE) && !strcmp(kernel->op, "pointwise"));
 }
 
-static void *narrowed(const fig_type *type, const void *data)
+static void *narrowed(const fig_type *type, void *data, fig_dtype dtype)
 {
-    int64_t n = fig__count(type);
-    uint16_t *to = fig__alloc(sizeof *to * (size_t)n);
-    for (int64_t i = 0; i < n; i++)
-        to[i] = fig__to_bf16(((const float *)data)[i]);
-    return to;
+    fig_tensor from = { *type, data }, to = { *type, NULL };
+    to.type.dtype = dtype;
+    to.data = fig__alloc(fig__bytes(&to.type));
+    fig_op_cast.reference(&(fig_eval){ .n_in = 1, .n_out = 1, .in = &from, .out = &to });
+    return to.data;
 }
 
-/* The example with the f32 operands and outputs of these bits stored in bf16; what is expected follows by the reference loop. */
-static void store(const fig__node *node, const example *e, unsigned in_bits, unsigned out_bits, int threads, example *stored)
+/* The example with the f32 operands of these bits stored in bf16 or as int8 lines, and outputs in bf16; what is expected follows by
+ * the reference loop. */
+static void store(const fig__node *node, const example *e, unsigned in_bits, fig_dtype dtype, unsigned out_bits, int threads,
+                  example *stored)
 {
     fig_type in[MAX_OPERANDS], out[FIG_MAX_OUTPUTS];
     *stored = *e;
     for (int i = 0; i < node->n_in; i++) {
-        if ((in_bits >> (i < 31 ? i : 31) & 1) && e->in[i].type.dtype == FIG_F32) {
-            stored->in[i].data = narrowed(&e->in[i].type, e->in[i].data);
-            stored->in[i].type.dtype = FIG_BF16;
+        if ((in_bits >> (i < 31 ? i : 31) & 1) && e->in[i].type.dtype == FIG_F32 && (dtype == FIG_BF16 || e->in[i].type.rank)) {
+            stored->in[i].data = narrowed(&e->in[i].type, e->in[i].data, dtype);
+            stored->in[i].type.dtype = dtype;
         }
         in[i] = stored->in[i].type;
     }
@@ -382,18 +385,24 @@ static void store(const fig__node *node, const example *e, unsigned in_bits, uns
     free(workspace);
 }
 
-/* Each instance tries two of the six ways; an op's 200 instances try every way. */
+/* Each instance tries three or four of the ten ways; an op's 200 instances try every way. The last four are what plans that decode
+ * do with weights: operand 1 of products, 3 and 5 of gated steps. */
 static bool check_stored(const fig__node *node, const example *e, int threads, int number)
 {
-    static const struct { unsigned in, out; } ways[] = { { ~0u, 0 }, { ~0u, ~0u }, { 3, 0 }, { 3, 1 }, { 1, 1 }, { 0, 1 } };
+    static const struct {
+        unsigned in, out;
+        fig_dtype dtype;
+    } ways[] = { { ~0u, 0, FIG_BF16 }, { ~0u, ~0u, FIG_BF16 }, { 3, 0, FIG_BF16 }, { 3, 1, FIG_BF16 },
+                 { 1, 1, FIG_BF16 },   { 0, 1, FIG_BF16 },     { 2, 0, FIG_BF16 }, { 2, 0, FIG_I8 },
+                 { 40, 0, FIG_BF16 },  { 40, 0, FIG_I8 } };
     bool good = true;
     if (!node->op->reference || node->op == &fig_op_scan || node->op == &fig_op_cast)
         return true;
     for (size_t w = (size_t)number % 3; w < sizeof ways / sizeof *ways && good; w += 3) {
         example stored;
-        store(node, e, ways[w].in, ways[w].out, threads, &stored);
+        store(node, e, ways[w].in, ways[w].dtype, ways[w].out, threads, &stored);
         for (const fig_kernel *const *kernel = fig__kernels; *kernel; kernel++)
-            if ((*kernel)->bf16 && concerns(*kernel, node))
+            if (concerns(*kernel, node))
                 good = check_kernel(node, *kernel, &stored, threads) && good;
         for (int i = 0; i < node->n_in; i++)
             if (stored.in[i].data != e->in[i].data)

@@ -47,7 +47,7 @@ static fig__program optimised(const net *n, const char *off)
     fig__program program;
     fig_error err = { 0 };
     fig__program_begin(n->graph, &n->loss.id, 1, &program);
-    CHECK_OK(fig__program_optimise(&program, true, off, NULL, &err), err);
+    CHECK_OK(fig__program_optimise(&program, FIG__WITH_BF16, off, NULL, &err), err);
     return program;
 }
 
