@@ -7,7 +7,8 @@
  * once and y written once. The data gradient is the same with shifts turned round. The weight gradient adds up outer products of dy
  * and the shifted x over pieces of the sequence that fit the second cache, per part into sums of its own, which are added in order.
  *
- * Parts own rows of the batch's steps. */
+ * One tap is a plain product, and better as the library's (64-64, 4 x 8192 steps: 126 to 164 / 167 to 214 GFLOP/s forward). Parts own rows
+ * of the batch's steps. */
 #include "kernels/conv.h"
 #include "kernels/fast.h"
 #include "kernels/panel.h"
@@ -42,7 +43,7 @@ static bool steps_compete(const fig_kernel_query *q)
 static bool steps_accepts(const fig_kernel_query *q)
 {
     fig__conv v;
-    return read_steps(&v, q) && v.channels >= 16 && v.outputs >= 16 && v.batch * v.out[2] >= 512;
+    return read_steps(&v, q) && v.taps > 1 && v.channels >= 16 && v.outputs >= 16 && v.batch * v.out[2] >= 512;
 }
 
 static size_t bytes_of(int64_t floats) { return (sizeof(float) * (size_t)floats + 63) / 64 * 64; }
