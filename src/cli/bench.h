@@ -24,6 +24,7 @@ typedef struct cli_bench_result {
     double bytes;                  /* that a step moves at least, where that may be the measure; else 0 */
     double planned_mb, live_mb;    /* memory as planned; the most that is alive at one moment: no plan can do with less */
     double peak_rss_mb;            /* of the process */
+    double startup, tuning;        /* seconds from nothing to the first step; the part in which kernels were measured */
     double before, before_peak_mb; /* of --compare; 0 = not there */
 } cli_bench_result;
 

@@ -98,6 +98,8 @@ static void put_result(cli_doc *json, int threads, const cli_bench_ceilings *top
     cli_doc_number(json, "flops_per_step", r->flops);
     cli_doc_number(json, "bytes_per_step", r->bytes > 0 ? r->bytes : NAN);
     cli_doc_number(json, "peak_fraction", peak_fraction(top, r));
+    cli_doc_number(json, "startup_s", r->startup > 0 ? r->startup : NAN);
+    cli_doc_number(json, "tuning_s", r->startup > 0 ? r->tuning : NAN);
     cli_doc_number(json, "peak_rss_mb", r->peak_rss_mb);
     cli_doc_number(json, "planned_mb", r->planned_mb);
     cli_doc_number(json, "live_mb", r->live_mb);
@@ -126,14 +128,14 @@ static void print_table(const cli_bench_options *o, fig_session *session, const 
 {
     printf("ceilings on %d threads: matrix products %.0f GFLOP/s f32, copying %.1f GB/s\n\n",
            fig_session_threads(session), cli_bench_gemm_gflops(top), cli_bench_copy_gbps(top));
-    printf("%-26s %6s %12s %12s %14s %9s %7s %8s %9s %9s %9s%s\n", "workload", "steps", "median ms", "least ms",
-           "items/s", "GFLOP/s", "GB/s", "ceiling", "plan MB", "live MB", "peak MB",
+    printf("%-26s %6s %12s %12s %14s %9s %7s %8s %9s %9s %9s %8s%s\n", "workload", "steps", "median ms", "least ms",
+           "items/s", "GFLOP/s", "GB/s", "ceiling", "plan MB", "live MB", "peak MB", "start s",
            o->compare ? "    before ms  speed-up" : "");
     for (int i = 0; i < count; i++) {
         const cli_bench_result *r = &results[i];
-        printf("%-26s %6d %12.3f %12.3f %14.1f %9.1f %7.1f %7.1f%% %9.1f %9.1f %9.1f", r->workload, r->steps,
+        printf("%-26s %6d %12.3f %12.3f %14.1f %9.1f %7.1f %7.1f%% %9.1f %9.1f %9.1f %8.2f", r->workload, r->steps,
                1e3 * r->median, 1e3 * r->least, r->items / r->median, r->flops / r->median / 1e9,
-               r->bytes / r->median / 1e9, 100 * peak_fraction(top, r), r->planned_mb, r->live_mb, r->peak_rss_mb);
+               r->bytes / r->median / 1e9, 100 * peak_fraction(top, r), r->planned_mb, r->live_mb, r->peak_rss_mb, r->startup);
         if (r->before > 0)
             printf(" %12.3f %9.3f", 1e3 * r->before, r->before / r->median);
         printf("\n");

@@ -51,6 +51,7 @@ fig_status cli_bench_training(const cli_bench_job *job, cli_bench_result *out, f
     out->precision = o->precision;
     FIG_TRY(open_trainer(job, false, &trainer, err));
     fig_status status = cli_bench_time(o, o->seconds, train_step, trainer, out, err);
+    out->startup = fig_trainer_startup(trainer, &out->tuning);
     if (status == FIG_OK) {
         fig_plan_info info = fig_trainer_plan_info(trainer);
         out->items = (double)(o->batch ? o->batch : job->w->batch) * job->w->items;
@@ -108,8 +109,10 @@ fig_status cli_bench_sampling(const cli_bench_job *job, cli_bench_result *out, f
                              .seed = 1 } };
     cli_bench_reset_peak();
     FIG_TRY(choose_weights(job, &s.opts.weights, out, err));
+    double from = cli_bench_now();
     FIG_TRY(open_trainer(job, true, &s.trainer, err));
     fig_status status = fig_trainer_sampler(s.trainer, &s.opts, &s.sampler, err);
+    out->startup = cli_bench_now() - from;
     if (status == FIG_OK)
         status = cli_bench_time(o, o->seconds, sample_step, &s, out, err);
     if (status == FIG_OK) {

@@ -77,7 +77,7 @@ void cli_on_message(void *user, int level, const char *line)
         cli_warn(cli, "%s", line);
     else if (level == 2 && cli->verbosity >= 0)
         cli_say(cli, "Note", "%s", line);
-    else if (level >= 3 && cli->verbosity >= level - 1)
+    else if (level >= 3 && cli->verbosity >= level - 2)
         cli_say(cli, "Debug", "%s", line);
 }
 

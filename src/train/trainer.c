@@ -440,13 +440,24 @@ fig_status fig_trainer_new(fig_session *session, const fig_train_opts *opts, fig
     *out = NULL;
     fig_trainer *t = fig__alloc(sizeof *t);
     copy_request(t, opts);
+    double from = fig__seconds(), tuning;
     fig_status status = make(t, session, opts, err);
     if (status != FIG_OK) {
         fig_trainer_free(t);
         return status;
     }
+    t->startup = fig__seconds() - from;
+    fig_trainer_startup(t, &tuning);
+    fig__say(t, FIG_LOG_DEBUG, "ready after %.2f s, of which %.2f s were for measuring kernels", t->startup, tuning);
     *out = t;
     return FIG_OK;
+}
+
+double fig_trainer_startup(const fig_trainer *t, double *tuning)
+{
+    if (tuning)
+        *tuning = t->choices->spent;
+    return t->startup;
 }
 
 void fig_trainer_free(fig_trainer *t)

@@ -85,6 +85,7 @@ struct fig_trainer {
     fig_data_spec *spec; /* own copy */
     fig_store *store;
     fig_choices *choices; /* kernels of this run's plans; the same for its whole life */
+    double startup;         /* seconds that making it took */
     uint64_t budget_states; /* with a memory budget: bytes of weights and moments */
     fig__round *round;
     fig__feeds *feeds;
