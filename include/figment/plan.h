@@ -30,6 +30,8 @@ typedef struct fig_session_opts {
 } fig_session_opts;
 FIG_API fig_status fig_session_new(const fig_session_opts *opts, fig_session **out, fig_error *err);
 FIG_API void fig_session_free(fig_session *session);
+/* With .tune: the measured choices that the session's plans have used so far, lines "KEY KERNEL"; else empty. Heap text. */
+FIG_API char *fig_session_kernels(const fig_session *session);
 FIG_API int fig_session_threads(const fig_session *session);
 FIG_API const char *fig_version(void); /* "0.1.0" */
 /* "figment.doctor/1": processor, threads, memory, libraries, kernels, cache folder, findings; heap text. */
@@ -79,6 +81,8 @@ typedef struct fig_plan_info {
     uint64_t unbudgeted_bytes; /* planned_bytes without a memory budget */
     double recomputed_flops; /* of steps that run a second time */
     int recomputed_steps;
+    uint64_t block_bytes;    /* the part of planned_bytes that plans can share */
+    uint64_t overhead_bytes; /* about what the process takes beside: program and libraries, graphs, generated code */
 } fig_plan_info;
 /* Compiles. Graph states must be in the store (FIG_E_NOT_FOUND otherwise). All assignments of the graph run. The graph is
  * only read and may be freed after. Memory that cannot be had is FIG_E_LIMIT with the numbers. */

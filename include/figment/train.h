@@ -73,6 +73,8 @@ FIG_API fig_status fig_trainer_bench(fig_trainer *trainer, int warmup, int steps
 FIG_API fig_plan_info fig_trainer_plan_info(const fig_trainer *trainer);
 /* Seconds that fig_trainer_new took: data, graphs, plans; `tuning` (or NULL) is set to the part in which kernels were measured. */
 FIG_API double fig_trainer_startup(const fig_trainer *trainer, double *tuning);
+/* The measured choices that the plans use, as in checkpoints: lines "KEY KERNEL"; heap text. */
+FIG_API char *fig_trainer_kernels(const fig_trainer *trainer);
 FIG_API char *fig_trainer_profile(fig_trainer *trainer, int runs); /* heap text */
 /* A sampler over the weights as they are now, also of a dry trainer; free it before the trainer. */
 FIG_API fig_status fig_trainer_sampler(fig_trainer *trainer, const fig_sample_opts *opts, fig_sampler **out, fig_error *err);

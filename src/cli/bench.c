@@ -3,6 +3,7 @@
  * A workload is a record (bench.h) and a row of workloads.def. Speeds are of this machine at this moment: compare only runs of one
  * sitting. The first result is the first workload named. */
 #include "cli/bench.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define FIG_WORKLOAD(name) extern const fig_workload fig_workload_##name;
@@ -27,6 +28,10 @@ static const fig_option bench_option_table[] = {
     { "batch", FIG_INT, offsetof(cli_bench_options, batch), 0, 0, 65536, "rows of a batch; 0 = the workload's own" },
     { "preset", FIG_TEXT, offsetof(cli_bench_options, preset), .help = "another preset of the workload's recipe",
       .metavar = "NAME" },
+    { "set", FIG_TEXT, offsetof(cli_bench_options, set),
+      .help = "of training steps: any setting of the recipe or the training; may be repeated", .metavar = "NAME=VALUE" },
+    { "data", FIG_TEXT, offsetof(cli_bench_options, data),
+      .help = "of training steps: another shape of the random data, e.g. random:48x48x3", .metavar = "SHAPE" },
     { "precision", FIG_TEXT, offsetof(cli_bench_options, precision),
       .help = "of training steps: f32, or products and stored activations in bf16; of one token or sample of sound: the weights",
       .fallback_text = "f32", .metavar = "f32|bf16|int8" },
@@ -40,6 +45,8 @@ static const fig_option bench_option_table[] = {
     { "compare", FIG_TEXT, offsetof(cli_bench_options, compare),
       .help = "an earlier --json document: prints how many times faster each workload is than there",
       .metavar = "FILE" },
+    { "tune", FIG_BOOL, offsetof(cli_bench_options, tune),
+      .help = "record the measured kernels that were used beside each result: rows of key and kernel" },
     { "no_tune", FIG_BOOL, offsetof(cli_bench_options, no_tune),
       .help = "take kernels from the fixed table; otherwise they are measured as in a training" },
     { "list", FIG_BOOL, offsetof(cli_bench_options, list), .help = "only list the workloads" },
@@ -78,23 +85,29 @@ static fig_status run_one(const cli_bench_job *job, const cli_bench_ceilings *to
     return FIG_OK;
 }
 
-static fig_status bench_all(fig_cli *cli, const cli_bench_options *o, fig_session *session,
+static fig_status bench_all(fig_cli *cli, const cli_bench_options *o, const char *const *set, fig_session *session,
                             const fig_workload *const *chosen, int count, fig_error *err)
 {
     cli_bench_result results[FIG_MAX_WORDS];
     cli_bench_ceilings top;
     cli_progress_fraction(cli, "gemm and copy", -1);
     FIG_TRY(cli_bench_ceilings_measure(session, o->seconds < 1 ? o->seconds : 1, &top, err));
-    for (int i = 0; i < count; i++) {
+    fig_status status = FIG_OK;
+    int done = 0;
+    for (int i = 0; i < count && status == FIG_OK; i++) {
         cli_progress_fraction(cli, chosen[i]->name, count > 1 ? (double)i / count : -1);
-        cli_bench_job job = { cli, o, session, chosen[i] };
-        FIG_TRY(run_one(&job, &top, &results[i], err));
+        cli_bench_job job = { cli, o, session, chosen[i], set };
+        status = run_one(&job, &top, &results[i], err);
+        done += status == FIG_OK;
     }
     cli_progress_clear(cli);
-    if (o->compare)
-        FIG_TRY(cli_bench_compare(o->compare, results, count, err));
-    cli_bench_print(o, session, &top, results, count);
-    return FIG_OK;
+    if (status == FIG_OK && o->compare)
+        status = cli_bench_compare(o->compare, results, count, err);
+    if (status == FIG_OK)
+        cli_bench_print(o, session, &top, results, count);
+    for (int i = 0; i < done; i++)
+        free(results[i].kernels);
+    return status;
 }
 
 static fig_status list_workloads(const cli_bench_options *o)
@@ -143,11 +156,15 @@ static fig_status bench_run(fig_cli *cli, const fig_arguments *given, fig_error 
     }
     for (; !given->words && count < WORKLOADS; count++)
         chosen[count] = workloads[count];
+    if (o->tune && o->no_tune)
+        return fig_fail(err, FIG_E_USAGE, "--tune and --no-tune exclude each other");
     if (o->compare) /* a bad file is reported before anything is measured */
         FIG_TRY(cli_bench_compare(o->compare, NULL, 0, err));
     fig_session *session = NULL;
     FIG_TRY(cli_session_open(cli, o->threads, false, &session, err));
-    fig_status status = bench_all(cli, o, session, chosen, count, err);
+    const char *set[FIG_MAX_WORDS + 1];
+    cli_arguments_list(given, "set", set);
+    fig_status status = bench_all(cli, o, set, session, chosen, count, err);
     fig_session_free(session);
     return status;
 }
@@ -170,6 +187,7 @@ const fig_command fig_command_bench = {
                 "figment bench gpt_nano_full --batch 16 --steps 10 --profile\nfigment bench op:max_pool --batch 4",
     .options = bench_option_table,
     .options_size = sizeof(cli_bench_options),
+    .repeatable = "set",
     .most = FIG_MAX_WORDS,
     .computes = true,
     .run = bench_run,

@@ -11,8 +11,8 @@
 typedef struct cli_bench_options {
     int64_t steps, batch, threads;
     double seconds;
-    char *preset, *precision, *memory_budget, *compare;
-    bool profile, no_tune, list, json;
+    char *preset, *set, *data, *precision, *memory_budget, *compare;
+    bool profile, tune, no_tune, list, json;
 } cli_bench_options;
 
 typedef struct cli_bench_result {
@@ -23,9 +23,10 @@ typedef struct cli_bench_result {
     double flops;                  /* a step, counted from the graph */
     double bytes;                  /* that a step moves at least, where that may be the measure; else 0 */
     double planned_mb, live_mb;    /* memory as planned; the most that is alive at one moment: no plan can do with less */
-    double peak_rss_mb;            /* of the process */
+    double forecast_mb, peak_rss_mb; /* of the process: planned and what comes beside; as it was */
     double startup, tuning;        /* seconds from nothing to the first step; the part in which kernels were measured */
     double before, before_peak_mb; /* of --compare; 0 = not there */
+    char *kernels;                 /* --tune: the measured choices that were used, heap text; NULL = none */
 } cli_bench_result;
 
 typedef struct fig_workload fig_workload;
@@ -36,6 +37,7 @@ typedef struct cli_bench_job {
     const cli_bench_options *o;
     fig_session *session;
     const fig_workload *w;
+    const char *const *set; /* of --set, NULL-terminated */
 } cli_bench_job;
 
 struct fig_workload {

@@ -85,6 +85,24 @@ static void put_machine(cli_doc *json, fig_session *session, const cli_bench_cei
     free(document);
 }
 
+/* Rows "KEY KERNEL" as objects. */
+static void put_kernels(cli_doc *json, const char *rows)
+{
+    cli_doc_open(json, "kernels", '[');
+    for (const char *at = rows; *at;) {
+        size_t key = strcspn(at, " "), line = strcspn(at, "\n");
+        char text[2][128];
+        snprintf(text[0], sizeof text[0], "%.*s", (int)(key < line ? key : line), at);
+        snprintf(text[1], sizeof text[1], "%.*s", key < line ? (int)(line - key - 1) : 0, at + key + 1);
+        cli_doc_open(json, NULL, '{');
+        cli_doc_text(json, "key", text[0]);
+        cli_doc_text(json, "kernel", text[1]);
+        cli_doc_close(json, '}');
+        at += line + (at[line] == '\n');
+    }
+    cli_doc_close(json, ']');
+}
+
 static void put_result(cli_doc *json, int threads, const cli_bench_ceilings *top, const cli_bench_result *r)
 {
     cli_doc_open(json, NULL, '{');
@@ -101,8 +119,11 @@ static void put_result(cli_doc *json, int threads, const cli_bench_ceilings *top
     cli_doc_number(json, "startup_s", r->startup > 0 ? r->startup : NAN);
     cli_doc_number(json, "tuning_s", r->startup > 0 ? r->tuning : NAN);
     cli_doc_number(json, "peak_rss_mb", r->peak_rss_mb);
+    cli_doc_number(json, "forecast_mb", r->forecast_mb);
     cli_doc_number(json, "planned_mb", r->planned_mb);
     cli_doc_number(json, "live_mb", r->live_mb);
+    if (r->kernels)
+        put_kernels(json, r->kernels);
     if (r->before > 0) {
         cli_doc_number(json, "before_step_s", r->before);
         cli_doc_number(json, "speed_up", r->before / r->median);
@@ -140,6 +161,9 @@ static void print_table(const cli_bench_options *o, fig_session *session, const 
             printf(" %12.3f %9.3f", 1e3 * r->before, r->before / r->median);
         printf("\n");
     }
+    for (int i = 0; i < count; i++)
+        if (results[i].kernels)
+            printf("\nkernels of %s\n%s", results[i].workload, results[i].kernels);
 }
 
 void cli_bench_print(const cli_bench_options *o, fig_session *session, const cli_bench_ceilings *top,

@@ -84,5 +84,6 @@ void cli_bench_take_memory(const fig_plan_info *info, cli_bench_result *out)
     out->flops = info->flops;
     out->planned_mb = (double)(info->planned_bytes + info->state_bytes) / 1e6;
     out->live_mb = (double)(info->live_bytes + info->state_bytes) / 1e6;
+    out->forecast_mb = out->planned_mb + (double)info->overhead_bytes / 1e6;
     out->peak_rss_mb = cli_bench_peak_mb();
 }

@@ -12,7 +12,7 @@ static fig_status open_trainer(const cli_bench_job *job, bool dry, fig_trainer *
 {
     const cli_bench_options *o = job->o;
     const fig_workload *w = job->w;
-    const char *data[] = { w->data, NULL }, *settings[4] = { NULL };
+    const char *data[] = { o->data && !dry ? o->data : w->data, NULL }, *settings[FIG_MAX_WORDS + 4] = { NULL };
     char batch[32], precision[32], memory[64];
     int n = 0;
     snprintf(batch, sizeof batch, "batch=%lld", (long long)o->batch);
@@ -24,6 +24,8 @@ static fig_status open_trainer(const cli_bench_job *job, bool dry, fig_trainer *
     snprintf(memory, sizeof memory, "memory_budget=%.40s", o->memory_budget ? o->memory_budget : "");
     if (o->memory_budget && !dry)
         settings[n++] = memory;
+    for (int i = 0; !dry && job->set[i]; i++)
+        settings[n++] = job->set[i];
     const char *own = w->preset ? w->preset : w->name;
     fig_train_opts opts = { .recipe = w->recipe ? w->recipe : fig_recipe_find(w->recipe_name),
                             .preset = o->preset ? o->preset : own,
@@ -56,6 +58,7 @@ fig_status cli_bench_training(const cli_bench_job *job, cli_bench_result *out, f
         fig_plan_info info = fig_trainer_plan_info(trainer);
         out->items = (double)(o->batch ? o->batch : job->w->batch) * job->w->items;
         cli_bench_take_memory(&info, out);
+        out->kernels = o->tune ? fig_trainer_kernels(trainer) : NULL;
     }
     if (status == FIG_OK && o->profile) {
         char *profile = fig_trainer_profile(trainer, 5);

@@ -1,5 +1,6 @@
 /* cli/sample.c - new pictures, points and text from a trained model */
 #include "cli/command.h"
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct sample_options {
@@ -39,7 +40,8 @@ static const fig_option sample_option_table[] = {
     { "threads", FIG_INT, offsetof(sample_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
       .short_name = 't' },
     { "tune", FIG_BOOL, offsetof(sample_options, tune),
-      .help = "choose kernels by measuring; otherwise by the fixed table, which gives the same bits everywhere" },
+      .help = "choose kernels by measuring, and write which beside the result (OUT.kernels.txt); otherwise by the fixed table, which gives "
+              "the same bits everywhere" },
     { "json", FIG_BOOL, offsetof(sample_options, json),
       .help = "one JSON document \"figment.samples/1\" on standard output" },
     { 0 },
@@ -62,6 +64,26 @@ static void print_texts(const fig_samples *samples)
         fwrite(text ? text : "", 1, text ? (size_t)length : 0, stdout);
         putchar('\n');
     }
+}
+
+/* --tune: the kernels that were measured and used, in a file beside the result. */
+static fig_status record_kernels(fig_cli *cli, fig_session *session, const char *path, fig_error *err)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    char *file = malloc(length + sizeof ".kernels.txt"), *table = fig_session_kernels(session);
+    fig_status status = file ? FIG_OK : fig_fail(err, FIG_E_LIMIT, "out of memory");
+    if (file) {
+        memcpy(file, path, length);
+        memcpy(file + length, ".kernels.txt", sizeof ".kernels.txt");
+        status = cli_write_text(file, table, true, err);
+    }
+    if (status == FIG_OK)
+        cli_say(cli, "Wrote", "%s: the kernels that were measured", file);
+    free(file);
+    free(table);
+    return status;
 }
 
 static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *model, fig_error *err)
@@ -119,6 +141,8 @@ static fig_status sample_run(fig_cli *cli, const fig_arguments *given, fig_error
     fig_status status = fig_load(session, given->word[0], &model, err);
     if (status == FIG_OK)
         status = draw(cli, given, model, err);
+    if (status == FIG_OK && o->tune && o->output && strcmp(o->output, "-"))
+        status = record_kernels(cli, session, o->output, err);
     fig_trained_free(model);
     fig_session_free(session);
     return status;

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a process takes beside tensors, as measured over the workloads of `figment bench`: program and libraries as far as a
+ * step touches them, with stacks and the heap of a command; graph, plan and generated code per node. */
+#define PROCESS_BYTES 20500000u
+#define NODE_BYTES 4000u
+
 typedef struct compile {
     fig_plan *plan;
     const fig_plan_opts *opts;
@@ -371,6 +376,8 @@ static fig_status lay_out(compile *c, fig_error *err)
     fig__layout_plan(&request, &c->layout);
     plan->info.planned_bytes = c->layout.block_bytes + c->layout.fixed_bytes + c->held;
     plan->info.live_bytes = c->layout.live_bytes + c->layout.fixed_bytes + c->held;
+    plan->info.block_bytes = c->layout.block_bytes;
+    plan->info.overhead_bytes = PROCESS_BYTES + NODE_BYTES * (uint64_t)(plan->info.nodes + g->n_nodes);
     for (int32_t n = 0; n < g->n_nodes; n++)
         plan->info.steps += computes(&g->nodes[n]) && !(g->nodes[n].op->flags & FIG_OP_CONSTANT) && !c->once[n];
     return FIG_OK;

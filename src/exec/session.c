@@ -54,6 +54,8 @@ void fig_session_free(fig_session *s)
     free(s);
 }
 
+char *fig_session_kernels(const fig_session *s) { return s->choices ? fig__choices_text(s->choices) : fig__strdup(""); }
+
 int fig_session_threads(const fig_session *s)
 {
     return s->threads;

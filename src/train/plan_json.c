@@ -98,6 +98,14 @@ static double time_rounds(fig_trainer *t)
     return best;
 }
 
+static fig_status compile_alike(fig_trainer *t, const fig__round *other)
+{
+    t->round->plan_budget = other->plan_budget;
+    t->round->all_own = other->all_own;
+    memcpy(t->round->own, other->own, sizeof other->own);
+    return fig__round_compile(t->round, t->store, t->choices, false, NULL);
+}
+
 /* A round of its own, with weights of its own: the trainer's stay as they are. */
 static double measure_round(fig_trainer *t)
 {
@@ -110,8 +118,7 @@ static double measure_round(fig_trainer *t)
     if (fig_store_new(t->session, &t->store, NULL) == FIG_OK &&
         fig__round_new(&t->settings, t->spec, t->settings.train.batch, &t->round, NULL) == FIG_OK &&
         fig__model_initialise(t->round->model, t->store, 1, NULL) == FIG_OK &&
-        (t->round->plan_budget = saved.round->plan_budget,
-         fig__round_compile(t->round, t->store, t->choices, false, NULL) == FIG_OK) && fig__feeds_new(t, &t->feeds, NULL) == FIG_OK)
+        compile_alike(t, saved.round) == FIG_OK && fig__feeds_new(t, &t->feeds, NULL) == FIG_OK)
         seconds = time_rounds(t);
     fig__feeds_free(t->feeds);
     fig__round_free(t->round);
@@ -194,6 +201,7 @@ fig_status fig_trainer_plan_json(fig_trainer *t, char **json, fig_error *err)
                     "}, \"planned_mb\": %.1f, \"activations_mb\": %.1f, \"states_mb\": %.1f, \"available_mb\": %.0f",
                     (double)(info.planned_bytes + info.state_bytes) / 1e6, (double)info.planned_bytes / 1e6,
                     (double)info.state_bytes / 1e6, (double)fig__memory_available() / 1e6);
+    fig__text_print(&out, ", \"forecast_mb\": %.1f", (double)(info.planned_bytes + info.state_bytes + info.overhead_bytes) / 1e6);
     fig__text_print(&out, ", \"live_mb\": %.1f", (double)(info.live_bytes + info.state_bytes) / 1e6);
     if (t->settings.memory_budget)
         put_recomputed(t, &info, &out);

@@ -140,6 +140,23 @@ void fig__round_free(fig__round *r)
 
 /* -- compiling ----------------------------------------------------------------------------------------------------- */
 
+/* Bytes of a plan that no other plan shares: inputs, constants, what kernels hold. */
+static uint64_t own_bytes(const fig_plan *plan)
+{
+    fig_plan_info info = fig_plan_get_info(plan);
+    return info.planned_bytes - info.block_bytes;
+}
+
+void fig__round_set_budget(fig__round *r, const fig__round *measured, uint64_t bytes)
+{
+    r->plan_budget = bytes;
+    for (int i = 0; i < 2 * measured->n_groups; i++) {
+        const fig_plan *plan = i % 2 ? measured->group[i / 2].plan : measured->group[i / 2].accumulate;
+        r->own[i] = plan ? own_bytes(plan) : 0;
+        r->all_own += r->own[i];
+    }
+}
+
 static fig_status compile(fig__round *r, fig_store *store, const fig__group *group, bool outputs,
                           const fig_plan_opts *how, fig_plan **out, fig_error *err)
 {
@@ -152,9 +169,13 @@ static fig_status compile(fig__round *r, fig_store *store, const fig__group *gro
     uint64_t least = 0;
     opts.outputs = nodes;
     opts.n_outputs = count;
-    opts.memory_budget = r->plan_budget;
+    if (r->plan_budget) {
+        uint64_t others = r->all_own - r->own[2 * (group - r->group) + (out == &group->plan)];
+        opts.memory_budget = r->plan_budget > others + 1 ? r->plan_budget - others : 1;
+    }
     opts.least = &least;
     fig_status status = fig_plan_compile(r->model->graph, store, &opts, out, err);
+    least += r->plan_budget - (r->plan_budget ? opts.memory_budget : 0); /* with the others' own */
     if (least > r->plan_least)
         r->plan_least = least;
     return status;
@@ -194,6 +215,7 @@ fig_status fig__round_compile(fig__round *r, fig_store *store, fig_choices *choi
 fig_plan_info fig__round_info(const fig__round *r)
 {
     fig_plan_info sum = { 0 };
+    uint64_t first = 0, first_without = 0, others = 0, live = 0;
     for (int i = 0; i < r->n_groups; i++) {
         const fig__group *group = &r->group[i];
         const fig_plan *plans[2] = { group->accumulate, group->plan };
@@ -205,14 +227,21 @@ fig_plan_info fig__round_info(const fig__round *r)
             sum.flops += info.flops * runs;
             sum.recomputed_flops += info.recomputed_flops * runs;
             sum.recomputed_steps += info.recomputed_steps;
-            if (info.unbudgeted_bytes > sum.unbudgeted_bytes)
-                sum.unbudgeted_bytes = info.unbudgeted_bytes;
             sum.nodes += info.nodes;
             sum.steps += info.steps;
-            if (info.planned_bytes > sum.planned_bytes)
-                sum.planned_bytes = info.planned_bytes;
-            if (info.live_bytes > sum.live_bytes)
-                sum.live_bytes = info.live_bytes;
+            /* Blocks: the first plan's, and those of plans for which it is too small; inputs and constants of all. */
+            uint64_t own = info.planned_bytes - info.block_bytes, block = info.block_bytes > first ? info.block_bytes : 0;
+            first = first ? first : info.block_bytes;
+            uint64_t without = info.unbudgeted_bytes - own;
+            sum.unbudgeted_bytes += own + (without > first_without ? without : 0);
+            first_without = first_without ? first_without : without;
+            sum.planned_bytes += own + block;
+            sum.block_bytes += block;
+            others += own;
+            if (info.live_bytes - own > live)
+                live = info.live_bytes - own;
+            sum.live_bytes = live + others;
+            sum.overhead_bytes = info.overhead_bytes > sum.overhead_bytes ? info.overhead_bytes : sum.overhead_bytes;
         }
     }
     return sum;

@@ -45,7 +45,8 @@ typedef struct fig__round {
     int *times; /* updates in a round, settings applied */
     fig__group group[2 * FIG_MODEL_MAX];
     int n_groups;
-    uint64_t plan_budget; /* most bytes of each plan, without states; 0 = no limit */
+    uint64_t plan_budget; /* most bytes of all plans, without states; 0 = no limit */
+    uint64_t own[4 * FIG_MODEL_MAX], all_own; /* with a budget: per plan (two of a group), what it does not share; their sum */
     uint64_t plan_least;  /* after compiling within a budget: what the largest plan can do with */
 } fig__round;
 
@@ -56,6 +57,8 @@ fig_status fig__round_new(const fig__settings *settings, const fig_data_spec *da
 bool fig__round_in_bf16(const fig__round *round);
 /* Compiles every group, with kernels as `choices` say (NULL: the fixed ones); dry measures only. Plans share one arena. */
 fig_status fig__round_compile(fig__round *round, fig_store *store, fig_choices *choices, bool dry, fig_error *err);
+/* Before compiling: bounds the plans' memory; `measured` is the same round, compiled dry without a bound. */
+void fig__round_set_budget(fig__round *round, const fig__round *measured, uint64_t bytes);
 void fig__round_free(fig__round *round);
 /* Sums over the groups: flops of one round; memory of the largest plan; states. */
 fig_plan_info fig__round_info(const fig__round *round);

@@ -323,15 +323,15 @@ static fig_status settle_budget(fig_trainer *t, fig_error *err)
         status = fig__round_compile(round, store, NULL, true, err);
     for (int i = 0; status == FIG_OK && i < fig_store_count(store); i++)
         states += fig_store_bytes(store, i);
-    fig__round_free(round);
-    fig_store_free(store);
     if (status == FIG_OK && states >= budget)
         status = fig_fail(err, FIG_E_LIMIT, "memory_budget: weights and the optimizer's states take %.0f MB alone, the budget is %.0f MB",
                           (double)states / 1e6, (double)budget / 1e6);
     if (status == FIG_OK) {
-        t->round->plan_budget = budget - states;
+        fig__round_set_budget(t->round, round, budget - states);
         t->budget_states = states;
     }
+    fig__round_free(round);
+    fig_store_free(store);
     return status;
 }
 
@@ -459,6 +459,8 @@ double fig_trainer_startup(const fig_trainer *t, double *tuning)
         *tuning = t->choices->spent;
     return t->startup;
 }
+
+char *fig_trainer_kernels(const fig_trainer *t) { return fig__choices_text(t->choices); }
 
 void fig_trainer_free(fig_trainer *t)
 {

@@ -8,7 +8,7 @@ quick='--seconds 0.01 --steps 1'
     expect 0 '' bench mlp_gan dcgan64_generate op:softmax gemm copy $quick --json
     cp out before.json
     for key in figment.bench/1 machine gemm_f32_gflops copy_gbps workload precision threads steps median_step_s min_step_s items_per_s \
-        flops_per_step peak_fraction startup_s tuning_s peak_rss_mb planned_mb live_mb; do
+        flops_per_step peak_fraction startup_s tuning_s forecast_mb peak_rss_mb planned_mb live_mb; do
         has "\"$key\""
     done
     has '"results":[{"workload":"mlp_gan","precision":"f32"'

@@ -36,7 +36,7 @@ keys figment.data/1 findings
 tiny vae
 # shellcheck disable=SC2086
 expect 0 '' train vae --data $data $settings --steps 20 --dry-run --json
-keys figment.plan/1 parameters encoder decoder planned_mb flops_per_step steps seconds_forecast
+keys figment.plan/1 parameters encoder decoder planned_mb forecast_mb flops_per_step steps seconds_forecast
 there pics
 tiny gan
 # shellcheck disable=SC2086

@@ -81,6 +81,14 @@ expect 0 '' sample whole -n 3 -o a.png --quiet
 expect 0 '' eval whole --json
 [ ! -e $cache ] && ok || no "sample or eval wrote $cache"
 expect 0 '' sample whole -n 64 -o b.png --tune --quiet
+grep -qE '^[0-9a-f]{32} [a-z0-9_]+$' b.png.kernels.txt && ok || no "sample --tune recorded no kernels"
+[ ! -e a.png.kernels.txt ] && ok || no "sample recorded kernels without --tune"
+expect 0 '' bench gpt_nano_cpu --steps 1 --tune --json
+has '"kernels":[{"key":"'
+expect 0 '' bench vae_mlp --steps 1 --json --set hidden=96,48 --data random:20x20x1 --batch 24
+lacks '"kernels"'
+expect 2 'exclude' bench vae_mlp --tune --no-tune
+expect 2 'unknown setting' bench vae_mlp --steps 1 --set hiden=3
 expect 0 '' eval whole --tune --json
 there $cache
 finish
