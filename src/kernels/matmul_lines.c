@@ -38,7 +38,7 @@ static fig_status lines_prepare(const fig_kernel_query *q, void **prepared, size
     lines_state *s = fig__alloc(sizeof *s);
     fig__product *p = &s->p;
     fig__product_init(p, q);
-    s->parts = fig__parts(p->m * p->n * p->k / 8, q->threads);
+    s->parts = fig__parts(p->m * p->n * p->k / 4, q->threads);
     *workspace = p->m > 1 ? sizeof(float) * (size_t)(BLOCK * p->k) * (size_t)s->parts : 0;
     *prepared = s;
     return FIG_OK;
