@@ -120,7 +120,74 @@ void fig__fast_pair_product(int64_t m, int64_t n, int64_t k, const uint32_t *a, 
     }
 }
 
+/* -- packed panels of 32 columns ------------------------------------------------------------------------------------------- */
+
+/* Rows in memory are walked by five pointers, as there are not registers enough for thirteen. */
+#define PAIR_ROW(i) ((i) < 3 ? a0 + (i) * row : (i) < 6 ? a3 + ((i) - 3) * row : (i) < 9 ? a6 + ((i) - 6) * row : \
+                     (i) < 12 ? a9 + ((i) - 9) * row : a12)
+
+ALWAYS void pair_tile(int rows, int64_t pairs, const uint32_t *a, int64_t row, const uint32_t *panel, float *c, int64_t c_row)
+{
+    __m512 low[13], high[13];
+    const uint32_t *a0 = a, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row, *a12 = a9 + 3 * row;
+#pragma GCC unroll 13
+    for (int i = 0; i < rows; i++)
+        low[i] = high[i] = _mm512_setzero_ps();
+    for (const uint32_t *end = panel + pairs * 32; panel < end; panel += 32, a0++, a3++, a6++, a9++, a12++) {
+        __m512i left = _mm512_loadu_si512(panel), right = _mm512_loadu_si512(panel + 16);
+#pragma GCC unroll 13
+        for (int i = 0; i < rows; i++) {
+            __m512i u = _mm512_set1_epi32((int)*PAIR_ROW(i));
+            low[i] = _mm512_dpbf16_ps(low[i], (__m512bh)u, (__m512bh)left);
+            high[i] = _mm512_dpbf16_ps(high[i], (__m512bh)u, (__m512bh)right);
+        }
+    }
+#pragma GCC unroll 13
+    for (int i = 0; i < rows; i++) {
+        _mm512_storeu_ps(c + i * c_row, low[i]);
+        _mm512_storeu_ps(c + i * c_row + 16, high[i]);
+    }
+}
+
+#define PAIR_TILE(rows)                                                                                                       \
+    __attribute__((target(TARGET))) static void pair_tile_##rows(int64_t pairs, const uint32_t *a, int64_t a_row,             \
+                                                                 const uint32_t *panel, float *c, int64_t c_row)              \
+    {                                                                                                                         \
+        pair_tile(rows, pairs, a, a_row, panel, c, c_row);                                                                    \
+    }
+PAIR_TILE(1)
+PAIR_TILE(2)
+PAIR_TILE(3)
+PAIR_TILE(4)
+PAIR_TILE(5)
+PAIR_TILE(6)
+PAIR_TILE(7)
+PAIR_TILE(8)
+PAIR_TILE(9)
+PAIR_TILE(10)
+PAIR_TILE(11)
+PAIR_TILE(12)
+PAIR_TILE(13)
+
+void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row)
+{
+    typedef void tile_of_rows(int64_t, const uint32_t *, int64_t, const uint32_t *, float *, int64_t);
+    static tile_of_rows *const tiles[] = { NULL,        pair_tile_1, pair_tile_2, pair_tile_3,  pair_tile_4,  pair_tile_5,  pair_tile_6,
+                                           pair_tile_7, pair_tile_8, pair_tile_9, pair_tile_10, pair_tile_11, pair_tile_12, pair_tile_13 };
+    int64_t blocks = (rows + 12) / 13;
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t first = rows * block / blocks, count = rows * (block + 1) / blocks - first;
+        tiles[count](pairs, a + first * a_row, a_row, panel, c + first * c_row, c_row);
+    }
+}
+
 #else
+
+void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row)
+{
+    (void)rows, (void)pairs, (void)a, (void)a_row, (void)panel, (void)c, (void)c_row;
+    FIG_BUG("products by pairs on a processor without them");
+}
 
 void fig__fast_pair_product(int64_t m, int64_t n, int64_t k, const uint32_t *a, int64_t a_row, int64_t a_column, const uint32_t *b,
                             int64_t b_row, bool more, float *c, int64_t c_row)

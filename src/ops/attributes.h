@@ -47,7 +47,8 @@ typedef struct fig_attention_attr { uint64_t stream; float dropout, scale; int c
 
 typedef struct fig_gated_step_attr { int kernel, dilation; } fig_gated_step_attr;
 
-typedef struct fig_recurrent_attr { int cell, unused; } fig_recurrent_attr; /* fig_cell */
+/* rounded: what the recurrent product multiplies with the weight is rounded to bf16 first, step by step (passes/cast.c) */
+typedef struct fig_recurrent_attr { int cell, rounded; } fig_recurrent_attr; /* fig_cell */
 
 /* matmul and convolution after fusion of bias and activation (passes/fuse_epilogue.c): operand 2 is the bias (n) */
 typedef enum fig_activation { FIG_LINEAR, FIG_RELU, FIG_LEAKY_RELU, FIG_TANH, FIG_SIGMOID, FIG_GELU_TANH, FIG_SILU } fig_activation;

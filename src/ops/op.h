@@ -95,13 +95,15 @@ typedef struct fig_pointwise_attr { float p[2]; } fig_pointwise_attr;
  * reads them. */
 typedef enum fig_narrow_kind {
     FIG_NARROW_NONE,    /* reads and writes f32; element-by-element ops are FREE by their flag */
-    FIG_NARROW_PRODUCT, /* reads operands 0 and 1 in bf16, adds up in f32 */
+    FIG_NARROW_PRODUCT, /* reads operands 0 and 1 in bf16, others in f32, adds up in f32 */
     FIG_NARROW_FREE,    /* reads and writes either; arithmetic is f32 */
     FIG_NARROW_MOVE     /* keeps what it is given */
 } fig_narrow_kind;
 typedef struct fig_narrow {
     fig_narrow_kind kind;
     unsigned stores; /* outputs that may be stored in bf16: bit i */
+    unsigned either; /* of a product: operands that are read as they are stored */
+    void (*rounds)(void *attr); /* tells a product that rounds inside to do so */
 } fig_narrow;
 
 struct fig_op {

@@ -2,15 +2,22 @@
  *
  * The products of the inputs do not depend on the states, so they are made before, for all steps at once; only the recurrent
  * product is left in the loop. ops/recurrent.h says where everything stands. The decomposition is a scan; a gradient that
- * flows into what was kept for the gradient (a second derivative) goes through it. */
+ * flows into what was kept for the gradient (a second derivative) goes through it.
+ *
+ * In a training in bf16 the products read bf16: the weight is stored so, and the state (backwards: the gates' gradient) is rounded
+ * before it is multiplied, while the state itself goes on in f32. That is a property of the node, attr.rounded: kernels, reference
+ * loops and decompositions round at the same places, else what a state feeds back would drive them apart. */
 #include "ops/recurrent.h"
 #include "graph/graph.h"
+#include "ops/bf16.h"
 #include "ops/op.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int cell_of(const void *attr) { return ((const fig_recurrent_attr *)attr)->cell; }
+static bool rounds(const void *attr) { return ((const fig_recurrent_attr *)attr)->rounded != 0; }
+static void round_products(void *attr) { ((fig_recurrent_attr *)attr)->rounded = 1; }
 
 /* -- shapes -------------------------------------------------------------------------------------------------------- */
 
@@ -79,7 +86,7 @@ static double recurrent_flops(const fig_infer *c) /* one product per step; the g
 static void recurrent_print(const void *attr, fig__text *out)
 {
     static const char *const names[] = { "tanh", "lstm", "gru" };
-    fig__text_print(out, " cell=%s", names[cell_of(attr)]);
+    fig__text_print(out, " cell=%s%s", names[cell_of(attr)], rounds(attr) ? " rounded" : "");
 }
 
 /* -- decompositions: scans over (T, B, ...) ------------------------------------------------------------------------ */
@@ -88,16 +95,26 @@ static fig_node swap_time(fig_node x) { return fig_transpose(x, (const int[]){ 1
 
 static fig_node gate_of(fig_node z, int which, int64_t width) { return fig_slice(z, 1, which * width, width, 1); }
 
+/* What a product multiplies with the weight. */
+static fig_node multiplied(const fig_scan_body *b, fig_node x)
+{
+    return rounds(b->user) ? fig_cast(fig_cast(x, FIG_BF16), FIG_F32) : x;
+}
+
+static fig_node state_product(const fig_scan_body *b) /* (B, G H) */
+{
+    return fig_matmul(multiplied(b, b->state[0]), b->fixed[0], &(fig_matmul_opts){ .transpose_b = true });
+}
+
 static void tanh_step(fig_scan_body *b)
 {
-    fig_node z = fig_add(b->x[0], fig_matmul(b->state[0], b->fixed[0], &(fig_matmul_opts){ .transpose_b = true }));
-    b->new_state[0] = b->y[0] = fig_tanh(z); /* (B, H) */
+    b->new_state[0] = b->y[0] = fig_tanh(fig_add(b->x[0], state_product(b))); /* (B, H) */
 }
 
 static void lstm_step(fig_scan_body *b)
 {
     int64_t width = fig_dim(b->state[0], 1);
-    fig_node z = fig_add(b->x[0], fig_matmul(b->state[0], b->fixed[0], &(fig_matmul_opts){ .transpose_b = true })); /* (B, 4 H) */
+    fig_node z = fig_add(b->x[0], state_product(b)); /* (B, 4 H) */
     fig_node in = fig_sigmoid(gate_of(z, 0, width)), forget = fig_sigmoid(gate_of(z, 1, width));
     fig_node g = fig_tanh(gate_of(z, 2, width)), out = fig_sigmoid(gate_of(z, 3, width));
     fig_node cell = fig_add(fig_mul(forget, b->state[1]), fig_mul(in, g)); /* (B, H) */
@@ -110,7 +127,7 @@ static void gru_step(fig_scan_body *b)
 {
     int64_t width = fig_dim(b->state[0], 1);
     fig_node x = b->x[0], h = b->state[0];
-    fig_node z = fig_matmul(h, b->fixed[0], &(fig_matmul_opts){ .transpose_b = true }); /* (B, 3 H) */
+    fig_node z = state_product(b); /* (B, 3 H) */
     fig_node reset = fig_sigmoid(fig_add(gate_of(x, 0, width), gate_of(z, 0, width)));
     fig_node update = fig_sigmoid(fig_add(gate_of(x, 1, width), gate_of(z, 1, width)));
     fig_node extra = fig_add(gate_of(z, 2, width), b->fixed[1]); /* (B, H) */
@@ -133,7 +150,8 @@ static void recurrent_decompose(fig_decompose *c)
                                .xs = 1,
                                .fixed = fixed,
                                .fixeds = cell == FIG_CELL_GRU ? 2 : 1,
-                               .ys = c->n_out },
+                               .ys = c->n_out,
+                               .user = c->attr },
              NULL, y);
     for (int i = 0; i < c->n_out; i++)
         c->out[i] = swap_time(y[i]);
@@ -154,7 +172,7 @@ static fig_node tanh_bell(fig_node t) { return one_minus(fig_square(t)); }
 static void tanh_back(fig_scan_body *b) /* x: h, dh */
 {
     b->y[0] = fig_mul(fig_add(b->x[1], b->state[0]), tanh_bell(b->x[0]));
-    b->new_state[0] = fig_matmul(b->y[0], b->fixed[0], NULL);
+    b->new_state[0] = fig_matmul(multiplied(b, b->y[0]), b->fixed[0], NULL);
 }
 
 static void lstm_back(fig_scan_body *b) /* x: trace, dh, c, c before, dc */
@@ -167,7 +185,7 @@ static void lstm_back(fig_scan_body *b) /* x: trace, dh, c, c before, dc */
     fig_node parts[4] = { fig_mul(fig_mul(dc, g), bell(in)), fig_mul(fig_mul(dc, x[3]), bell(forget)),
                           fig_mul(fig_mul(dc, in), tanh_bell(g)), fig_mul(fig_mul(dh, squashed), bell(out)) };
     b->y[0] = fig_concat(parts, 4, 1);
-    b->new_state[0] = fig_matmul(b->y[0], b->fixed[0], NULL);
+    b->new_state[0] = fig_matmul(multiplied(b, b->y[0]), b->fixed[0], NULL);
     b->new_state[1] = fig_mul(dc, forget);
 }
 
@@ -182,7 +200,7 @@ static void gru_back(fig_scan_body *b) /* x: trace, dh, h before, extra */
     fig_node dreset = fig_mul(fig_mul(dn, x[3]), bell(reset));
     b->y[0] = fig_concat((fig_node[]){ dreset, dupdate, dn }, 3, 1);
     b->y[1] = fig_concat((fig_node[]){ dreset, dupdate, fig_mul(dn, reset) }, 3, 1);
-    b->new_state[0] = fig_add(fig_mul(dh, update), fig_matmul(b->y[1], b->fixed[0], NULL));
+    b->new_state[0] = fig_add(fig_mul(dh, update), fig_matmul(multiplied(b, b->y[1]), b->fixed[0], NULL));
 }
 
 static void backward_decompose(fig_decompose *c)
@@ -209,7 +227,8 @@ static void backward_decompose(fig_decompose *c)
                                .fixed = &in[FIG__WEIGHT],
                                .fixeds = 1,
                                .ys = cell == FIG_CELL_GRU ? 2 : 1,
-                               .reverse = true },
+                               .reverse = true,
+                               .user = c->attr },
              final, y);
     c->out[FIG__DX] = swap_time(y[0]);
     c->out[FIG__DH_FIRST] = final[0];
@@ -286,6 +305,7 @@ static double logistic(double x) { return 1 / (1 + exp(-x)); }
 typedef struct loop {
     fig_eval *c;
     int cell, gates;
+    bool rounded;
     int64_t batch, steps, width;
 } loop;
 
@@ -293,8 +313,11 @@ static loop loop_of(fig_eval *c)
 {
     const int64_t *dim = c->in[0].type.dim;
     int cell = cell_of(c->attr), gates = fig__cell_gates(cell);
-    return (loop){ c, cell, gates, dim[0], dim[1], dim[2] / gates };
+    return (loop){ c, cell, gates, rounds(c->attr), dim[0], dim[1], dim[2] / gates };
 }
+
+/* What a product multiplies with the weight. */
+static double factor_of(const loop *l, double x) { return l->rounded ? (double)fig__from_bf16(fig__to_bf16((float)x)) : x; }
 
 /* One unit of one step: z[gate] holds the recurrent products. */
 static void unit_forward(const loop *l, int64_t b, int64_t t, int64_t j, const double z[4])
@@ -340,7 +363,7 @@ static void recurrent_reference(fig_eval *c)
                 double z[4] = { 0 };
                 for (int g = 0; g < l.gates; g++)
                     for (int64_t k = 0; k < l.width; k++)
-                        z[g] += (double)weight[(g * l.width + j) * l.width + k] * (double)h[k];
+                        z[g] += (double)weight[(g * l.width + j) * l.width + k] * factor_of(&l, (double)h[k]);
                 unit_forward(&l, b, t, j, z);
             }
         }
@@ -405,7 +428,7 @@ static void backward_reference(fig_eval *c)
             for (int64_t k = 0; k < l.width; k++)
                 for (int64_t j = 0; j < l.width; j++)
                     for (int g = 0; g < l.gates; g++)
-                        dh[k] += dz[j * l.gates + g] * (double)weight[(g * l.width + j) * l.width + k];
+                        dh[k] += factor_of(&l, dz[j * l.gates + g]) * (double)weight[(g * l.width + j) * l.width + k];
         }
         for (int64_t j = 0; j < l.width; j++) {
             FIG_F32_OUT(c, FIG__DH_FIRST)[b * l.width + j] = (float)dh[j];
@@ -428,6 +451,7 @@ const fig_op fig_op_recurrent = {
     .reference = recurrent_reference,
     .flops = recurrent_flops,
     .print = recurrent_print,
+    .narrow = { FIG_NARROW_PRODUCT, 1 << FIG__TRACE | 1 << FIG__HIDDEN, 0, round_products },
 };
 
 const fig_op fig_op_recurrent_gradient = {
@@ -439,6 +463,7 @@ const fig_op fig_op_recurrent_gradient = {
     .reference = backward_reference,
     .flops = recurrent_flops,
     .print = recurrent_print,
+    .narrow = { FIG_NARROW_PRODUCT, 1 << FIG__DX | 1 << FIG__GRU_DZ, 1 << FIG__D_HIDDEN | 1 << FIG__GRU_H, round_products },
 };
 
 /* -- building ------------------------------------------------------------------------------------------------------ */

@@ -116,26 +116,35 @@ static void emit(caster *c, const fig__node *node, const fig_narrow *r, uint64_t
 {
     fig_node *in = fig__alloc(sizeof *in * (size_t)(node->n_in + 1)), out[FIG_MAX_OUTPUTS];
     bool any = bits != 0;
+    const void *attr = node->attr;
+    void *told = NULL;
+    if (r->rounds) {
+        attr = told = fig__alloc(node->op->attr_size);
+        memcpy(told, node->attr, node->op->attr_size);
+        r->rounds(told);
+    }
     c->to->scopes.override_path = fig__arena_text(c->to->arena, node->path);
     for (int i = 0; i < node->n_in; i++) {
         int32_t v = node->in[i];
-        bool view = (node->op->flags & FIG_OP_VIEW) != 0;
+        bool view = (node->op->flags & FIG_OP_VIEW) != 0, product = r->kind == FIG_NARROW_PRODUCT;
+        bool either = product && i < 32 && (r->either >> i & 1);
         if (r->kind == FIG_NARROW_NONE || (r->kind == FIG_NARROW_MOVE && !bits && !view) ||
-            (r->kind == FIG_NARROW_PRODUCT && i > 1))
+            (product && i > 1 && !either))
             in[i] = as(c, v, FIG_F32);
-        else if (r->kind == FIG_NARROW_PRODUCT || (r->kind == FIG_NARROW_MOVE && !view))
+        else if ((product && !either) || (r->kind == FIG_NARROW_MOVE && !view))
             in[i] = as(c, v, FIG_BF16);
         else
             in[i] = c->map[v];
         any |= fig_type_of(in[i]).dtype == FIG_BF16 && real(c->from, v);
     }
     if (any)
-        fig__emit_stored(c->to, node->op, in, node->n_in, node->attr, bits, out, node->n_out);
+        fig__emit_stored(c->to, node->op, in, node->n_in, attr, bits, out, node->n_out);
     else
-        fig__emit_multi(c->to, node->op, in, node->n_in, node->attr, out, node->n_out);
+        fig__emit_multi(c->to, node->op, in, node->n_in, attr, out, node->n_out);
     c->to->scopes.override_path = NULL;
     for (int k = 0; k < node->n_out; k++)
         c->map[node->first_out + k] = out[k];
+    free(told);
     free(in);
 }
 

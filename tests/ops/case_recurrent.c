@@ -59,11 +59,12 @@ static void gated_step(instance *t)
 }
 
 /* All results, so that gradients flow into the gates. */
-static void kept(instance *t)
+static void all_results(instance *t, int rounded)
 {
     sizes s = any_sizes(t);
     fig_recurrent_attr attr;
     memset(&attr, 0, sizeof attr);
+    attr.rounded = rounded;
     attr.cell = (int)any_between(t, FIG_CELL_TANH, FIG_CELL_GRU);
     int gates = fig__cell_gates(attr.cell), n = attr.cell == FIG_CELL_TANH ? 1 : 3;
     fig_node in[4] = { any_real(t, FIG_SHAPE(s.batch, s.steps, gates * s.width), -1, 1),
@@ -78,11 +79,15 @@ static void kept(instance *t)
         give(t, out[i]);
 }
 
-static void gradient(instance *t)
+static void kept(instance *t) { all_results(t, 0); }
+static void rounded(instance *t) { all_results(t, 1); }
+
+static void any_gradient(instance *t, int rounds)
 {
     sizes s = any_sizes(t);
     fig_recurrent_attr attr;
     memset(&attr, 0, sizeof attr);
+    attr.rounded = rounds;
     attr.cell = (int)any_between(t, FIG_CELL_TANH, FIG_CELL_GRU);
     int gates = fig__cell_gates(attr.cell), n = 3;
     fig_type each = FIG_SHAPE(s.batch, s.steps, s.width), first = FIG_SHAPE(s.batch, s.width);
@@ -100,6 +105,9 @@ static void gradient(instance *t)
     for (int i = 0; i < results; i++)
         give(t, out[i]);
 }
+
+static void gradient(instance *t) { any_gradient(t, 0); }
+static void rounded_gradient(instance *t) { any_gradient(t, 1); }
 
 static fig_type any_pairs(instance *t)
 {
@@ -135,6 +143,8 @@ const op_case cases_recurrent[] = {
     { "recurrent", lstm },
     { "recurrent", gru },
     { "recurrent", kept },
+    { "recurrent", rounded, ONLY_BY_PASS },
     { "recurrent_gradient", gradient },
+    { "recurrent_gradient", rounded_gradient, ONLY_BY_PASS },
     { 0 },
 };

@@ -16,6 +16,8 @@
  *   bf16         a value that lies between two bf16 numbers may be rounded to either: 2^-7 |expected| more.
  *                Kernels that round what goes into their inner products: 2^-9 (1 + 3 sqrt(n)) (|expected| + scale) instead,
  *                as each term is off by 2^-9; second limit (|expected| + scale / 10) / 32.
+ *                The same for recurrent nodes that round their state before each product: loop and kernel round at the same
+ *                places, but a state that lies between two bf16 numbers may go either way, 2^-8 of it, and that is fed back.
  *   i32          no difference.
  *
  * n is an upper bound from types and operation counts. So that it cannot loosen what was strict, 3e-5 (|expected| + scale / 10)
