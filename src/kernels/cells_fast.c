@@ -4,10 +4,7 @@
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
 
-#include <math.h>
 #include <stddef.h>
-
-static inline float logistic(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 /* One row; the loops over units are asked for as vectors: results may stand where operands stood. */
 #define EACH_UNIT _Pragma("omp simd") for (int64_t j = 0; j < n; j++)
@@ -19,7 +16,7 @@ static void tanh_forward(const fig__cells *c)
     for (int64_t r = 0; r < c->rows; r++) {
         const float *z = c->product + r * FIG__PANEL, *x = c->x + r * c->x_row;
         float *y = c->trace + r * c->trace_row, *state = c->state + r * c->state_row;
-        EACH_UNIT y[j] = state[j] = tanhf(x[j] + z[j]);
+        EACH_UNIT y[j] = state[j] = fig__tanh(x[j] + z[j]);
     }
 }
 
@@ -33,9 +30,9 @@ static void lstm_forward(const fig__cells *c)
         float *state = c->state + r * c->state_row;
         EACH_UNIT
         {
-            float in = logistic(x[j] + z[j]), forget = logistic(x[gate + j] + z[FIG__PANEL + j]);
-            float g = tanhf(x[2 * gate + j] + z[2 * FIG__PANEL + j]), out = logistic(x[3 * gate + j] + z[3 * FIG__PANEL + j]);
-            float now = forget * before[j] + in * g, h = out * tanhf(now);
+            float in = fig__logistic(x[j] + z[j]), forget = fig__logistic(x[gate + j] + z[FIG__PANEL + j]);
+            float g = fig__tanh(x[2 * gate + j] + z[2 * FIG__PANEL + j]), out = fig__logistic(x[3 * gate + j] + z[3 * FIG__PANEL + j]);
+            float now = forget * before[j] + in * g, h = out * fig__tanh(now);
             trace[j] = in;
             trace[kept + j] = forget;
             trace[2 * kept + j] = g;
@@ -57,8 +54,8 @@ static void gru_forward(const fig__cells *c)
         float *state = c->state + r * c->state_row;
         EACH_UNIT
         {
-            float reset = logistic(x[j] + z[j]), update = logistic(x[gate + j] + z[FIG__PANEL + j]);
-            float part = z[2 * FIG__PANEL + j] + bias[j], fresh = tanhf(x[2 * gate + j] + reset * part);
+            float reset = fig__logistic(x[j] + z[j]), update = fig__logistic(x[gate + j] + z[FIG__PANEL + j]);
+            float part = z[2 * FIG__PANEL + j] + bias[j], fresh = fig__tanh(x[2 * gate + j] + reset * part);
             trace[j] = reset;
             trace[kept + j] = update;
             trace[2 * kept + j] = fresh;
@@ -92,7 +89,7 @@ static void lstm_backward(const fig__cells *c)
         EACH_UNIT
         {
             float in = trace[j], forget = trace[kept + j], g = trace[2 * kept + j], out = trace[3 * kept + j];
-            float squashed = tanhf(cell[j]), dh = dy[j] + z[j];
+            float squashed = fig__tanh(cell[j]), dh = dy[j] + z[j];
             float dc = flow[j] + dh * out * (1.0f - squashed * squashed);
             float a = dc * g * in * (1.0f - in), b = dc * before[j] * forget * (1.0f - forget);
             float d = dc * in * (1.0f - g * g), e = dh * squashed * out * (1.0f - out);

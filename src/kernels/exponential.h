@@ -42,4 +42,30 @@ static inline float fig__exp(float x)
     return p * fig__bits_float((uint32_t)(n + 127) << 23);
 }
 
+/* 1 / (1 + exp(-x)), with e = exp(-|x|): 1 / (1 + e), or e / (1 + e) below zero. */
+static inline float fig__logistic(float x)
+{
+    uint32_t below = 0u - (fig__float_bits(x) >> 31);
+    float e = fig__exp(fig__bits_float(fig__float_bits(x) | 0x80000000u));
+    float top = fig__bits_float((fig__float_bits(e) & below) | (0x3F800000u & ~below)); /* e or 1 */
+    return top / (1.0f + e);
+}
+
+/* (1 - e) / (1 + e) with e = exp(-2 |x|) has full relative precision where e is small enough; below 0.625 an odd polynomial, that of
+ * the Cephes library, so that small numbers keep all their digits. */
+static inline float fig__tanh(float x)
+{
+    float size = fig__bits_float(fig__float_bits(x) & 0x7FFFFFFFu), z = x * x;
+    float e = fig__exp(-2.0f * size), far = (1.0f - e) / (1.0f + e);
+    float p = -5.70498872745e-3f;
+    p = p * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    float near = p * z * x + x;
+    uint32_t is_far = size < 0.625f ? 0u : 0xFFFFFFFFu; /* a NaN is far */
+    uint32_t with_sign = fig__float_bits(far) | (fig__float_bits(x) & 0x80000000u);
+    return fig__bits_float((with_sign & is_far) | (fig__float_bits(near) & ~is_far));
+}
+
 #endif

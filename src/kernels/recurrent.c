@@ -28,6 +28,7 @@ typedef struct recurrent_state {
     int cell, gates, parts;
     bool backward, by_rows, rounded, pairs;   /* rounded: what products read; pairs: and they are made in bf16 */
     int64_t batch, steps, width, blocks;      /* blocks of 32 units */
+    int64_t row_line, step_line;              /* lines of a tensor from one row to the next, and from one step */
     int64_t k, panels, turn_row;              /* of the product: length, panels in all, row length of its dense operand */
     size_t packed, turn, narrow, flow, parts_at, part; /* offsets and sizes in the workspace */
 } recurrent_state;
@@ -78,6 +79,7 @@ static fig_status prepare(const fig_kernel_query *q, bool backward, void **prepa
     s->backward = backward;
     s->batch = dim[0], s->steps = dim[1], s->width = dim[2] / s->gates;
     s->blocks = (s->width + FIG__PANEL - 1) / FIG__PANEL;
+    s->row_line = s->steps, s->step_line = 1;
     s->k = backward ? s->gates * s->width : s->width;
     s->panels = backward ? s->blocks : s->blocks * s->gates;
     s->turn_row = (s->k + 15) / 16 * 16 + 16;
@@ -238,7 +240,7 @@ typedef struct place {
 static place place_of(const recurrent_work *w, const range *r, const fig_tensor *t, int64_t at, int64_t gates, int64_t units, int area)
 {
     const recurrent_state *s = w->s;
-    int64_t row = s->steps * s->width * gates;
+    int64_t row = s->row_line * s->width * gates;
     if (t->type.dtype == FIG_F32)
         return (place){ .at = (float *)t->data + at, .row = row, .gate = s->width };
     place p = { .at = r->memory + area_at(s, area), .row = gates * FIG__PANEL, .gate = FIG__PANEL, .narrow = (uint16_t *)t->data + at };
@@ -294,8 +296,8 @@ static void forward_block(const recurrent_work *w, const range *r, int64_t t, in
 {
     const recurrent_state *s = w->s;
     const fig_eval *c = w->c;
-    int64_t gates = s->gates, unit = block * FIG__PANEL, units = units_of(s, block), y_row = s->steps * s->width;
-    int64_t at = (r->row * s->steps + t) * s->width + unit, x_at = (r->row * s->steps + t) * s->width * gates + unit;
+    int64_t gates = s->gates, unit = block * FIG__PANEL, units = units_of(s, block), y_row = s->row_line * s->width;
+    int64_t line = r->row * s->row_line + t * s->step_line, at = line * s->width + unit, x_at = line * s->width * gates + unit;
     float *product = r->memory + area_at(s, PRODUCT);
     fetch(&c->in[FIG__X], x_at, r->rows, y_row * gates, gates, s->width);
     if (c->in[FIG__X].data != c->out[FIG__TRACE].data)
@@ -314,13 +316,13 @@ static void forward_block(const recurrent_work *w, const range *r, int64_t t, in
         y = place_of(w, r, &c->out[FIG__HIDDEN], at, 1, units, STAGE_Y);
         cells.y = y.at, cells.y_row = y.row;
         cells.extra = FIG_F32_OUT(c, FIG__EXTRA) + at, cells.extra_row = y_row;
-        cells.before = t ? cells.extra - s->width : FIG_F32_IN(c, FIG__C) + r->row * s->width + unit;
+        cells.before = t ? cells.extra - s->step_line * s->width : FIG_F32_IN(c, FIG__C) + r->row * s->width + unit;
         cells.before_row = t ? y_row : s->width;
         if (!lstm) { /* h, which the turn holds unless it was rounded there */
             place before = { .at = turn_of(w, t, r->row) + unit, .row = s->turn_row };
             if (s->rounded && !s->pairs)
                 before = !t ? (place){ .at = (float *)c->in[FIG__H].data + r->row * s->width + unit, .row = s->width }
-                            : read_place(w, r, &c->out[FIG__HIDDEN], at - s->width, 1, units, STAGE_BEFORE);
+                            : read_place(w, r, &c->out[FIG__HIDDEN], at - s->step_line * s->width, 1, units, STAGE_BEFORE);
             cells.before = before.at, cells.before_row = before.row;
             cells.bias = FIG_F32_IN(c, FIG__CELL_BIAS) + unit;
         }
@@ -356,7 +358,7 @@ static void fetch_backward(const recurrent_work *w, const range *r, int64_t at, 
 {
     const recurrent_state *s = w->s;
     const fig_eval *c = w->c;
-    int64_t gates = s->gates, y_row = s->steps * s->width;
+    int64_t gates = s->gates, y_row = s->row_line * s->width;
     fetch(&c->in[FIG__TRACE], x_at, r->rows, y_row * gates, gates, s->width);
     if (c->in[FIG__TRACE].data != c->out[FIG__DX].data)
         fetch(&c->out[FIG__DX], x_at, r->rows, y_row * gates, gates, s->width);
@@ -373,8 +375,8 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
     const recurrent_state *s = w->s;
     const fig_eval *c = w->c;
     bool lstm = s->cell == FIG_CELL_LSTM, gru = s->cell == FIG_CELL_GRU;
-    int64_t gates = s->gates, unit = block * FIG__PANEL, units = units_of(s, block), y_row = s->steps * s->width, t = s->steps - 1 - i;
-    int64_t at = (r->row * s->steps + t) * s->width + unit, x_at = (r->row * s->steps + t) * s->width * gates + unit;
+    int64_t gates = s->gates, unit = block * FIG__PANEL, units = units_of(s, block), y_row = s->row_line * s->width, t = s->steps - 1 - i;
+    int64_t line = r->row * s->row_line + t * s->step_line, at = line * s->width + unit, x_at = line * s->width * gates + unit;
     float *product = r->memory + area_at(s, PRODUCT), *flow = w->flow + r->row * s->width + unit;
     if (t >= 0)
         fetch_backward(w, r, at, x_at);
@@ -402,7 +404,7 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
         place before = { .at = (float *)c->in[lstm ? FIG__LSTM_C_FIRST : FIG__GRU_H_FIRST].data + r->row * s->width + unit,
                          .row = s->width };
         if (t)
-            before = read_place(w, r, &c->in[lstm ? FIG__LSTM_C : FIG__GRU_H], at - s->width, 1, units, STAGE_BEFORE);
+            before = read_place(w, r, &c->in[lstm ? FIG__LSTM_C : FIG__GRU_H], at - s->step_line * s->width, 1, units, STAGE_BEFORE);
         cells.before = before.at, cells.before_row = before.row;
         cells.extra = (float *)c->in[lstm ? FIG__LSTM_C : FIG__GRU_EXTRA].data + at, cells.extra_row = y_row;
         cells.dextra = lstm && c->n_in > FIG__LSTM_DC ? FIG_F32_IN(c, FIG__LSTM_DC) + at : NULL;

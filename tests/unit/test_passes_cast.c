@@ -3,6 +3,7 @@
 #include "../test.h"
 
 #include "graph/graph.h"
+#include "ops/recurrent.h"
 #include "passes/pass.h"
 #include <figment/figment.h>
 
@@ -99,6 +100,44 @@ FIG_TEST(without_the_pass_nothing_is_bf16)
         CHECK(program.graph->values[v].type.dtype != FIG_BF16);
     fig__program_free(&program);
     fig_graph_free(n.graph);
+}
+
+/* A recurrent layer reads its weight and the inputs' products in bf16, and is told to round its state; an LSTM's cells stay f32. */
+FIG_TEST(recurrent_layers_round_their_state)
+{
+    static const fig_cell cells[] = { FIG_CELL_TANH, FIG_CELL_LSTM, FIG_CELL_GRU };
+    static const int gates[] = { 1, 4, 3 };
+    for (int k = 0; k < 3; k++) {
+        fig_graph *graph = fig_graph_new();
+        fig_node x = fig_input(graph, "x", FIG_SHAPE(8, 16, 32)), first = fig_input(graph, "first", FIG_SHAPE(8, 32));
+        fig_node in = fig_state(graph, "in", FIG_SHAPE(gates[k] * 32, 32)), w = fig_state(graph, "w", FIG_SHAPE(gates[k] * 32, 32));
+        fig_node state[2] = { first, first }, bias = fig_input(graph, "bias", FIG_SHAPE(32)), gradient;
+        fig_node z = fig_matmul(fig_reshape(x, FIG_SHAPE(128, 32)), in, &(fig_matmul_opts){ .transpose_b = true });
+        fig_node y = fig_recurrent(cells[k], fig_reshape(z, FIG_SHAPE(8, 16, gates[k] * 32)), w, state,
+                                   cells[k] == FIG_CELL_GRU ? bias : FIG_NONE, NULL);
+        fig_node loss = fig_sum(fig_square(y), NULL);
+        fig_gradients(loss, &w, 1, &gradient);
+        fig_assign(w, fig_sub(w, fig_scale(gradient, 0.1f)));
+        net n = { .graph = graph, .loss = loss };
+        fig__program program = optimised(&n, "");
+        const fig_graph *g = program.graph;
+        int found = 0;
+        for (int32_t i = 0; i < g->n_nodes; i++) {
+            const fig__node *node = &g->nodes[i];
+            if (node->op != &fig_op_recurrent && node->op != &fig_op_recurrent_gradient)
+                continue;
+            found++;
+            CHECK(((const fig_recurrent_attr *)node->attr)->rounded);
+            CHECK_INT(g->values[node->in[FIG__X]].type.dtype, FIG_BF16);
+            CHECK_INT(g->values[node->in[FIG__WEIGHT]].type.dtype, FIG_BF16);
+            CHECK_INT(g->values[node->first_out].type.dtype, FIG_BF16);
+            if (node->op == &fig_op_recurrent && cells[k] != FIG_CELL_TANH)
+                CHECK_INT(g->values[node->first_out + FIG__EXTRA].type.dtype, FIG_F32);
+        }
+        CHECK_INT(found, 2);
+        fig__program_free(&program);
+        fig_graph_free(graph);
+    }
 }
 
 typedef struct outcome {
