@@ -42,12 +42,16 @@ static void gather_part(void *context, int part, int parts)
                (const char *)c->in[0].data + (size_t)clamped(index[i], table.n) * row, row);
 }
 
-static void clear_part(void *context, int part, int parts)
+/* Where sums begin: at 0, or at operand 2, which may lie there already. */
+static void begin_part(void *context, int part, int parts)
 {
     const fig_eval *c = context;
     int64_t begin, end;
     fig__share(fig_elements(&c->out[0].type), 1024, part, parts, &begin, &end);
-    memset(FIG_F32_OUT(c, 0) + begin, 0, sizeof(float) * (size_t)(end - begin));
+    if (c->n_in == 3)
+        memcpy(FIG_F32_OUT(c, 0) + begin, FIG_F32_IN(c, 2) + begin, sizeof(float) * (size_t)(end - begin));
+    else
+        memset(FIG_F32_OUT(c, 0) + begin, 0, sizeof(float) * (size_t)(end - begin));
 }
 
 static void scatter_part(void *context, int part, int parts)
@@ -81,7 +85,8 @@ static void gather_run(fig_eval *c)
 
 static void scatter_run(fig_eval *c)
 {
-    fig__parallel(fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), clear_part, c);
+    if (c->n_in < 3 || c->in[2].data != c->out[0].data)
+        fig__parallel(fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), begin_part, c);
     fig__parallel(fig__parts(fig_elements(&c->in[1].type), c->run->threads), scatter_part, c);
 }
 
@@ -161,7 +166,7 @@ const fig_kernel fig_kernel_gather = {
     .name = "index", .op = "gather", .bf16 = true, .accepts = rows_accepts, .run = gather_run
 };
 const fig_kernel fig_kernel_scatter_add = {
-    .name = "index", .op = "scatter_add", .accepts = index_accepts, .run = scatter_run
+    .name = "index", .op = "scatter_add", .accepts = index_accepts, .run = scatter_run, .inplace = 1 << 2
 };
 const fig_kernel fig_kernel_pick = {
     .name = "index", .op = "pick", .bf16 = true, .accepts = rows_accepts, .run = pick_run

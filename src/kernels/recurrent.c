@@ -454,10 +454,10 @@ static void recurrent_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_recurrent = {
-    .name = "recurrent", .bf16 = true, .rounds = true, .op = "recurrent", .accepts = recurrent_accepts, .prepare = forward_prepare, .release = release,
-    .run = recurrent_run, .inplace = 1,
+    .name = "recurrent", .bf16 = true, .op = "recurrent", .accepts = recurrent_accepts,
+    .prepare = forward_prepare, .release = release, .run = recurrent_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_recurrent_gradient = {
-    .name = "recurrent", .bf16 = true, .rounds = true, .op = "recurrent_gradient", .accepts = recurrent_accepts, .prepare = backward_prepare, .release = release,
-    .run = recurrent_run, .inplace = 1,
+    .name = "recurrent", .bf16 = true, .op = "recurrent_gradient", .accepts = recurrent_accepts,
+    .prepare = backward_prepare, .release = release, .run = recurrent_run, .inplace = 1,
 };

@@ -1,7 +1,7 @@
 /* ops/index.c - reading and writing by i32 index
  *
  *     gather       table (V, ...), index (I...)           -> (I..., ...)    rows of a table: embeddings, codebooks
- *     scatter_add  index (I...), update (I..., ...)       -> (V, ...)       its transpose
+ *     scatter_add  index (I...), update (I..., ...)       -> (V, ...)       its transpose; with a third operand (V, ...) added to that
  *     pick         x (..., n), index (..., k)             -> (..., k)       elements of the last axis, row by row
  *     place        index (..., k), update (..., k)        -> (..., n)       its transpose
  *     one_hot      index (...)                            -> (..., classes)
@@ -78,6 +78,8 @@ static fig_status scatter_add_infer(fig_infer *c)
                         rows, by, to);
     }
     c->out[0] = fig__plain_type(out, FIG_F32);
+    if (c->n_in < 2 || c->n_in > 3 || (c->n_in == 3 && !fig__types_equal(&c->in[2], &c->out[0])))
+        return fig_fail(c->err, FIG_E_SHAPE, "scatter_add: what is added to must be one more operand of the result's type");
     return FIG_OK;
 }
 
@@ -85,6 +87,8 @@ static void scatter_add_gradient(fig_gradient *c)
 {
     if (c->wanted[1])
         c->result[1] = fig_gather(c->upstream, c->in[0]);
+    if (c->n_in == 3)
+        c->result[2] = c->upstream;
 }
 
 static void scatter_add_reference(fig_eval *c)
@@ -93,7 +97,10 @@ static void scatter_add_reference(fig_eval *c)
     const int32_t *index = FIG_I32_IN(c, 0);
     const float *update = FIG_F32_IN(c, 1);
     float *out = FIG_F32_OUT(c, 0);
-    memset(out, 0, fig__bytes(&c->out[0].type));
+    if (c->n_in == 3)
+        memcpy(out, c->in[2].data, fig__bytes(&c->out[0].type));
+    else
+        memset(out, 0, fig__bytes(&c->out[0].type));
     for (int64_t i = 0; i < fig__count(&c->in[0].type); i++) {
         float *row = out + clamped(index[i], table.n) * table.inner;
         for (int64_t j = 0; j < table.inner; j++)
@@ -111,6 +118,16 @@ fig_node fig_scatter_add(fig_type shape, fig_node index, fig_node update)
         return fig_graph_fail(graph, "scatter_add: rank %d is not within 1 to %d", shape.rank, FIG_MAX_RANK);
     fig_shape_attr attr = { fig__plain_type(&shape, FIG_F32) };
     return fig__emit(graph, &fig_op_scatter_add, in, 2, &attr);
+}
+
+fig_node fig__scatter_onto(fig_node base, fig_node index, fig_node update)
+{
+    fig_node in[3] = { index, update, base };
+    if (fig__any_poisoned(in, 3))
+        return fig__first_poisoned(in, 3, "scatter_add");
+    fig_type shape = fig_type_of(base);
+    fig_shape_attr attr = { fig__plain_type(&shape, FIG_F32) };
+    return fig__emit(fig__graph_of(in, 3), &fig_op_scatter_add, in, 3, &attr);
 }
 
 /* -- elements of the last axis ------------------------------------------------------------------------------------ */
@@ -255,7 +272,7 @@ const fig_op fig_op_gather = {
 
 const fig_op fig_op_scatter_add = {
     .name = "scatter_add",
-    .operands = 2,
+    .operands = -1,
     .attr_size = sizeof(fig_shape_attr),
     .infer = scatter_add_infer,
     .gradient = scatter_add_gradient,

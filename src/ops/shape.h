@@ -60,5 +60,7 @@ static inline fig_node fig__first_poisoned(const fig_node *in, int n_in, const c
 /* index.c: x (..., n), index i32 (..., k) -> (..., k); its transpose: zeros (..., n) plus update (..., k) at index. */
 fig_node fig__pick_many(fig_node x, fig_node index);
 fig_node fig__place(fig_node index, fig_node update, int64_t n);
+/* base (V, ...) with rows added to it: scatter_add that begins at base instead of zeros. */
+fig_node fig__scatter_onto(fig_node base, fig_node index, fig_node update);
 
 #endif

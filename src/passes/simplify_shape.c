@@ -238,10 +238,27 @@ static bool simplify_gather(fig__candidate *c, fig_node *result)
 
 static bool simplify_scatter_add(fig__candidate *c, fig_node *result)
 {
-    if (!counts_rows(c->in[0], c->type.dim[0]))
+    if (c->n_in > 2 || !counts_rows(c->in[0], c->type.dim[0]))
         return false;
     *result = padded(c, c->in[1], 0, 0, c->type.dim[0] - fig_dim(c->in[0], 0));
     return true;
+}
+
+/* A table's gradient through its rows is added to the rest of its gradient (a token embedding that is the output layer's weight,
+ * too): the rows go there directly, and a table of mostly zeros is neither made nor read. */
+static bool simplify_added_rows(fig__candidate *c, fig_node *result)
+{
+    for (int k = 1; k >= 0; k--) {
+        fig_node rows = c->in[k], base = c->in[1 - k];
+        const fig_shape_attr *attr = fig__made_by(rows, &fig_op_scatter_add);
+        if (!attr || fig__node_of(c->to, rows.id)->n_in != 2 || !fig_same_shape(rows, base))
+            continue;
+        fig_shape_attr copy = *attr; /* the graph may move */
+        fig_node in[3] = { fig__operand_of(rows, 0), fig__operand_of(rows, 1), base };
+        *result = fig__simplified(c->to, &fig_op_scatter_add, in, 3, &copy);
+        return true;
+    }
+    return false;
 }
 
 /* -- reductions ---------------------------------------------------------------------------------------------------- */
@@ -348,6 +365,7 @@ const fig__rule_row fig__shape_rules[] = {
     { &fig_op_pad, simplify_pad },
     { &fig_op_concat, simplify_concat },
     { &fig_op_add, simplify_sum_of_pieces },
+    { &fig_op_add, simplify_added_rows },
     { &fig_op_gather, simplify_gather },
     { &fig_op_scatter_add, simplify_scatter_add },
     { &fig_op_sum, simplify_reduction },

@@ -67,6 +67,15 @@ static void scatter_add(instance *t)
     give(t, fig_scatter_add(table, index, any_real(t, update, -1, 1)));
 }
 
+static void scatter_onto(instance *t)
+{
+    fig_type table = any_shape(t, (int)any_between(t, 1, 3)), update = index_shape(t);
+    fig_node index = any_integers(t, update, -1, table.dim[0]);
+    for (int i = 1; i < table.rank; i++)
+        update.dim[update.rank++] = table.dim[i];
+    give(t, fig__scatter_onto(any_real(t, table, -1, 1), index, any_real(t, update, -1, 1)));
+}
+
 static void pick(instance *t)
 {
     fig_type type = any_shape(t, (int)any_between(t, 1, 4)), index = type;
@@ -126,6 +135,7 @@ const op_case cases_index[] = {
     { "dynamic_update", dynamic_update },
     { "gather", gather },
     { "scatter_add", scatter_add },
+    { "scatter_add", scatter_onto },
     { "pick", pick },
     { "place", place },
     { "one_hot", one_hot },

@@ -339,8 +339,8 @@ static bool check_kernel(const fig__node *node, const fig_kernel *kernel, const 
         for (int i = 0; i < node->n_out; i++) {
             const void *expected = e->out[i].data;
             double size = fmax(scale, largest_of(&out_type[i], expected));
-            limit allowed = { .exact = is_exact(node->op), .narrow = (stored && kernel->rounds) || rounds_inside(node), .terms = terms, .scale = size,
-                              .near = size, .factor = 1 };
+            limit allowed = { .exact = is_exact(node->op), .narrow = (stored && kernel->rounds) || rounds_inside(node),
+                              .terms = terms, .scale = size, .near = size, .factor = 1 };
             double error = good ? error_between(&out_type[i], out[i].data, expected, &allowed) : 0;
             if (error > 1) {
                 TEST_FAIL("%s: kernel %s differs from the reference in output %d by %.2g of what is allowed%s%s, %d threads",

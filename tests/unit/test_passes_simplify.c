@@ -265,6 +265,22 @@ FIG_TEST(reductions_of_constants_fold)
     check(&r, fig_mul(x, s), 1);
 }
 
+/* A table that is read by rows and multiplied: both gradients in one tensor. */
+FIG_TEST(rows_are_added_where_the_rest_of_the_gradient_is)
+{
+    pass_rig r = rig_begin("simplify dedup");
+    fig_node table = rig_input(&r, FIG_SHAPE(7, 3)), other = rig_input(&r, FIG_SHAPE(7, 3)), gradient;
+    fig_node index = fig_cast(fig_scale(rig_input(&r, FIG_SHAPE(9)), 5), FIG_I32);
+    fig_node rows = fig_square(fig_gather(table, index)), products = fig_mul(table, other);
+    fig_gradients(fig_add(fig_sum(rows, NULL), fig_sum(products, NULL)), &table, 1, &gradient);
+    rig_output(&r, gradient);
+    if (rig_compile(&r)) {
+        CHECK_INT(rig_count(&r, "scatter_add"), 1);
+        CHECK_INT(rig_count(&r, "add"), 0);
+    }
+    rig_end(&r);
+}
+
 /* -- what must not happen ------------------------------------------------------------------------------------------ */
 
 FIG_TEST(infinity_times_zero_stays)
