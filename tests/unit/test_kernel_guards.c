@@ -141,7 +141,8 @@ FIG_TEST(library_convolutions_stay_within_their_memory)
         rng = (fig__rng){ fig__hash64(&number, sizeof number, 77) };
         fig_graph *g = fig_graph_new();
         fig_error err = { 0 };
-        fig_node y = make(g), wrt[2] = { { g, fig__find_leaf(g, &fig_op_input, "x") }, { g, fig__find_leaf(g, &fig_op_input, "w") } }, back[2];
+        fig_node y = make(g), back[2];
+        fig_node wrt[2] = { { g, fig__find_leaf(g, &fig_op_input, "x") }, { g, fig__find_leaf(g, &fig_op_input, "w") } };
         if (fig_graph_check(g, &err) == FIG_OK) {
             fig_gradients_from(y, fig_input(g, "d", fig_type_of(y)), wrt, 2, back);
             for (int32_t n = 0; n < g->n_nodes; n++)
