@@ -243,6 +243,8 @@ static bool choose_one(chooser *c, int64_t target, const fig__replay_sum *now)
     make_single_blocks(c, (int64_t)(LEAST_SHARE * (double)now->peak));
     make_scope_blocks(c);
     make_stretches(c);
+    if (!c->n_blocks)
+        return false;
     qsort(c->list, (size_t)c->n_blocks, sizeof *c->list, by_rank);
     int best = -1;
     double most = 0;
