@@ -213,7 +213,7 @@ static const fig_preset dcgan_presets[] = {
     { .name = "mnist-5x5-short",
       .summary = "listing A in ten minutes",
       .settings = A_SETTINGS
-                  "epochs=60 ema=0.999 log_every=1epochs sample_every=5epochs",
+                  "epochs=60 ema=0.9995 log_every=1epochs sample_every=5epochs",
       .data = "mnist", .log_line = A_LINE },
     { .name = "folder-32",
       .summary = "listing G: 32 pixels colour from a picture folder, 100 epochs",
