@@ -33,6 +33,19 @@ has '| `vae_mlp` | failed |' page.md
 has 'nothing installed' page.md
 [ "$(grep -c 'bench/compare f32 against f32 -->' page.md)" = 2 ] && ok || no "the page has its markers more than once"
 
+# Ctrl-C in the second round leaves a table of the first.
+cat >peers/strong <<'END'
+#!/bin/sh
+echo >>calls
+[ $(wc -l <calls) = 2 ] && { kill -INT $PPID; sleep 2; }
+echo '{"workload":"'"$1"'","variant":"pretended","median_step_s":0.5,"peak_rss_mb":100,"gflop_per_step":1.0}'
+END
+compare --only mlp_gan --rounds 5 --no-page
+[ $? = 0 ] && ok || no "compare: $(cat err)"
+has 'the table is of 1 whole round' err
+has '--rounds 1 '
+has '| `mlp_gan` |'
+
 compare --only nothing --no-page
 [ $? != 0 ] && has 'no workload nothing' err
 mkdir empty
