@@ -37,11 +37,11 @@ static affine make_full_affine(fig_graph *g, const fig_norm_opts *o, int64_t cha
     return a;
 }
 
-/* The first share is 1, and then nothing is left of what was there. */
+/* The first share is 1, and then nothing is left of what was there, be it infinite. */
 static fig_node mean_over_batches(fig_node running, fig_node batch)
 {
     fig_node share = fig_scalar(batch.graph, "standing", 1), rest = fig_shift(fig_neg(share), 1);
-    return fig_add(fig_mul(running, rest), fig_mul(batch, share));
+    return fig_select(rest, fig_add(fig_mul(running, rest), fig_mul(batch, share)), batch);
 }
 
 static void move_running(fig_node running, fig_node batch, float momentum, fig_node anchor)

@@ -212,6 +212,7 @@ static fig_status visit_whole(void *user, const char *path, bool *found, fig_err
 
 static fig_status find_valid(fig_trainer *t, bool *found, fig_error *err)
 {
+    t->standing_step = -1; /* the same step may come again with other weights */
     return visit_newest(t, visit_whole, t, found, err);
 }
 
