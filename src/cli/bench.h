@@ -63,6 +63,11 @@ const fig_workload *cli_workload_at(int index); /* NULL after the last */
 /* -- bench_training.c: whole training steps, and steps of a sampler, of a recipe with random weights */
 fig_status cli_bench_training(const cli_bench_job *job, cli_bench_result *out, fig_error *err);
 fig_status cli_bench_sampling(const cli_bench_job *job, cli_bench_result *out, fig_error *err);
+/* For recipes of the bench's own: no options, pictures from -1 to 1 (with labels, where the recipe reads them), first values as
+ * PyTorch's. */
+extern const fig_option cli_bench_no_options[];
+fig_status cli_bench_request_pictures(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err);
+void cli_bench_init_fan_in(fig_model *model);
 
 /* -- bench_graph.c: a plan of one graph */
 fig_status cli_bench_graph(const cli_bench_job *job, cli_bench_result *out, fig_error *err);

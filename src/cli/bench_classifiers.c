@@ -5,28 +5,6 @@
  *     separable    depthwise-separable blocks (Howard et al. 2017) at 32x32x3, batch 64 */
 #include "cli/bench.h"
 
-static const fig_option no_options[] = { { 0 } };
-typedef struct nothing {
-    int unused;
-} nothing;
-
-static fig_status request_labelled(const void *options, const fig_data_info *found, fig_data_request *request,
-                                   fig_error *err)
-{
-    (void)options, (void)found, (void)err;
-    request->kinds = FIG_DATA_IMAGES;
-    request->low = -1;
-    request->high = 1;
-    return FIG_OK;
-}
-
-/* PyTorch's own first values. */
-static void init_fan_in(fig_model *model)
-{
-    fig_init init = { .kind = FIG_INIT_UNIFORM_FAN_IN };
-    fig_model_default_init(model, init, init);
-}
-
 /* x (B, features) -> the phase of a classifier */
 static fig_status classify(fig_model *model, fig_node x, const fig_data_spec *data, fig_error *err)
 {
@@ -40,7 +18,7 @@ static fig_status classify(fig_model *model, fig_node x, const fig_data_spec *da
 static fig_status mnist_cnn_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
     (void)options;
-    init_fan_in(model);
+    cli_bench_init_fan_in(model);
     fig_node x = fig_model_input(model, "image");              /* (B, 28, 28, 1) */
     fig_node h = fig_relu(fig_conv2d(x, 32, 3, NULL));         /* (B, 26, 26, 32) */
     h = fig_relu(fig_conv2d(h, 32, 3, NULL));                  /* (B, 24, 24, 32) */
@@ -61,10 +39,10 @@ static const fig_recipe mnist_cnn = {
     .name = "mnist_cnn",
     .summary = "small convolutional classifier",
     .data_kinds = FIG_DATA_IMAGES,
-    .options = no_options,
-    .options_size = sizeof(nothing),
+    .options = cli_bench_no_options,
+    .options_size = sizeof(int),
     .presets = mnist_cnn_presets,
-    .request = request_labelled,
+    .request = cli_bench_request_pictures,
     .build = mnist_cnn_build,
 };
 
@@ -84,7 +62,7 @@ static fig_status separable_build(fig_model *model, const void *options, const f
         int width, stride;
     } blocks[] = { { 64, 1 }, { 128, 2 }, { 128, 1 }, { 256, 2 }, { 256, 1 }, { 256, 1 } };
     (void)options;
-    init_fan_in(model);
+    cli_bench_init_fan_in(model);
     fig_node x = fig_model_input(model, "image");  /* (B, H, W, C) */
     fig_node h = settle(convolve(x, 32, 3, 1, 1)); /* (B, H, W, 32) */
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
@@ -106,10 +84,10 @@ static const fig_recipe separable = {
     .name = "separable",
     .summary = "depthwise-separable classifier",
     .data_kinds = FIG_DATA_IMAGES,
-    .options = no_options,
-    .options_size = sizeof(nothing),
+    .options = cli_bench_no_options,
+    .options_size = sizeof(int),
     .presets = separable_presets,
-    .request = request_labelled,
+    .request = cli_bench_request_pictures,
     .build = separable_build,
 };
 

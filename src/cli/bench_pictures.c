@@ -8,28 +8,6 @@
 #include "cli/bench.h"
 #include <math.h>
 
-static const fig_option no_options[] = { { 0 } };
-typedef struct nothing {
-    int unused;
-} nothing;
-
-static fig_status request_pictures(const void *options, const fig_data_info *found, fig_data_request *request,
-                                   fig_error *err)
-{
-    (void)options, (void)found, (void)err;
-    request->kinds = FIG_DATA_IMAGES;
-    request->low = -1;
-    request->high = 1;
-    return FIG_OK;
-}
-
-/* PyTorch's own first values. */
-static void init_fan_in(fig_model *model)
-{
-    fig_init init = { .kind = FIG_INIT_UNIFORM_FAN_IN };
-    fig_model_default_init(model, init, init);
-}
-
 /* -- cyclegan -------------------------------------------------------------------------------------------------------- */
 
 static fig_node translate(fig_node x, const char *name)
@@ -57,7 +35,7 @@ static fig_node half(fig_node x, int64_t which)
 static fig_status cyclegan_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
     (void)options, (void)data;
-    init_fan_in(model);
+    cli_bench_init_fan_in(model);
     fig_node a = fig_model_input(model, "image");
     fig_node b = fig_model_input_declare(model, &(fig_input_decl){ .name = "other", .field = "image", .data = "b" });
     /* Each generator sees both kinds of pictures at once: one to translate, one to leave as it is. */
@@ -98,10 +76,10 @@ static const fig_recipe cyclegan = {
     .name = "cyclegan",
     .summary = "picture translation without pairs",
     .data_kinds = FIG_DATA_IMAGES,
-    .options = no_options,
-    .options_size = sizeof(nothing),
+    .options = cli_bench_no_options,
+    .options_size = sizeof(int),
     .presets = cyclegan_presets,
-    .request = request_pictures,
+    .request = cli_bench_request_pictures,
     .build = cyclegan_build,
     .networks = "generator_a generator_b critic_a critic_b",
 };
@@ -164,7 +142,7 @@ static void sample_ddpm(fig_model *model, const fig_data_spec *data)
 static fig_status ddpm_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
     (void)options;
-    init_fan_in(model);
+    cli_bench_init_fan_in(model);
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         return train_ddpm(model, err);
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
@@ -183,10 +161,10 @@ static const fig_recipe ddpm = {
     .name = "ddpm_unet",
     .summary = "diffusion with a U-Net",
     .data_kinds = FIG_DATA_IMAGES,
-    .options = no_options,
-    .options_size = sizeof(nothing),
+    .options = cli_bench_no_options,
+    .options_size = sizeof(int),
     .presets = ddpm_presets,
-    .request = request_pictures,
+    .request = cli_bench_request_pictures,
     .build = ddpm_build,
     .networks = "unet",
 };

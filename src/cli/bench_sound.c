@@ -7,11 +7,6 @@
 
 enum { LEVELS = 256, CHANNELS = 64, SKIP = 256, LAYERS = 20, STACK = 10, SAMPLES = 8192, NO_END = 1 << 30 };
 
-static const fig_option no_options[] = { { 0 } };
-typedef struct nothing {
-    int unused;
-} nothing;
-
 static fig_status request_levels(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err)
 {
     (void)options, (void)found, (void)err;
@@ -42,8 +37,7 @@ static fig_status wavenet_build(fig_model *model, const void *options, const fig
 {
     (void)options, (void)data;
     fig_graph *g = fig_model_graph(model);
-    fig_init init = { .kind = FIG_INIT_UNIFORM_FAN_IN };
-    fig_model_default_init(model, init, init);
+    cli_bench_init_fan_in(model);
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING) {
         fig_type row = { .dtype = FIG_I32, .rank = 1, .dim = { fig_model_batch(model) } };
         fig_node level = fig_input(g, "level", row), position = fig_input(g, "position", row);
@@ -70,8 +64,8 @@ static const fig_recipe wavenet = {
     .name = "wavenet",
     .summary = "sample by sample model of sound",
     .data_kinds = FIG_DATA_TEXT,
-    .options = no_options,
-    .options_size = sizeof(nothing),
+    .options = cli_bench_no_options,
+    .options_size = sizeof(int),
     .presets = wavenet_presets,
     .request = request_levels,
     .build = wavenet_build,

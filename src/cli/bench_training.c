@@ -7,6 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+const fig_option cli_bench_no_options[] = { { 0 } };
+
+fig_status cli_bench_request_pictures(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err)
+{
+    (void)options, (void)found, (void)err;
+    request->kinds = FIG_DATA_IMAGES;
+    request->low = -1;
+    request->high = 1;
+    return FIG_OK;
+}
+
+void cli_bench_init_fan_in(fig_model *model)
+{
+    fig_init init = { .kind = FIG_INIT_UNIFORM_FAN_IN };
+    fig_model_default_init(model, init, init);
+}
+
 /* Opens the workload's trainer. dry: only to have its weights. */
 static fig_status open_trainer(const cli_bench_job *job, bool dry, fig_trainer **out, fig_error *err)
 {
