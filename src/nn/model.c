@@ -4,6 +4,7 @@
  * store through the names of their states. Everything a build declares (nn/declare.c, nn/param.c) lies in its graph's
  * arena and goes with it. `options` and `data` are borrowed and must outlive the model. */
 #include "nn/model.h"
+#include "exec/exec.h"
 #include <string.h>
 
 static fig_status check_declarations(const fig_model *model, fig_error *err)
@@ -67,17 +68,29 @@ void fig__model_free(fig_model *model)
         fig_graph_free(model->graph);
 }
 
-fig_status fig__model_initialise(const fig_model *model, fig_store *store, uint64_t seed, fig_error *err)
+static fig_status add_weights(const fig_model *model, fig_store *store, uint64_t seed, fig_error *err)
 {
     for (int i = 0; i < model->n_weights; i++) {
         const fig__weight *w = &model->weights[i];
         bool known = fig_store_find(store, w->name) >= 0;
         unsigned flags = (w->trained ? FIG_TRAINED : 0u) | (w->exported ? FIG_EXPORTED : 0u);
         FIG_TRY(fig_store_add(store, w->name, &w->type, flags, err));
-        if (!known && w->type.dtype == FIG_F32) /* an integer state starts at the store's zeros */
+        bool zeros = w->type.dtype != FIG_F32 || w->init.kind == FIG_INIT_ZEROS; /* as the store's memory is, untouched */
+        if (!known && !zeros)
             fig__init_fill(&w->init, &w->type, seed, w->name, fig_store_data(store, fig_store_find(store, w->name)));
     }
     return FIG_OK;
+}
+
+fig_status fig__model_initialise(const fig_model *model, fig_store *store, uint64_t seed, fig_error *err)
+{
+    int saved;
+    pthread_mutex_lock(&store->session->lock); /* its threads fill */
+    fig__threads_enter(store->session->threads, &saved);
+    fig_status status = add_weights(model, store, seed, err);
+    fig__threads_leave(saved);
+    pthread_mutex_unlock(&store->session->lock);
+    return status;
 }
 
 bool fig__in_scopes(const char *name, const char *scopes)

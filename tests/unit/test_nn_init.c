@@ -1,4 +1,5 @@
 /* test_nn_init.c - initialisers: moments and bounds, orthogonality, and that values depend on seed and name only. */
+#include "kernels/noise.h"
 #include "nn/model.h"
 #include "test.h"
 #include <figment/figment.h>
@@ -101,6 +102,102 @@ FIG_TEST(values_depend_on_seed_and_name)
     CHECK(memcmp(a, longer, sizeof a) == 0);
     CHECK(memcmp(a, b, sizeof a) != 0);
     CHECK(memcmp(a, c, sizeof a) != 0);
+}
+
+/* The formulas, one number at a time with the scalar functions of the C library. */
+static double unit(uint32_t bits) { return ((double)bits + 0.5) * (1.0 / 4294967296.0); }
+
+static void normals_of(const uint32_t bits[4], double out[4])
+{
+    for (int pair = 0; pair < 4; pair += 2) {
+        double radius = sqrt(-2.0 * log(unit(bits[pair]))), angle = 2.0 * M_PI * unit(bits[pair + 1]);
+        out[pair] = radius * cos(angle);
+        out[pair + 1] = radius * sin(angle);
+    }
+}
+
+static float expected(const fig_init *init, uint64_t key, int64_t i)
+{
+    uint32_t bits[4];
+    double normals[4], deviation = init->a != 0 ? (double)init->a : 0.02;
+    if (init->kind == FIG_INIT_TRUNCATED_NORMAL) {
+        for (uint64_t draw = 0;; draw++) {
+            fig__philox(3, key, draw, (uint64_t)i, bits);
+            normals_of(bits, normals);
+            for (int k = 0; k < 4; k++)
+                if (fabs(normals[k]) <= 2)
+                    return (float)((double)init->b + deviation * normals[k]);
+        }
+    }
+    fig__philox(3, key, 0, (uint64_t)i / 4, bits);
+    normals_of(bits, normals);
+    if (init->kind == FIG_INIT_UNIFORM)
+        return (float)(-(double)init->a + ((double)init->a - -(double)init->a) * unit(bits[i % 4]));
+    return (float)((double)init->b + deviation * normals[i % 4]);
+}
+
+/* Weights of a seed are the same for ever: vectors and threads give the bits of the scalar functions. */
+FIG_TEST(same_bits_as_one_at_a_time)
+{
+    enum { MOST = 300007 };
+    static const fig_init inits[] = {
+        { .kind = FIG_INIT_NORMAL },
+        { .kind = FIG_INIT_NORMAL, .a = 3, .b = -0.25f },
+        { .kind = FIG_INIT_NORMAL, .a = 1e-30f },
+        { .kind = FIG_INIT_NORMAL, .a = 1e-6f, .b = 1000 },
+        { .kind = FIG_INIT_TRUNCATED_NORMAL, .a = 0.5f },
+        { .kind = FIG_INIT_UNIFORM, .a = 0.3f },
+    };
+    float *data = malloc(sizeof *data * MOST);
+    uint64_t key = fig__hash64("w", 1, 0);
+    for (size_t k = 0; k < sizeof inits / sizeof *inits; k++)
+        for (int threads = 1; threads <= 3; threads++) {
+            int64_t count = threads == 1 ? 1023 : MOST, wrong = 0;
+            fig_type type = FIG_SHAPE(count);
+            int saved;
+            fig__threads_enter(threads, &saved);
+            fig__init_fill(&inits[k], &type, 3, "w", data);
+            fig__threads_leave(saved);
+            for (int64_t i = 0; i < count; i++) {
+                float wanted = expected(&inits[k], key, i);
+                wrong += memcmp(&wanted, &data[i], sizeof wanted) != 0;
+            }
+            CHECK_INT(wrong, 0);
+        }
+    free(data);
+}
+
+/* The ends of both ranges, where a logarithm or a cosine is hardest. */
+FIG_TEST(bounds_of_normals_hold)
+{
+    static const uint32_t hard[] = { 0, 1, 2, 0x3fffffff, 0x40000000, 0x7fffffff,
+                                     0x80000000, 0xbfffffff, 0xc0000000, 0xfffffffe, 0xffffffff };
+    enum { HARD = sizeof hard / sizeof *hard };
+    uint32_t words[4 * FIG__NOISE_TILE];
+    int n = 0;
+    for (int r = 0; r < HARD; r++)
+        for (int a = 0; a < HARD; a++) {
+            words[n++] = hard[r];
+            words[n++] = hard[a];
+        }
+    for (int near = 0; n < 4 * FIG__NOISE_TILE; near++) { /* logarithms near that of 1, angles near a quarter */
+        words[n++] = 0xffffffff - (uint32_t)near * 3;
+        words[n++] = 0x40000000 + (uint32_t)(near - 400);
+    }
+    for (int tile = 0; tile < 4; tile++) {
+        float low[FIG__NOISE_TILE], high[FIG__NOISE_TILE];
+        const uint32_t *bits = words + tile * FIG__NOISE_TILE;
+        fig__fast_normal_bounds(low, high, bits, 0.125, 0.02, FIG__NOISE_TILE);
+        for (int i = 0; i < FIG__NOISE_TILE; i += 4) {
+            double exact[4];
+            normals_of(bits + i, exact);
+            for (int k = 0; k < 4; k++) {
+                float x = (float)(0.125 + 0.02 * exact[k]);
+                CHECK(low[i + k] <= x && x <= high[i + k]);
+                CHECK(high[i + k] - low[i + k] <= 2e-8f);
+            }
+        }
+    }
 }
 
 FIG_TEST_MAIN
