@@ -14,6 +14,9 @@ extern "C" {
 #endif
 
 typedef enum fig_data_kind { FIG_DATA_NONE = 0, FIG_DATA_IMAGES = 1, FIG_DATA_TEXT = 2, FIG_DATA_POINTS = 4 } fig_data_kind;
+/* Pictures in two values, low and high: each pixel on with the chance that its grey level says, drawn anew each time it is read
+ * (dynamic), or on from half of the range up (threshold). Scoring draws once: the same picture is always the same. */
+typedef enum fig_binarise { FIG_BINARISE_NONE, FIG_BINARISE_DYNAMIC, FIG_BINARISE_THRESHOLD } fig_binarise;
 typedef enum fig_split { FIG_TRAIN_SPLIT, FIG_VALIDATION_SPLIT, FIG_TEST_SPLIT, FIG_SPLITS } fig_split;
 
 typedef struct fig_data fig_data;
@@ -50,6 +53,7 @@ typedef struct fig_data_request {
     unsigned kinds;              /* accepted kinds, or-ed; other data is refused with a message */
     int height, width, channels; /* pictures are resized (short side) and centre-cropped, converted grey <-> RGB */
     float low, high;             /* range of pixel values; both 0 means 0..1 */
+    fig_binarise binarise;       /* pictures */
     const char *tokenizer;       /* text: "char" (default) or "byte" */
     int context;                 /* text: tokens per window; an item is context + 1 tokens */
     bool standardise;            /* points: per column to mean 0, deviation 1, undone when sampling */
@@ -61,6 +65,7 @@ typedef struct fig_data_spec {
     fig_data_kind kind;
     int height, width, channels;
     float low, high;
+    fig_binarise binarise;
     int classes;
     char **class_names;       /* classes entries or NULL; owned by the spec */
     int context, vocabulary;
@@ -107,6 +112,7 @@ typedef struct fig_loader_opts {
     int64_t epoch_batches; /* batches an epoch; 0 = a pass over the data (text, shuffled: items / batch) */
     int threads;         /* decoding threads; 0 = 1 */
     const char *key;     /* mixed into the order, so that several inputs draw independently */
+    bool still;          /* what is drawn for an item (binarise) depends on the item alone, not on seed and batch: for scoring */
 } fig_loader_opts;
 typedef struct fig_loader fig_loader;
 /* The data must outlive its loaders and not be prepared again while they are there. */

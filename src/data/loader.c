@@ -130,6 +130,18 @@ static void to_values(const uint8_t *restrict pixels, size_t count, float low, f
         out[i] = (float)pixels[i] * step + low;
 }
 
+/* A still draw is numbered by the source's item, so that neither order nor a part kept aside changes it. */
+static fig__binary_draw draw_of(const fig_loader *loader, uint64_t number, int row, fig_split from, int64_t item)
+{
+    static const char name[] = "binarise";
+    bool still = loader->opts.still;
+    return (fig__binary_draw){ .kind = loader->data->spec->binarise,
+                               .seed = still ? 0 : loader->opts.seed,
+                               .stream = fig__hash64(name, sizeof name - 1, still ? (uint64_t)from : loader->stream),
+                               .step = still ? 0 : number,
+                               .row = still ? (uint64_t)item : (uint64_t)row };
+}
+
 static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *reader, batch_slot *slot, int row,
                                int64_t place, fig_error *err)
 {
@@ -150,7 +162,11 @@ static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *re
                         data->contents.info.path, fig__split_names[loader->opts.split], inner.message);
     size_t count = (size_t)spec->height * (size_t)spec->width * (size_t)spec->channels;
     float *out = slot->image + (size_t)row * count;
-    to_values(pixels, count, loader->low, loader->step, out);
+    if (spec->binarise) {
+        fig__binary_draw binary = draw_of(loader, slot->batch.number, row, from, item);
+        fig__binarise(pixels, count, &binary, spec->low, spec->high, out);
+    } else
+        to_values(pixels, count, loader->low, loader->step, out);
     put_label(loader, slot, row, from, item);
     return FIG_OK;
 }

@@ -130,6 +130,7 @@ static fig_status settle_pictures(fig_data *data, const fig_data_request *reques
         return fig_fail(err, FIG_E_USAGE, "pictures of %d x %d pixels cannot be made", spec->width, spec->height);
     spec->low = request->low;
     spec->high = request->low == 0 && request->high == 0 ? 1 : request->high;
+    spec->binarise = request->binarise;
     if (!(spec->low < spec->high) || !isfinite(spec->low) || !isfinite(spec->high))
         return fig_fail(err, FIG_E_USAGE, "pixel values from %g to %g; the first must be the smaller one",
                         (double)spec->low, (double)spec->high);
@@ -371,6 +372,7 @@ fig_status fig_data_prepare_like(fig_data *data, const fig_data_spec *spec, fig_
         .channels = spec->channels,
         .low = spec->low,
         .high = spec->high,
+        .binarise = spec->binarise,
         .context = spec->context,
         .validation = spec->validation,
     };

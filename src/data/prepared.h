@@ -54,6 +54,13 @@ void fig__picture_reader_free(fig__picture_reader *reader);
 fig_status fig__picture_reader_get(fig__picture_reader *reader, fig_split split, int64_t item, const uint8_t **out,
                                    fig_error *err);
 
+/* -- binarise.c: `count` pixels of one picture as low or high. The draw is a function of seed, stream, step and row. */
+typedef struct fig__binary_draw {
+    fig_binarise kind; /* not NONE */
+    uint64_t seed, stream, step, row;
+} fig__binary_draw;
+void fig__binarise(const uint8_t *pixels, size_t count, const fig__binary_draw *draw, float low, float high, float *out);
+
 /* -- shuffle.c */
 /* A random permutation of 0..count-1 as a function of the key: place -> item. Nothing is stored, so any place of any
  * epoch is found at once. */

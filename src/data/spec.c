@@ -17,6 +17,7 @@ static const struct {
     { FIG_DATA_TEXT, "text" },
     { FIG_DATA_POINTS, "points" },
 };
+static const char *const binarise_names[] = { "none", "dynamic", "threshold" };
 
 fig_data_spec *fig__spec_new(void) { return fig__alloc(sizeof(fig_data_spec)); }
 
@@ -121,6 +122,8 @@ char *fig_data_spec_to_json(const fig_data_spec *spec)
         put_number(&out, "channels", spec->channels);
         put_number(&out, "low", spec->low);
         put_number(&out, "high", spec->high);
+        if (spec->binarise)
+            fig__text_print(&out, ",\"binarise\":\"%s\"", binarise_names[spec->binarise]);
     } else if (spec->kind == FIG_DATA_TEXT) {
         put_number(&out, "context", spec->context);
         fig__text_print(&out, ",\"tokenizer\":");
@@ -184,6 +187,15 @@ static fig_status get_classes(const fig__json *json, fig_data_spec *spec, fig_er
     return FIG_OK;
 }
 
+static fig_status get_binarise(const fig__json *json, fig_binarise *out, fig_error *err)
+{
+    const char *name = fig__json_text(fig__json_get(json, "binarise"), "none");
+    for (int i = FIG_BINARISE_NONE; i <= FIG_BINARISE_THRESHOLD; i++)
+        if (!strcmp(name, binarise_names[i]))
+            return *out = (fig_binarise)i, FIG_OK;
+    return fig_fail(err, FIG_E_FORMAT, "data: \"binarise\" is \"%.40s\", expected none, dynamic or threshold", name);
+}
+
 static fig_status get_images(const fig__json *json, fig_data_spec *spec, fig_error *err)
 {
     FIG_TRY(get_int(json, "height", 1, FIG__MAX_SIDE, -1, &spec->height, err));
@@ -194,7 +206,7 @@ static fig_status get_images(const fig__json *json, fig_data_spec *spec, fig_err
     spec->high = (float)fig__json_number(fig__json_get(json, "high"), NAN);
     if (spec->channels == 2 || !isfinite(spec->low) || !isfinite(spec->high) || !(spec->low < spec->high))
         return fig_fail(err, FIG_E_FORMAT, "data: pictures need 1 or 3 channels and a range \"low\" < \"high\"");
-    return FIG_OK;
+    return get_binarise(json, &spec->binarise, err);
 }
 
 static fig_status get_points(const fig__json *json, fig_data_spec *spec, fig_error *err)

@@ -314,7 +314,7 @@ fig_status fig__evaluator_run(fig__evaluator *e, const fig__eval_run *run, fig_s
         status = fig_loader_new(
             run->data[i].data,
             &(fig_loader_opts){
-                .split = run->split, .order = FIG_ORDER_SEQUENTIAL, .batch = EVAL_BATCH, .key = run->data[i].key },
+                .split = run->split, .order = FIG_ORDER_SEQUENTIAL, .batch = EVAL_BATCH, .key = run->data[i].key, .still = true },
             &r->loader[i], err);
         r->n_loaders += status == FIG_OK;
     }

@@ -12,6 +12,8 @@ void fig__set_init(fig_model *model, int choice)
     fig_model_default_init(model, (fig_init){ .kind = weights[choice] }, bias);
 }
 
+const char *const fig__pixel_protocols[] = { "grey-bernoulli", "dynamic-binary", "threshold-binary" };
+
 fig_node fig__activate(fig_node x, int choice, double slope)
 {
     switch (choice) {

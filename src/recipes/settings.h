@@ -23,6 +23,10 @@ typedef struct fig__widths {
 } fig__widths;
 fig_status fig__read_widths(const char *option, const char *text, fig__widths *out, fig_error *err);
 
+/* What a picture's values are: fig_binarise by another name. What a protocol says of them. */
+#define FIG__PIXEL_CHOICES "grey dynamic threshold"
+extern const char *const fig__pixel_protocols[];
+
 /* Picture sizes. `size` and `channels` are options where 0 means: as the data are (square, at most 64 pixels; larger or
  * mixed ones become 64 or 32) and grey or colour as the data are. */
 void fig__ask_pictures(const fig_data_info *found, int64_t size, int64_t channels, fig_data_request *request);

@@ -3,15 +3,15 @@
  *     x -> encoder -> mean, log-variance -> z = mean + deviation * noise -> decoder -> p(x | z)
  *     loss per example = -log p(x | z) + beta * KL( q(z | x) || N(0, I) ), in nats
  *
- * Bodies: mlp (hidden layers of any widths) and conv (4x4 kernels, stride 2, down to 4 to 7 pixels). Likelihoods: Bernoulli over
- * grey levels, Gaussian with a fixed deviation, Gaussian with a learned one (one number, or one per element). Pictures lie in
- * [0, 1]. The decoder always gives logits or means; a probability appears only in samples. */
+ * Bodies: mlp (hidden layers of any widths) and conv (4x4 kernels, stride 2, down to 4 to 7 pixels). Likelihoods: Bernoulli, over
+ * grey levels or of pictures drawn in black and white; Gaussian with a fixed deviation, or a learned one (one number, or one per
+ * element). Pictures lie in [0, 1]. The decoder always gives logits or means; a probability appears only in samples. */
 #include "recipes/settings.h"
 #include <math.h>
 #include <string.h>
 
 typedef struct vae_options {
-    int body, likelihood, sigma_per, init, activation, norm;
+    int body, likelihood, pixels, sigma_per, init, activation, norm;
     int64_t latent, width, size, channels, kl_warmup;
     double sigma, sigma_floor, beta, free_bits, slope;
     char *hidden;
@@ -157,8 +157,11 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
 
 static void declare_metrics(const vae *v, fig_node x)
 {
-    static const char *const protocols[] = { "grey-bernoulli,samples=1", "gaussian,samples=1", "gaussian-learned,samples=1" };
-    const char *protocol = protocols[v->o->likelihood], *unit = "nats/item";
+    static const char *const densities[] = { "gaussian", "gaussian-learned" };
+    const char *unit = "nats/item";
+    char protocol[64];
+    snprintf(protocol, sizeof protocol, "%s,samples=1",
+             v->o->likelihood == BERNOULLI ? fig__pixel_protocols[v->o->pixels] : densities[v->o->likelihood - GAUSSIAN]);
     bool grey = v->o->likelihood == BERNOULLI;
     code q = encode(v, x);
     fig_node sigma = fig_exp(fig_scale(q.log_variance, 0.5f));
@@ -209,8 +212,12 @@ static fig_status vae_request(const void *options, const fig_data_info *found, f
     const vae_options *o = options;
     request->kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS;
     request->standardise = false;
-    if (found->kind == FIG_DATA_IMAGES)
+    if (found->kind == FIG_DATA_IMAGES) {
         fig__ask_pictures(found, o->size, o->channels, request);
+        request->binarise = (fig_binarise)o->pixels;
+        if (o->pixels && o->likelihood != BERNOULLI)
+            return fig_fail(err, FIG_E_USAGE, "pixels: two values have no Gaussian density; set likelihood=bernoulli or pixels=grey");
+    }
     if (found->kind == FIG_DATA_POINTS && o->likelihood == BERNOULLI)
         return fig_fail(err, FIG_E_USAGE,
                         "likelihood: bernoulli is for values in [0, 1]; set likelihood=gaussian for points");
@@ -273,6 +280,9 @@ static const fig_option vae_option_table[] = {
     { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
     { "likelihood", FIG_CHOICE, AT(likelihood), BERNOULLI, 0, 0, "what the decoder says about a value",
       .choices = "bernoulli gaussian gaussian_learned" },
+    { "pixels", FIG_CHOICE, AT(pixels), FIG_BINARISE_NONE, 0, 0,
+      "grey levels as they are, or black and white: drawn by their level at each step (dynamic), or from half up (threshold)",
+      .choices = FIG__PIXEL_CHOICES },
     { "sigma", FIG_FLOAT, AT(sigma), 1, 1e-4, 1e4, "gaussian: the fixed deviation" },
     { "sigma_per", FIG_CHOICE, AT(sigma_per), PER_MODEL, 0, 0, "gaussian_learned: one deviation, or one per element",
       .choices = "model element" },

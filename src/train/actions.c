@@ -155,7 +155,7 @@ static fig_status read_examples(fig_trainer *t, const char *field, int64_t count
     const fig_batch *batch;
     *out = NULL;
     FIG_TRY(fig_loader_new(t->data[0].data,
-                           &(fig_loader_opts){ .split = split, .order = FIG_ORDER_SEQUENTIAL, .batch = (int)count },
+                           &(fig_loader_opts){ .split = split, .order = FIG_ORDER_SEQUENTIAL, .batch = (int)count, .still = true },
                            &loader, err));
     fig_status status = fig_loader_next(loader, &batch, err);
     for (int i = 0; status == FIG_OK && i < batch->fields; i++)

@@ -239,4 +239,84 @@ FIG_TEST(sizes_and_ranges)
     sample_folder_end(folder);
 }
 
+static void read_batch(fig_data *data, const fig_loader_opts *opts, uint64_t number, int n, float *out, int32_t *label)
+{
+    fig_error err = { 0 };
+    fig_loader *loader;
+    const fig_batch *batch;
+    REQUIRE_OK(fig_loader_new(data, opts, &loader, &err), err);
+    fig_loader_seek(loader, number);
+    CHECK_OK(fig_loader_next(loader, &batch, &err), err);
+    memcpy(out, batch->data[0], sizeof(float) * 2 * (size_t)n);
+    memcpy(label, batch->data[1], sizeof *label * (size_t)n);
+    fig_loader_free(loader);
+}
+
+FIG_TEST(pixels_are_drawn_by_their_level)
+{
+    enum { BATCHES = 600 };
+    const char *folder = sample_folder();
+    fig_data *data = fifty(folder, 0.2);
+    fig_error err = { 0 };
+    fig_data_request request = { .kinds = FIG_DATA_IMAGES, .validation = 0.2, .low = -1, .high = 1, .binarise = FIG_BINARISE_DYNAMIC };
+    CHECK_OK(fig_data_prepare(data, &request, &err), err);
+    fig_loader *loader;
+    const fig_batch *batch;
+    double on[50][2] = { { 0 } };
+    CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = 40, .seed = 4 }, &loader, &err), err);
+    for (int b = 0; b < BATCHES; b++) {
+        REQUIRE_OK(fig_loader_next(loader, &batch, &err), err);
+        for (int i = 0; i < 80; i++) {
+            float value = ((const float *)batch->data[0])[i];
+            CHECK(value == -1 || value == 1);
+            on[label(batch, i / 2)][i % 2] += value > 0;
+        }
+    }
+    fig_loader_free(loader);
+    int seen = 0;
+    for (int item = 0; item < 50; item++)
+        for (int i = 0; i < 2; i++) { /* the picture's bytes are (n * 7 + 3) % 251 */
+            double chance = (((item * 2 + i) * 7 + 3) % 251) / 255.0;
+            if (on[item][0] + on[item][1] == 0)
+                continue; /* kept aside */
+            seen++;
+            CHECK_NEAR(on[item][i] / BATCHES, chance, 5 * sqrt(chance * (1 - chance) / BATCHES) + 1e-3);
+        }
+    CHECK(seen >= 78);
+
+    /* a batch is a function of its number; scoring sees the same picture whatever the seed and the batch size */
+    float a[160], b[160], c[160];
+    int32_t la[80], lb[80], lc[80];
+    fig_loader_opts train = { .batch = 40, .seed = 4 };
+    read_batch(data, &train, 7, 40, a, la);
+    read_batch(data, &train, 7, 40, b, lb);
+    CHECK(!memcmp(a, b, sizeof(float) * 80));
+    fig_loader_opts still = { .batch = 40, .seed = 4, .still = true };
+    fig_loader_opts other = { .batch = 20, .seed = 5, .order = FIG_ORDER_SEQUENTIAL, .still = true };
+    read_batch(data, &still, 7, 40, a, la);
+    read_batch(data, &other, 0, 20, b, lb);
+    read_batch(data, &other, 1, 20, c, lc);
+    int same = 0;
+    for (int i = 0; i < 40; i++)
+        for (int k = 0; k < 20; k++)
+            same += (la[i] == lb[k] && !memcmp(a + 2 * i, b + 2 * k, sizeof(float) * 2)) ||
+                    (la[i] == lc[k] && !memcmp(a + 2 * i, c + 2 * k, sizeof(float) * 2));
+    CHECK_INT(same, 40);
+
+    request.binarise = FIG_BINARISE_THRESHOLD;
+    CHECK_OK(fig_data_prepare(data, &request, &err), err);
+    char *json = fig_data_spec_to_json(fig_data_get_spec(data));
+    fig_data_spec *spec;
+    CHECK_OK(fig_data_spec_from_json(json, &spec, &err), err);
+    CHECK_INT(spec->binarise, FIG_BINARISE_THRESHOLD);
+    CHECK_OK(fig_data_prepare_like(data, spec, &err), err);
+    read_batch(data, &train, 0, 40, a, la);
+    for (int i = 0; i < 80; i++)
+        CHECK_NEAR(a[i], ((la[i / 2] * 2 + i % 2) * 7 + 3) % 251 >= 128 ? 1 : -1, 0);
+    fig_data_spec_free(spec);
+    free(json);
+    fig_data_free(data);
+    sample_folder_end(folder);
+}
+
 FIG_TEST_MAIN
