@@ -147,6 +147,8 @@ typedef struct fig_sampler_decl {
     fig_node output;          /* ONCE and SCHEDULE: the sample (last run); TOKEN, RASTER, BEAM: logits (B, V) */
     fig_node token, position; /* i32 (B) inputs of the token loops, made by fig_input */
     int64_t length;           /* token loops: longest sequence that the step graph can hold */
+    fig_node label;           /* optional i32 (B) input made by fig_input: the class of each row, -1 = none */
+    bool unlabelled;          /* it can be told no class */
     int steps, scalars;       /* SCHEDULE */
     const char *const *scalar_names;
     const float *table;       /* copied */

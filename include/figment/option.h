@@ -34,6 +34,7 @@ typedef struct fig_option {
     const char *fallback_text; /* FIG_TEXT: default, NULL = unset */
     const char *metavar;       /* shown in help, e.g. "FILE"; NULL = by type */
     char short_name;           /* 'o' for -o; 0 = none (command line only) */
+    bool sampling;             /* of a recipe: may be set anew for each sampling, since no weight depends on it */
 } fig_option;
 
 /* Number of rows before FIG_END. */

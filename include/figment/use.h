@@ -32,6 +32,9 @@ typedef struct fig_sample_opts {
     int64_t count;          /* samples; 0 = 1 */
     uint64_t seed;          /* sample i depends on seed and i only */
     const char *sampler;    /* NULL = the first */
+    const char *const *settings; /* "guidance=3", ending with NULL: options that the recipe's table marks as .sampling */
+    const char *classes;    /* of models that tell classes apart: names or numbers "cat,dog", or "none"; samples take them in turn.
+                             * NULL = all classes in turn */
     const char *prompt;     /* text */
     int64_t length;         /* tokens to make; 0 = 500 */
     double temperature;     /* 0 = 1; below 1e-6 = greedy: use .greedy */
@@ -46,10 +49,12 @@ typedef struct fig_sample_opts {
     void *user;
 } fig_sample_opts;
 FIG_API fig_status fig_sample(fig_trained *model, const fig_sample_opts *opts, fig_samples **out, fig_error *err);
-/* The same, pulled: each call makes the next batch of samples (pictures) or the next token of every row (text). */
+/* The same, pulled: each call makes the next batch of samples (pictures made at once), takes one of the steps in which a batch is made
+ * (diffusion, flows), or makes the next token of every row (text). */
 FIG_API fig_status fig_sampler_new(fig_trained *model, const fig_sample_opts *opts, fig_sampler **out, fig_error *err);
 FIG_API fig_status fig_sampler_next(fig_sampler *sampler, bool *finished, fig_error *err);
 FIG_API const fig_samples *fig_sampler_samples(const fig_sampler *sampler); /* what is made so far */
+FIG_API double fig_sampler_done(const fig_sampler *sampler);                /* share of the work, 0 to 1 */
 FIG_API void fig_sampler_free(fig_sampler *sampler);
 /* Of the step graph, for benchmarks: operations and memory of one run; a table of its kernels over `runs` runs (heap text). */
 FIG_API fig_plan_info fig_sampler_plan_info(const fig_sampler *sampler);
@@ -58,9 +63,10 @@ FIG_API char *fig_sampler_profile(fig_sampler *sampler, int runs);
 FIG_API int64_t fig_samples_count(const fig_samples *samples);
 /* Pictures and points: (count, ...) f32 in the data's own range. Text: NULL. */
 FIG_API const float *fig_samples_values(const fig_samples *samples, fig_type *type);
+FIG_API int fig_samples_class(const fig_samples *samples, int64_t index); /* that it was asked to be of; -1 = none */
 FIG_API const char *fig_samples_text(const fig_samples *samples, int64_t index, int64_t *length);
-/* By the ending: .png a contact sheet (pictures, points as a scatter plot), .txt, .csv, .npy, .json; a folder (path ends in
- * '/' or exists) one file per sample. */
+/* By the ending: .png a contact sheet (pictures, points as a scatter plot), .txt, .csv, .npy (classes beside it, in .labels.npy),
+ * .json; a folder (path ends in '/' or exists) one file per sample, in a folder for each class where there are classes. */
 FIG_API fig_status fig_samples_save(const fig_samples *samples, const char *path, fig_error *err);
 FIG_API char *fig_samples_json(const fig_samples *samples); /* "figment.samples/1"; heap text */
 FIG_API void fig_samples_free(fig_samples *samples);

@@ -6,7 +6,7 @@
 typedef struct sample_options {
     int64_t count, seed, length, top_k, threads;
     double temperature, top_p;
-    char *sampler, *prompt, *output;
+    char *sampler, *prompt, *output, *class_name, *steps, *guidance, *set;
     bool greedy, tune, json;
     int weights;
 } sample_options;
@@ -17,9 +17,8 @@ static const fig_option sample_option_table[] = {
     { "seed", FIG_INT, offsetof(sample_options, seed), 1, 0, 9e15, "sample i depends on the seed and i only",
       .short_name = 's' },
     { "output", FIG_TEXT, offsetof(sample_options, output),
-      .help = "by its ending: .png a sheet, .txt .csv .npy .json; a folder gets a file a sample; - is standard output "
-              "for text "
-              "and JSON (default sample.png; text goes to standard output)",
+      .help = "by its ending: .png a sheet, .txt .csv .npy .json; a folder gets a file a sample, and a folder a class; - is "
+              "standard output for text and JSON (default sample.png; text goes to standard output)",
       .metavar = "FILE|DIR/", .short_name = 'o' },
     { "prompt", FIG_TEXT, offsetof(sample_options, prompt), .help = "text to go on from", .metavar = "TEXT",
       .short_name = 'p' },
@@ -31,6 +30,14 @@ static const fig_option sample_option_table[] = {
     { "top_p", FIG_FLOAT, offsetof(sample_options, top_p), 1, 0, 1,
       "draw from the smallest set with this probability" },
     { "greedy", FIG_BOOL, offsetof(sample_options, greedy), .help = "always take the most likely token" },
+    { "class", FIG_TEXT, offsetof(sample_options, class_name),
+      .help = "classes by name or number, taken in turn; none = of no class; default: all in turn", .metavar = "NAME,..." },
+    { "guidance", FIG_TEXT, offsetof(sample_options, guidance),
+      .help = "how strongly samples are pushed towards their class: 1 = as learned, 2 to 5 = clearer and less varied", .metavar = "X" },
+    { "steps", FIG_TEXT, offsetof(sample_options, steps),
+      .help = "steps of diffusion and flows, instead of the model's sample_steps", .metavar = "N" },
+    { "set", FIG_TEXT, offsetof(sample_options, set),
+      .help = "a setting of the recipe that no weight depends on; may be repeated", .metavar = "NAME=VALUE" },
     { "sampler", FIG_TEXT, offsetof(sample_options, sampler),
       .help = "one of the recipe's samplers; default: its first", .metavar = "NAME" },
     { "weights", FIG_CHOICE, offsetof(sample_options, weights), FIG_WEIGHTS_F32,
@@ -86,6 +93,34 @@ static fig_status record_kernels(fig_cli *cli, fig_session *session, const char 
     return status;
 }
 
+/* "NAME=VALUE" of --set, --steps and --guidance: heap texts, ending with NULL. */
+static void collect_settings(const fig_arguments *given, char *out[FIG_MAX_WORDS + 3])
+{
+    const sample_options *o = given->values;
+    const char *set[FIG_MAX_WORDS + 1];
+    int count = cli_arguments_list(given, "set", set);
+    for (int i = 0; i < count; i++)
+        out[i] = cli_join("%s", set[i]);
+    if (o->steps)
+        out[count++] = cli_join("sample_steps=%s", o->steps);
+    if (o->guidance)
+        out[count++] = cli_join("guidance=%s", o->guidance);
+    out[count] = NULL;
+}
+
+/* Samples step by step, so that there is something to show meanwhile. */
+static fig_status make(fig_cli *cli, fig_trained *model, const fig_sample_opts *opts, fig_sampler **out, fig_error *err)
+{
+    fig_status status = fig_sampler_new(model, opts, out, err);
+    for (bool finished = false; status == FIG_OK && !finished;) {
+        status = fig_sampler_next(*out, &finished, err);
+        if (!opts->piece)
+            cli_progress_fraction(cli, "sampling", fig_sampler_done(*out));
+    }
+    cli_progress_clear(cli);
+    return status;
+}
+
 static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *model, fig_error *err)
 {
     const sample_options *o = given->values;
@@ -99,9 +134,13 @@ static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *mo
                         "only text goes to standard output; write pictures with -o FILE.png, or add --json");
     int64_t count = o->count ? o->count : text ? 1 : kind == FIG_DATA_POINTS ? 1000 : 64;
     bool stream = text && to_stdout && !o->json && count == 1;
+    char *settings[FIG_MAX_WORDS + 3];
+    collect_settings(given, settings);
     fig_sample_opts opts = { .count = count,
                              .seed = (uint64_t)o->seed,
                              .sampler = o->sampler,
+                             .classes = o->class_name,
+                             .settings = (const char *const *)settings,
                              .prompt = o->prompt,
                              .length = o->length,
                              .temperature = o->temperature,
@@ -111,11 +150,13 @@ static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *mo
                              .weights = (fig_weights)o->weights,
                              .piece = stream ? stream_piece : NULL,
                              .user = cli };
-    fig_samples *samples = NULL;
-    FIG_TRY(fig_sample(model, &opts, &samples, err));
-    fig_status status = FIG_OK;
+    fig_sampler *sampler = NULL;
+    fig_status status = make(cli, model, &opts, &sampler, err);
+    const fig_samples *samples = sampler ? fig_sampler_samples(sampler) : NULL;
     const char *path = o->output ? o->output : "sample.png";
-    if (o->json) {
+    if (status != FIG_OK) {
+        /* nothing to write */
+    } else if (o->json) {
         status = cli_print_document(cli, fig_samples_json(samples), true, given->word[0], err);
     } else if (stream) {
         putchar('\n');
@@ -128,7 +169,9 @@ static fig_status draw(fig_cli *cli, const fig_arguments *given, fig_trained *mo
             cli_say(cli, "Wrote", "%s: %s sample%s, seed %lld", path, cli_count_text(count, number),
                     count == 1 ? "" : "s", (long long)o->seed);
     }
-    fig_samples_free(samples);
+    fig_sampler_free(sampler);
+    for (int i = 0; settings[i]; i++)
+        free(settings[i]);
     return status;
 }
 
@@ -156,9 +199,11 @@ const fig_command fig_command_sample = {
     .examples = "figment sample runs/clothes -n 64 -o clothes.png\n"
                 "figment sample runs/words --prompt \"hacker /n./\" --length 800 --temperature 0.8\n"
                 "figment sample runs/clothes -n 1000 -o clothes/\n"
-                "figment sample runs/clothes -n 1 --json",
+                "figment sample runs/clothes -n 1 --json\n"
+                "figment sample runs/digits --class 3,8 --guidance 2 --steps 20",
     .options = sample_option_table,
     .options_size = sizeof(sample_options),
+    .repeatable = "set",
     .least = 1,
     .most = 1,
     .computes = true,

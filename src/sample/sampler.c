@@ -88,9 +88,47 @@ static fig_status build(fig_sampler *s, int64_t batch, fig_error *err)
     fig__model_free(s->model);
     s->model = NULL;
     fig_purpose purpose = t->standing ? FIG__FOR_STANDING : FIG_FOR_SAMPLING;
-    FIG_TRY(fig__model_build(t->recipe, t->options, t->data, purpose, batch, &s->model, err));
+    FIG_TRY(fig__model_build(t->recipe, s->options ? s->options : t->options, t->data, purpose, batch, &s->model, err));
     return choose(s, s->opts.sampler, err);
 }
+
+/* -- what this sampling sets anew ------------------------------------------------------------------------------------- */
+
+static fig_status refuse_setting(const fig_recipe *recipe, const fig_option *row, const char *name, fig_error *err)
+{
+    char list[512] = "nothing";
+    size_t used = 0;
+    for (const fig_option *o = recipe->options; o->type != FIG_END && used + 64 < sizeof list; o++)
+        if (o->sampling)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.60s", used ? ", " : "", o->name);
+    if (row)
+        return fig_fail(err, FIG_E_USAGE, "%s is settled when a model is trained; sampling from recipe %s can set: %s", row->name,
+                        recipe->name, list);
+    return fig_fail(err, FIG_E_USAGE, "recipe %s has no option \"%.60s\"; sampling from it can set: %s", recipe->name, name, list);
+}
+
+static fig_status apply_settings(fig_sampler *s, fig_error *err)
+{
+    const fig_recipe *recipe = s->trained->recipe;
+    if (!s->opts.settings || !s->opts.settings[0])
+        return FIG_OK;
+    s->options = fig__alloc(recipe->options_size ? recipe->options_size : 1);
+    fig_options_copy(recipe->options, s->options, s->trained->options);
+    for (const char *const *setting = s->opts.settings; *setting; setting++) {
+        const char *equals = strchr(*setting, '=');
+        if (!equals)
+            return fig_fail(err, FIG_E_USAGE, "\"%.60s\": expected NAME=VALUE, e.g. guidance=2", *setting);
+        char *name = fig__format("%.*s", (int)(equals - *setting), *setting);
+        const fig_option *row = fig_options_find(recipe->options, name);
+        fig_status status = row && row->sampling ? fig_options_set(recipe->options, s->options, name, equals + 1, err)
+                                                 : refuse_setting(recipe, row, name, err);
+        free(name);
+        FIG_TRY(status);
+    }
+    return FIG_OK;
+}
+
+/* -- the plan --------------------------------------------------------------------------------------------------------- */
 
 /* The graph holds every sampler of the model; assignments of the others (their caches) must not run. */
 static void keep_own_assigns(fig_sampler *s)
@@ -109,7 +147,9 @@ static void keep_own_assigns(fig_sampler *s)
 static fig_status compile(fig_sampler *s, fig_error *err)
 {
     fig_trained *t = s->trained;
+    FIG_TRY(apply_settings(s, err));
     FIG_TRY(build(s, 1, err));
+    FIG_TRY(fig__sampler_read_classes(s, err));
     s->batch = choose_batch(s);
     if (s->batch != 1)
         FIG_TRY(build(s, s->batch, err));
@@ -147,7 +187,8 @@ fig_status fig__sampler_new(fig_trained *model, const fig_sample_opts *opts, boo
     fig_status status = check_opts(&s->opts, err);
     if (status == FIG_OK)
         status = compile(s, err);
-    s->opts.sampler = NULL; /* borrowed for this call only */
+    s->opts.sampler = s->opts.classes = NULL; /* borrowed for this call only */
+    s->opts.settings = NULL;
     if (status == FIG_OK)
         status = fig__sampler_restart(s, s->opts.seed, err);
     if (status != FIG_OK) {
@@ -185,8 +226,19 @@ void fig__sampler_reset_states(fig_sampler *s)
     }
 }
 
+static void feed_classes(fig_sampler *s)
+{
+    if (fig_is_none(s->decl->label))
+        return;
+    fig_type type;
+    int32_t *to = fig_plan_input(s->plan, ((const fig_leaf_attr *)fig__producer_attr(s->decl->label))->name, &type);
+    for (int row = 0; to && row < s->batch; row++)
+        to[row] = fig__sampler_class_of(s, s->row + row);
+}
+
 fig_status fig__sampler_feed(fig_sampler *s, fig_error *err)
 {
+    feed_classes(s);
     if (!s->decl->input)
         return FIG_OK;
     fig_type type;
@@ -219,6 +271,14 @@ fig_status fig_sampler_next(fig_sampler *s, bool *finished, fig_error *err)
     return s->loop->next(s, finished, err);
 }
 
+double fig_sampler_done(const fig_sampler *s)
+{
+    if (s->row >= s->opts.count)
+        return 1;
+    int64_t batches = (s->opts.count + s->batch - 1) / s->batch;
+    return ((double)(s->row / s->batch) + (s->loop->share ? s->loop->share(s) : 0)) / (double)batches;
+}
+
 const fig_samples *fig_sampler_samples(const fig_sampler *s) { return s->samples; }
 
 fig_plan_info fig_sampler_plan_info(const fig_sampler *s) { return fig_plan_get_info(s->plan); }
@@ -235,6 +295,10 @@ void fig_sampler_free(fig_sampler *s)
     fig_store_free(s->store);
     fig__model_free(s->model);
     fig_samples_free(s->samples);
+    if (s->options)
+        fig_options_free(s->trained->recipe->options, s->options);
+    free(s->options);
+    free(s->classes);
     free(s->prompt);
     free(s);
 }

@@ -17,6 +17,9 @@ struct fig_samples {
     float low, high;        /* pictures */
     double *offset, *scale; /* points: copied from the data spec, or NULL */
     int columns, gap;       /* of a sheet; 0 = chosen */
+    int32_t *label;         /* wanted entries: the class a sample was asked to be of, -1 = none; NULL = no classes */
+    char **class_name;      /* owned; NULL = only numbers */
+    int classes;
 };
 
 typedef struct fig__sample_loop fig__sample_loop;
@@ -24,7 +27,9 @@ struct fig_sampler {
     fig_trained *trained; /* borrowed */
     fig_sample_opts opts; /* prompt and sampler name copied */
     char *prompt;
-    float *input;     /* borrowed through opts.input */
+    void *options;    /* the recipe's options with opts.settings in them; NULL = as trained */
+    int32_t *classes; /* that opts.classes names; NULL = all in turn */
+    int n_classes;
     fig_store *store; /* the model's tensors, and caches of this sampler's own */
     fig_model *model;
     bool ids; /* tokens as numbers, even where there is a tokenizer */
@@ -44,6 +49,7 @@ struct fig__sample_loop {
     fig_status (*begin)(fig_sampler *sampler, fig_error *err);
     fig_status (*next)(fig_sampler *sampler, bool *finished, fig_error *err);
     void (*end)(fig_sampler *sampler);
+    double (*share)(const fig_sampler *sampler); /* of the batch in work that is done; NULL = 0 */
 };
 extern const fig__sample_loop *const fig__sample_loops[];
 
@@ -55,7 +61,10 @@ fig_status fig__sampler_restart(fig_sampler *sampler, uint64_t seed, fig_error *
 fig_status fig__sampler_finish(fig_sampler *sampler, bool (*cancelled)(void *user), void *user, fig_error *err);
 /* Gives caches and other states that are not in the model file their first values. */
 void fig__sampler_reset_states(fig_sampler *sampler);
-/* Rows of data into the plan's input, for samplers that read some. */
+/* Reads opts.classes, once decl is known. */
+fig_status fig__sampler_read_classes(fig_sampler *sampler, fig_error *err);
+int32_t fig__sampler_class_of(const fig_sampler *sampler, int64_t sample);
+/* Classes and rows of data into the plan's inputs, for samplers that read some. */
 fig_status fig__sampler_feed(fig_sampler *sampler, fig_error *err);
 /* Copies rows of the plan's output into the samples. */
 fig_status fig__sampler_take(fig_sampler *sampler, fig_error *err);

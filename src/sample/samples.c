@@ -13,6 +13,12 @@ fig_samples *fig__samples_new(const fig_data_spec *data, int64_t count)
         s->offset = memcpy(fig__alloc(bytes), data->offset, bytes);
         s->scale = memcpy(fig__alloc(bytes), data->scale, bytes);
     }
+    s->classes = data->classes;
+    if (data->class_names) {
+        s->class_name = fig__alloc(sizeof *s->class_name * (size_t)data->classes);
+        for (int i = 0; i < data->classes; i++)
+            s->class_name[i] = fig__strdup(data->class_names[i]);
+    }
     return s;
 }
 
@@ -62,8 +68,18 @@ fig_status fig__sampler_take(fig_sampler *sampler, fig_error *err)
     memcpy(to, from, (size_t)rows * row);
     if (s->kind == FIG_DATA_POINTS && type.dtype == FIG_F32)
         restore_units(s, (float *)to, rows, (int64_t)(row / sizeof(float)));
+    if (!fig_is_none(sampler->decl->label)) {
+        s->label = s->label ? s->label : fig__alloc(sizeof *s->label * (size_t)s->wanted);
+        for (int64_t i = sampler->row; i < sampler->row + rows; i++)
+            s->label[i] = fig__sampler_class_of(sampler, i);
+    }
     s->count += rows;
     return FIG_OK;
+}
+
+int fig_samples_class(const fig_samples *s, int64_t index)
+{
+    return s->label && index >= 0 && index < s->count ? (int)s->label[index] : -1;
 }
 
 int64_t fig_samples_count(const fig_samples *s) { return s->count; }
@@ -99,6 +115,10 @@ void fig_samples_free(fig_samples *s)
     free(s->values);
     free(s->offset);
     free(s->scale);
+    free(s->label);
+    for (int i = 0; s->class_name && i < s->classes; i++)
+        free(s->class_name[i]);
+    free(s->class_name);
     free(s);
 }
 

@@ -126,6 +126,8 @@ char *fig_samples_json(const fig_samples *s)
             fig__text_print(&out, "%s%lld", i > 1 ? ", " : "", (long long)s->type.dim[i]);
         if (s->kind == FIG_DATA_IMAGES)
             fig__text_print(&out, "], \"range\": [%g, %g", (double)s->low, (double)s->high);
+        for (int64_t i = 0; s->label && i < s->count; i++)
+            fig__text_print(&out, i ? ", %d" : "], \"classes\": [%d", s->label[i]);
         fig__text_print(&out, "], \"values\": [");
         int64_t row = row_elements(s);
         for (int64_t i = 0; i < s->count; i++) {
@@ -143,18 +145,16 @@ char *fig_samples_json(const fig_samples *s)
 
 /* -- files --------------------------------------------------------------------------------------------------------- */
 
-static fig_status save_npy(const fig_samples *s, const char *path, fig_error *err)
+/* type.dim[0] rows of 4-byte numbers. */
+static fig_status write_npy(const char *path, const fig_type *type, const void *values, fig_error *err)
 {
-    if (!s->values)
-        return fig_fail(err, FIG_E_USAGE, "%s: texts are no numbers; save them as .txt or .json", path);
     char shape[128] = "";
     size_t used = 0;
-    for (int i = 0; i < s->type.rank; i++)
-        used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%lld", i ? ", " : "",
-                                 (long long)(i ? s->type.dim[i] : s->count));
+    for (int i = 0; i < type->rank; i++)
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%lld", i ? ", " : "", (long long)type->dim[i]);
     char header[256];
     int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s%s), }",
-                          s->type.dtype == FIG_I32 ? "<i4" : "<f4", shape, s->type.rank == 1 ? "," : "");
+                          type->dtype == FIG_I32 ? "<i4" : "<f4", shape, type->rank == 1 ? "," : "");
     while ((10 + length + 1) % 64)
         header[length++] = ' ';
     header[length++] = '\n';
@@ -163,8 +163,38 @@ static fig_status save_npy(const fig_samples *s, const char *path, fig_error *er
     FIG_TRY(fig__writer_begin(path, &writer, err));
     fig__writer_add(writer, magic, sizeof magic);
     fig__writer_add(writer, header, (uint64_t)length);
-    fig__writer_add(writer, s->values, (uint64_t)(s->count * row_elements(s)) * 4);
+    fig__writer_add(writer, values, (uint64_t)fig_elements(type) * 4);
     return fig__writer_commit(writer, err);
+}
+
+static fig_status save_npy(const fig_samples *s, const char *path, fig_error *err)
+{
+    if (!s->values)
+        return fig_fail(err, FIG_E_USAGE, "%s: texts are no numbers; save them as .txt or .json", path);
+    fig_type type = s->type;
+    type.dim[0] = s->count;
+    FIG_TRY(write_npy(path, &type, s->values, err));
+    if (!s->label)
+        return FIG_OK;
+    type = FIG_SHAPE(s->count);
+    type.dtype = FIG_I32;
+    char *labels = fig__format("%.*s.labels.npy", (int)(strlen(path) - strlen(".npy")), path);
+    fig_status status = write_npy(labels, &type, s->label, err);
+    free(labels);
+    return status;
+}
+
+/* Folder of a sample's class below `path`. Names come from model files: one that is no plain file name becomes its number. */
+static char *class_folder(const fig_samples *s, int64_t index, const char *path, fig__arena *arena)
+{
+    int32_t label = s->label ? s->label[index] : -1;
+    if (label < 0)
+        return fig__path_join(arena, path, "");
+    const char *name = s->class_name && label < s->classes ? s->class_name[label] : NULL;
+    bool plain = name && *name && *name != '.' && strlen(name) < 200;
+    for (const char *c = name; plain && *c; c++)
+        plain = *c != '/' && *c != '\\' && (unsigned char)*c >= 32;
+    return fig__path_join(arena, path, plain ? name : fig__arena_format(arena, "%d", label));
 }
 
 static fig_status save_folder(const fig_samples *s, const char *path, fig_error *err)
@@ -175,7 +205,11 @@ static fig_status save_folder(const fig_samples *s, const char *path, fig_error 
     bool pictures = s->kind == FIG_DATA_IMAGES && s->type.rank == 4 && s->type.dtype == FIG_F32;
     for (int64_t i = 0; i < s->count && status == FIG_OK; i++) {
         char *name = fig__arena_format(arena, "%06lld.%s", (long long)i, s->text ? "txt" : pictures ? "png" : "csv");
-        char *file = fig__path_join(arena, path, name);
+        char *folder = class_folder(s, i, path, arena), *file = fig__path_join(arena, folder, name);
+        if (s->label)
+            status = fig__make_folders(folder, err);
+        if (status != FIG_OK)
+            break;
         if (pictures) {
             status = save_picture(s, i, file, err);
             continue;
