@@ -21,11 +21,11 @@ printf '# Results\n\nbefore\n\n<!-- bench/compare f32 against f32 -->\nold\n<!--
 compare --only mlp_gan --page page.md --json runs.json
 [ $? = 0 ] && ok || no "compare: $(cat err)"
 has '| `mlp_gan` |'
-has 'Geometric mean of the ratios of 1 training workloads'
+has 'geometric mean of the ratios of 1 training workloads'
 has '| `mlp_gan` |' page.md
 has behind page.md
 lacks old page.md
-has '"figment.compare/1"' runs.json
+has '"figment.compare/2"' runs.json
 
 compare --only vae_mlp,mlp_gan --page page.md
 [ $? = 1 ] && ok || no "a failing workload must show in the exit code"
@@ -45,6 +45,26 @@ compare --only mlp_gan --rounds 5 --no-page
 has 'the table is of 1 whole round' err
 has '--rounds 1 '
 has '| `mlp_gan` |'
+
+# Pairs: each side once a round, a table for each pair.
+cat >peers/strong <<'END'
+#!/bin/sh
+echo "$*" >>settings
+echo '{"workload":"'"$1"'","variant":"pretended","median_step_s":0.5,"peak_rss_mb":100,"gflop_per_step":1.0}'
+END
+cat >peers/mlp_gan.py <<'END'
+print('{"workload":"mlp_gan","variant":"as it comes","median_step_s":9.5,"peak_rss_mb":100,"gflop_per_step":1.0}')
+END
+compare --only mlp_gan --pairs f32:f32,bf16:f32,bf16:bf16,f32:installed --page pairs.md
+[ $? = 0 ] && ok || no "compare: $(cat err)"
+for pair in 'f32 against f32' 'bf16 against f32' 'bf16 against bf16' 'f32 against installed'; do
+    has "<!-- bench/compare $pair -->" pairs.md
+    has "$pair, geometric mean" pairs.md
+done
+has '| 9500 |' pairs.md
+[ "$(grep -c -e --bf16 settings)" = 2 ] && [ "$(wc -l <settings)" = 4 ] && ok || no "a side of several pairs was not measured once a round"
+compare --only mlp_gan --pairs f32:f64 --no-page
+[ $? = 2 ] && has 'f32:f64 is not one of' err
 
 compare --only nothing --no-page
 [ $? != 0 ] && has 'no workload nothing' err
