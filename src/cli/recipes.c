@@ -139,7 +139,7 @@ static fig_status recipes_run(fig_cli *cli, const fig_arguments *given, fig_erro
 const fig_command fig_command_recipes = {
     .name = "recipes",
     .summary = "list the model families, or one's options and presets",
-    .usage = "[NAME]",
+    .usage = "[RECIPE]",
     .examples = "figment recipes\nfigment recipes vae",
     .options = recipes_option_table,
     .options_size = sizeof(recipes_options),

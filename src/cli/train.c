@@ -18,13 +18,13 @@ typedef struct train_options {
 static const fig_option train_option_table[] = {
     { "data", FIG_TEXT, offsetof(train_options, data),
       .help = "catalogue name, file or folder; NAME=PATH for a recipe with several inputs; may be repeated",
-      .metavar = "NAME|PATH" },
+      .metavar = "DATASET|PATH" },
     { "output", FIG_TEXT, offsetof(train_options, output), .help = "run folder (default runs/RECIPE-DATA-N)",
       .metavar = "RUN", .short_name = 'o' },
     { "preset", FIG_TEXT, offsetof(train_options, preset),
-      .help = "named settings of the recipe; default: by the kind of data", .metavar = "NAME" },
+      .help = "named settings of the recipe; default: by the kind of data", .metavar = "PRESET" },
     { "set", FIG_TEXT, offsetof(train_options, set),
-      .help = "any setting of the recipe or the training; may be repeated", .metavar = "NAME=VALUE" },
+      .help = "any setting of the recipe or the training; may be repeated", .metavar = "SETTING=VALUE" },
     { "epochs", FIG_TEXT, offsetof(train_options, epochs), .help = "passes over the data", .metavar = "N" },
     { "steps", FIG_TEXT, offsetof(train_options, steps), .help = "steps, instead of epochs", .metavar = "N" },
     { "minutes", FIG_TEXT, offsetof(train_options, minutes), .help = "stop early after this long, at a logged step",
@@ -195,7 +195,7 @@ static fig_status collect(const fig_arguments *given, request *r, fig_error *err
     r->output = o->output ? cli_join("%s", o->output) : NULL;
     FIG_TRY(choose_subject(given, r, err));
     if (r->recipe && !r->n_data && !(o->resume && r->output && exists(r->output))) {
-        const char *hint = r->recipe->presets && r->recipe->presets->data ? r->recipe->presets->data : "NAME|PATH";
+        const char *hint = r->recipe->presets && r->recipe->presets->data ? r->recipe->presets->data : "DATASET|PATH";
         return fig_fail(err, FIG_E_USAGE,
                         "train %s on what? add --data %s (`figment data list` shows what can be fetched)",
                         r->recipe->name, hint);
