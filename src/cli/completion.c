@@ -10,9 +10,9 @@
 #include <string.h>
 
 typedef struct offer {
-    const char *begun;         /* the last word, perhaps empty */
+    const char *begun; /* the last word, perhaps empty */
     const fig_command *command;
-    const fig_recipe *recipe;  /* the first word that names one, or NULL */
+    const fig_recipe *recipe; /* the first word that names one, or NULL */
 } offer;
 
 static void say(const offer *o, const char *prefix, const char *word, const char *suffix, const char *why)
@@ -98,9 +98,12 @@ static void say_choices(const offer *o, const char *choices)
     }
 }
 
-static const struct { const char *what; void (*say)(const offer *o); } lists[] = {
-    { "RECIPE", say_recipes }, { "PRESET", say_presets },      { "SETTING=VALUE", say_settings },
-    { "DATASET", say_data },      { "WORKLOAD", say_workloads }, { "VERB", say_verbs },
+static const struct {
+    const char *what;
+    void (*say)(const offer *o);
+} lists[] = {
+    { "RECIPE", say_recipes }, { "PRESET", say_presets },     { "SETTING=VALUE", say_settings },
+    { "DATASET", say_data },   { "WORKLOAD", say_workloads }, { "VERB", say_verbs },
 };
 
 /* What a usage or metavar such as "RECIPE|RUN.YAML" names: alternatives between bars, in brackets or not. */
@@ -190,13 +193,13 @@ static void complete(const char *const *word, int words)
 
 /* -- the scripts --------------------------------------------------------------------------------------------------------------- */
 
-static const char bash_script[] =
-    "_figment() {\n"
-    "    mapfile -t COMPREPLY < <(figment completion words -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null | cut -f1)\n"
-    "    if [ ${#COMPREPLY[@]} = 0 ]; then compopt -o default\n"
-    "    elif [[ ${COMPREPLY[0]} = *= ]]; then compopt -o nospace; fi\n"
-    "}\n"
-    "complete -F _figment figment\n";
+static const char bash_script[] = "_figment() {\n"
+                                  "    mapfile -t COMPREPLY < <(figment completion words -- "
+                                  "\"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null | cut -f1)\n"
+                                  "    if [ ${#COMPREPLY[@]} = 0 ]; then compopt -o default\n"
+                                  "    elif [[ ${COMPREPLY[0]} = *= ]]; then compopt -o nospace; fi\n"
+                                  "}\n"
+                                  "complete -F _figment figment\n";
 static const char zsh_script[] =
     "#compdef figment\n"
     "_figment() {\n"
@@ -211,8 +214,12 @@ static const char zsh_script[] =
 static const char fish_script[] =
     "complete -c figment -a '(figment completion words -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'\n";
 
-static const struct { const char *shell, *script; } scripts[] = {
-    { "bash", bash_script }, { "zsh", zsh_script }, { "fish", fish_script },
+static const struct {
+    const char *shell, *script;
+} scripts[] = {
+    { "bash", bash_script },
+    { "zsh", zsh_script },
+    { "fish", fish_script },
 };
 
 static fig_status completion_run(fig_cli *cli, const fig_arguments *given, fig_error *err)
@@ -234,8 +241,10 @@ const fig_command fig_command_completion = {
     .name = "completion",
     .summary = "the Tab key in bash, zsh or fish",
     .usage = "bash|zsh|fish",
-    .help = "Prints a script that teaches a shell to complete figment's commands, options, settings, recipes, presets and data sets. The "
-            "script asks figment itself (`figment completion words -- WORD...` prints what may stand in the last word's place), so it "
+    .help = "Prints a script that teaches a shell to complete figment's commands, options, settings, recipes, presets "
+            "and data sets. The "
+            "script asks figment itself (`figment completion words -- WORD...` prints what may stand in the last "
+            "word's place), so it "
             "never grows old.",
     .examples = "figment completion bash >~/.local/share/bash-completion/completions/figment\n"
                 "figment completion zsh >\"${fpath[1]}/_figment\"\n"
