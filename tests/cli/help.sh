@@ -14,7 +14,7 @@ lacks 'examples:'
 expect 0 '' train --help
 has 'examples:'
 expect 0 '' data get --help
-has 'figment data get NAME...'
+has 'figment data get DATASET...'
 expect 0 '' --help
 expect 2 'no command' help nonsense
 # Help wins over other mistakes on the line, and nothing is done.
