@@ -211,9 +211,9 @@ static const fig_preset dcgan_presets[] = {
                   "epochs=1000 log_every=1epochs sample_every=10epochs checkpoint_every=1epochs keep=all",
       .data = "mnist", .log_line = A_LINE },
     { .name = "mnist-5x5-short",
-      .summary = "listing A in ten minutes",
+      .summary = "listing A in ten minutes: rates that fall to zero, bf16, averaged weights",
       .settings = A_SETTINGS
-                  "epochs=60 ema=0.9995 log_every=1epochs sample_every=5epochs",
+                  "epochs=75 schedule=linear precision=bf16 ema=0.9995 log_every=1epochs sample_every=5epochs",
       .data = "mnist", .log_line = A_LINE },
     { .name = "folder-32",
       .summary = "listing G: 32 pixels colour from a picture folder, 100 epochs",
