@@ -44,7 +44,12 @@ FIG_API bool fig_is_training(const fig_graph *graph);
 
 /* -- layers ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct fig_linear_opts { bool no_bias; fig_init init, bias_init; const char *label; } fig_linear_opts;
+typedef struct fig_linear_opts {
+    bool no_bias;
+    fig_init init, bias_init;
+    fig_node mask; /* (units, in), times the weight: 0 cuts a connection; none = all stand */
+    const char *label;
+} fig_linear_opts;
 /* x (..., in) -> (..., units). Weights "weight" (units, in), "bias" (units). */
 FIG_API fig_node fig_linear(fig_node x, int64_t units, const fig_linear_opts *opts);
 

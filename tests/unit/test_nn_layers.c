@@ -64,6 +64,44 @@ FIG_TEST(one_name_two_shapes_is_an_error)
     nn_end(&r);
 }
 
+/* Five outputs of five inputs, output i connected to inputs 0 .. i - 1 only. */
+static fig_status build_masked(fig_model *m, void *user, fig_error *err)
+{
+    fig_node *out = user;
+    (void)err;
+    fig_graph *g = fig_model_graph(m);
+    fig_type square = FIG_SHAPE(5, 5);
+    fig_node x = fig_input(g, "x", FIG_SHAPE(1, 5)), y = fig_linear(x, 5, &(fig_linear_opts){
+        .mask = fig_greater(fig_iota(g, square, 0), fig_iota(g, square, 1)) });
+    out[0] = y;
+    fig_gradients(y, &m->weights[0].node, 1, &out[1]);
+    return FIG_OK;
+}
+
+FIG_TEST(a_mask_cuts_connections)
+{
+    fig_node out[2];
+    nn_network network = { build_masked, out };
+    nn_rig r;
+    REQUIRE(nn_begin(&r, &network, FIG_FOR_EVALUATION, 1));
+    REQUIRE(nn_compile(&r, out, 2));
+    float *x = nn_input(&r, "x"), before[5];
+    for (int i = 0; i < 5; i++)
+        x[i] = (float)(i + 1);
+    nn_run(&r, 0);
+    for (int i = 0; i < 25; i++) /* a cut connection has no gradient */
+        CHECK_NEAR(nn_output(&r, 1)[i], i / 5 > i % 5 ? i % 5 + 1 : 0, 1e-6);
+    memcpy(before, nn_output(&r, 0), sizeof before);
+    for (int i = 0; i < 5; i++) {
+        x[i] += 1;
+        nn_run(&r, 0);
+        for (int k = 0; k < 5; k++)
+            CHECK((nn_output(&r, 0)[k] != before[k]) == (k > i));
+        x[i] -= 1;
+    }
+    nn_end(&r);
+}
+
 FIG_TEST(bare_graph_has_plain_states)
 {
     fig_graph *g = fig_graph_new();
