@@ -129,6 +129,9 @@ typedef struct fig_metric_decl {
     const char *unit;    /* "nats/item" */
     bool higher_is_better;
     const char *protocol; /* what pins it besides split and count: "grey-bernoulli,samples=1" */
+    int samples;          /* 0; else the value is the log of a mean over so many draws of the model's noise (B), and is taken again with
+                           * fresh noise until fig_eval_opts.samples are in the mean. The protocol names how many */
+    bool on_request;      /* costly: computed only when it is named */
     const char *derive;   /* also reported from the mean: "perplexity bits_per_byte bits_per_dim"; NULL = none */
 } fig_metric_decl;
 FIG_API void fig_model_metric(fig_model *model, const fig_metric_decl *metric);
@@ -138,7 +141,7 @@ typedef enum fig_loop {
     FIG_LOOP_ONCE,     /* output (B, ...) in one run */
     FIG_LOOP_SCHEDULE, /* `steps` runs; per-step scalars from `table` (steps x scalars) are set before each */
     FIG_LOOP_TOKEN,    /* logits (B, V) -> one token per row, fed back into `token`, at `position` */
-    FIG_LOOP_RASTER,   /* the same over the pixels of a picture in raster order */
+    FIG_LOOP_RASTER,   /* the same over the elements of a picture, in raster order or in `order` */
     FIG_LOOP_BEAM      /* token with the `beam` best prefixes kept */
 } fig_loop;
 typedef struct fig_sampler_decl {
@@ -147,6 +150,7 @@ typedef struct fig_sampler_decl {
     fig_node output;          /* ONCE and SCHEDULE: the sample (last run); TOKEN, RASTER, BEAM: logits (B, V) */
     fig_node token, position; /* i32 (B) inputs of the token loops, made by fig_input */
     int64_t length;           /* token loops: longest sequence that the step graph can hold */
+    const int32_t *order;     /* RASTER: the element made at each of the `length` steps; NULL = one after the other. Copied */
     fig_node label;           /* optional i32 (B) input made by fig_input: the class of each row, -1 = none */
     bool unlabelled;          /* it can be told no class */
     int steps, scalars;       /* SCHEDULE */

@@ -74,9 +74,10 @@ FIG_API void fig_samples_free(fig_samples *samples);
 /* -- evaluation ----------------------------------------------------------------------------------------------------------- */
 typedef struct fig_eval_opts {
     const char *data;           /* NULL = what the model was trained on */
-    const char *const *metrics; /* NULL-terminated names; NULL = all that the recipe declares */
+    const char *const *metrics; /* NULL-terminated names; NULL = all that the recipe declares, but for costly ones */
     int64_t count;              /* items; 0 = the whole split */
     uint64_t seed;
+    int64_t samples;            /* bounds by importance sampling: draws per item; 0 = 5,000 */
     const char *split;          /* "test" "validation" "train"; NULL = test if there is one, else validation */
     void (*progress)(void *user, double done);
     void *user;

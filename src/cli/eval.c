@@ -8,7 +8,7 @@
 
 typedef struct eval_options {
     char *data, *metric, *split;
-    int64_t count, seed, threads;
+    int64_t count, samples, seed, threads;
     bool tune, json;
 } eval_options;
 
@@ -16,8 +16,10 @@ static const fig_option eval_option_table[] = {
     { "data", FIG_TEXT, offsetof(eval_options, data), .help = "what to score on instead of the model's own data",
       .metavar = "DATASET|PATH" },
     { "metric", FIG_TEXT, offsetof(eval_options, metric),
-      .help = "a metric by name; may be repeated; default: all that the recipe has", .metavar = "NAME" },
+      .help = "a metric by name; may be repeated; default: all that the recipe has, but for costly ones (iw_bound)", .metavar = "NAME" },
     { "n", FIG_INT, offsetof(eval_options, count), 0, 0, 1e12, "items; 0 = the whole split", .short_name = 'n' },
+    { "samples", FIG_INT, offsetof(eval_options, samples), 0, 0, 1e9,
+      "iw_bound: draws of the latent code per item; 0 = 5,000" },
     { "split", FIG_TEXT, offsetof(eval_options, split),
       .help = "train, validation or test; default: test if there is one, else validation", .metavar = "SPLIT" },
     { "seed", FIG_INT, offsetof(eval_options, seed), 1, 0, 9e15, "seed of the noise", .short_name = 's' },
@@ -57,6 +59,7 @@ static fig_status evaluate(fig_cli *cli, const fig_arguments *given, fig_trained
     fig_eval_opts opts = { .data = o->data,
                            .metrics = named ? metrics : NULL,
                            .count = o->count,
+                           .samples = o->samples,
                            .seed = (uint64_t)o->seed,
                            .split = o->split,
                            .progress = on_progress,

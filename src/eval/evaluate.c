@@ -79,6 +79,8 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
     *count = 0;
     if (opts->count < 0)
         return fig_fail(err, FIG_E_USAGE, "count: %lld items, expected 0 (all) or more", (long long)opts->count);
+    if (opts->samples < 0 || opts->samples > 1000000000)
+        return fig_fail(err, FIG_E_USAGE, "samples: %lld draws per item, expected 0 (5,000) to 1e9", (long long)opts->samples);
     fig__arena *arena = fig__arena_new();
     const char *key[8] = { "" }, *name[8] = { opts->data };
     int n_data = 1;
@@ -110,6 +112,7 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
                               .split = split,
                               .count = opts->count,
                               .seed = opts->seed,
+                              .samples = opts->samples,
                               .progress = opts->progress,
                               .cancelled = opts->cancelled,
                               .user = opts->user };

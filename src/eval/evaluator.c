@@ -6,7 +6,8 @@
  *     se^2 = n / (n - 1) * sum((s - score * m)^2) / sum(m)^2
  *
  * Sums are in double. Noise (a latent sample of the ELBO) depends on the seed and the item's number, not on the batch
- * size. */
+ * size. A metric of many samples gives the log of a mean over some; the batch runs again, each time with the noise of another step,
+ * and the means are joined in double: log((1 / passes) sum exp(value)). */
 #include "eval/evaluator.h"
 #include "eval/derived.h"
 #include "exec/exec.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVAL_BATCH = 64 };
+enum { EVAL_BATCH = 64, DEFAULT_SAMPLES = 5000 };
 
 struct fig__evaluator {
     fig_trained *trained;
@@ -79,7 +80,7 @@ static bool wants_any(const fig__evaluator *e, const fig_metric_decl *d)
     for (int i = 0; i < e->n_wanted; i++)
         if (fig__metric_gives(d, e->wanted[i]))
             return true;
-    return !e->n_wanted;
+    return !e->n_wanted && !d->on_request;
 }
 
 fig_status fig__evaluator_new(fig_trained *t, const char *const *metrics, fig__evaluator **out, fig_error *err)
@@ -150,6 +151,7 @@ typedef struct running {
     int n_loaders;
     const fig_batch *batch[8];
     fig__sums sums[FIG_MODEL_MAX];
+    double joined[FIG_MODEL_MAX][EVAL_BATCH]; /* metrics of many samples: log of the sum over passes */
     int64_t items;
 } running;
 
@@ -207,10 +209,46 @@ static double target_bytes(const running *r, int row, const float *mask, int64_t
     return bytes;
 }
 
+/* How often a batch runs for metric k: once, or until its samples are reached. */
+static int64_t passes_of(const running *r, int k)
+{
+    int samples = r->e->model->metric[r->e->metric[k]].samples;
+    int64_t wanted = r->run->samples > 0 ? r->run->samples : DEFAULT_SAMPLES;
+    return samples > 0 ? (wanted + samples - 1) / samples : 1;
+}
+
+static double add_logs(double a, double b)
+{
+    double high = fmax(a, b), low = fmin(a, b);
+    return high == -INFINITY ? high : high + log1p(exp(low - high));
+}
+
+static fig_status run_passes(running *r, uint64_t first_row, fig_error *err)
+{
+    int64_t most = 1;
+    for (int k = 0; k < r->e->n_metrics; k++)
+        most = passes_of(r, k) > most ? passes_of(r, k) : most;
+    for (int64_t pass = most - 1; pass >= 0; pass--) { /* the first pass last: its outputs are what plain metrics read */
+        if (r->run->cancelled && r->run->cancelled(r->run->user))
+            return fig_fail(err, FIG_E_INTERRUPTED, "the evaluation was stopped");
+        FIG_TRY(fig_plan_run(r->e->plan,
+                             &(fig_run_opts){ .seed = r->run->seed, .step = (uint64_t)pass, .first_row = first_row }, err));
+        for (int k = 0; k < r->e->n_metrics; k++) {
+            if (pass >= passes_of(r, k))
+                continue;
+            const float *value = fig_plan_output(r->e->plan, r->e->value_output[k], NULL);
+            for (int row = 0; row < EVAL_BATCH && passes_of(r, k) > 1; row++)
+                r->joined[k][row] = pass == passes_of(r, k) - 1 ? (double)value[row] : add_logs(r->joined[k][row], (double)value[row]);
+        }
+    }
+    return FIG_OK;
+}
+
 static void add_row(running *r, int k, int row)
 {
     fig__sums *sums = &r->sums[k];
     fig_type type;
+    int64_t passes = passes_of(r, k);
     const float *value = fig_plan_output(r->e->plan, r->e->value_output[k], &type);
     const float *mask = r->e->mask_output[k] < 0 ? NULL : fig_plan_output(r->e->plan, r->e->mask_output[k], NULL);
     int64_t width = type.rank == 2 ? type.dim[1] : 1;
@@ -218,7 +256,7 @@ static void add_row(running *r, int k, int row)
     for (int64_t t = 0; t < width; t++) {
         double w = mask ? (double)mask[row * width + t] : 1;
         if (w != 0)
-            s += w * (double)value[row * width + t];
+            s += w * (passes > 1 ? r->joined[k][row] - log((double)passes) : (double)value[row * width + t]);
         m += w;
     }
     sums->s += s;
@@ -237,13 +275,10 @@ static fig_status run_batches(running *r, fig_error *err)
     int64_t batches = fig_loader_epoch_batches(r->loader[0]), all = fig_data_items(run->data[0].data, run->split);
     int64_t wanted = run->count && run->count < all ? run->count : all;
     for (int64_t b = 0; b < batches && r->items < wanted; b++) {
-        if (run->cancelled && run->cancelled(run->user))
-            return fig_fail(err, FIG_E_INTERRUPTED, "the evaluation was stopped");
         for (int i = 0; i < r->n_loaders; i++)
             FIG_TRY(fig_loader_next(r->loader[i], &r->batch[i], err));
         FIG_TRY(feed(r, err));
-        FIG_TRY(fig_plan_run(r->e->plan, &(fig_run_opts){ .seed = run->seed, .first_row = (uint64_t)(b * EVAL_BATCH) },
-                             err));
+        FIG_TRY(run_passes(r, (uint64_t)(b * EVAL_BATCH), err));
         fig_type type;
         const float *weight = field_of(r->batch[0], "weight", &type);
         for (int row = 0; row < r->batch[0]->rows && r->items < wanted; row++) {
@@ -259,17 +294,20 @@ static fig_status run_batches(running *r, fig_error *err)
     return FIG_OK;
 }
 
-static void put_protocol(const running *r, const fig_metric_decl *d, char *out, size_t size)
+static void put_protocol(const running *r, int k, char *out, size_t size)
 {
+    const fig_metric_decl *d = &r->e->model->metric[r->e->metric[k]];
     const fig_data_spec *spec = r->e->trained->data;
-    char shape[64] = "";
+    char shape[64] = "", draws[40] = "";
+    if (d->samples > 0)
+        snprintf(draws, sizeof draws, ",samples=%lld", (long long)(passes_of(r, k) * d->samples));
     if (spec->kind == FIG_DATA_IMAGES)
         snprintf(shape, sizeof shape, ",%dx%dx%d in %g..%g", spec->height, spec->width, spec->channels,
                  (double)spec->low, (double)spec->high);
     else if (spec->kind == FIG_DATA_TEXT)
         snprintf(shape, sizeof shape, ",window=%d,stride=%d", spec->context, spec->context);
-    snprintf(out, size, "%s/1%s%.60s%s,split=%s,items=%lld,seed=%llu%s%.24s", d->name,
-             d->protocol && *d->protocol ? "," : "", d->protocol ? d->protocol : "", shape,
+    snprintf(out, size, "%s/1%s%.60s%s%s,split=%s,items=%lld,seed=%llu%s%.24s", d->name,
+             d->protocol && *d->protocol ? "," : "", d->protocol ? d->protocol : "", draws, shape,
              fig__split_names[r->run->split], (long long)r->items, (unsigned long long)r->run->seed,
              r->run->note ? "," : "", r->run->note ? r->run->note : "");
 }
@@ -283,7 +321,7 @@ static void put_scores(const running *r, fig_score *scores, int max, int *count)
         snprintf(base.name, sizeof base.name, "%s", d->name);
         snprintf(base.unit, sizeof base.unit, "%s", d->unit ? d->unit : "");
         snprintf(base.split, sizeof base.split, "%s", fig__split_names[r->run->split]);
-        put_protocol(r, d, base.protocol, sizeof base.protocol);
+        put_protocol(r, k, base.protocol, sizeof base.protocol);
         fig__score_mean(&r->sums[k], &base);
         if (wants(r->e, d->name) && *count < max)
             scores[(*count)++] = base;

@@ -15,7 +15,7 @@ typedef struct fig__data_set {
 } fig__data_set;
 
 typedef struct fig__evaluator fig__evaluator;
-/* metrics NULL = all. A name that the recipe does not have is FIG_E_NOT_FOUND with those it has. */
+/* metrics NULL = all that are not on request. A name that the recipe does not have is FIG_E_NOT_FOUND with those it has. */
 fig_status fig__evaluator_new(fig_trained *trained, const char *const *metrics, fig__evaluator **out, fig_error *err);
 void fig__evaluator_free(fig__evaluator *evaluator);
 int fig__evaluator_metrics(const fig__evaluator *evaluator); /* how many it computes */
@@ -26,6 +26,7 @@ typedef struct fig__eval_run {
     fig_split split;
     int64_t count; /* items; 0 = all */
     uint64_t seed;
+    int64_t samples;  /* of bounds that are a mean over draws; 0 = 5,000 */
     const char *note; /* appended to the protocol; NULL = nothing */
     void (*progress)(void *user, double done);
     bool (*cancelled)(void *user);

@@ -191,6 +191,10 @@ void fig_model_metric(fig_model *model, const fig_metric_decl *metric)
                        metric->name, type.rank);
         return;
     }
+    if (metric->samples > 0 && !fig__poisoned(metric->value) && type.rank != 1) {
+        fig_graph_fail(model->graph, "metric \"%s\" is a mean over samples, so it is one number per example", metric->name);
+        return;
+    }
     if (is_full(model, model->n_metrics, "metrics"))
         return;
     fig_metric_decl *m = &model->metric[model->n_metrics++];
@@ -215,6 +219,11 @@ void fig_model_sampler(fig_model *model, const fig_sampler_decl *sampler)
     *s = *sampler;
     s->name = keep(model, sampler->name);
     s->input = keep(model, sampler->input);
+    if (sampler->order) {
+        int32_t *order = FIG_NEW_ARRAY(model->graph->arena, int32_t, (size_t)sampler->length);
+        memcpy(order, sampler->order, sizeof *order * (size_t)sampler->length);
+        s->order = order;
+    }
     if (sampler->scalars > 0 && sampler->steps > 0) {
         size_t cells = (size_t)sampler->steps * (size_t)sampler->scalars;
         float *table = FIG_NEW_ARRAY(model->graph->arena, float, cells);

@@ -118,6 +118,7 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
     fig__tokens *t = s->state;
     if (t->known == 0) {
         fig__tokens_begin_batch(s);
+        FIG_TRY(fig__sampler_feed(s, err));
         memset(t->score, 0, sizeof *t->score * (size_t)s->batch);
     }
     fig__tokens_slide(s);

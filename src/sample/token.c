@@ -10,8 +10,8 @@
  * on: learned positions and cached keys cannot be shifted. The choice for sample i at place n depends on (seed, i, n)
  * alone. Text comes out at once, cut at whole UTF-8 characters.
  *
- * The raster loop is the same over the elements of a picture: no prompt, the token before the first is 0, and token v
- * of V stands for the grey level low + (high - low) * v / (V - 1). */
+ * The raster loop is the same over the elements of a picture, in the sampler's order: no prompt, the token before the first is 0,
+ * and token v of V stands for the grey level low + (high - low) * v / (V - 1). */
 #include "sample/tokens.h"
 
 #include <stdlib.h>
@@ -157,7 +157,8 @@ static void put(fig_sampler *s, int row, int32_t token)
         fig_type logits = fig_type_of(s->decl->output);
         int64_t levels = logits.dim[logits.rank - 1];
         float share = levels > 1 ? (float)token / (float)(levels - 1) : 0;
-        ((float *)s->samples->values)[sample * s->opts.length + made] =
+        int64_t element = s->decl->order ? s->decl->order[made] : made;
+        ((float *)s->samples->values)[sample * s->opts.length + element] =
             s->samples->low + (s->samples->high - s->samples->low) * share;
     } else {
         ((int32_t *)s->samples->values)[sample * s->opts.length + made] = token;
@@ -202,8 +203,10 @@ void fig__tokens_slide(fig_sampler *s)
 static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
 {
     fig__tokens *t = s->state;
-    if (t->known == 0)
+    if (t->known == 0) {
         fig__tokens_begin_batch(s);
+        FIG_TRY(fig__sampler_feed(s, err));
+    }
     fig__tokens_slide(s);
     while (t->window + t->fed < t->known)
         FIG_TRY(fig__tokens_feed(s, err));

@@ -298,6 +298,67 @@ FIG_TEST(raster_fills_a_picture)
     fig_session_free(session);
 }
 
+/* Logits say the class and the step: level 3 c + k of 12 at step k < 4 of class c, in the order 2 0 3 1. */
+static fig_status by_class(fig_model *m, const void *options, const fig_data_spec *data, fig_error *err)
+{
+    static const int32_t order[4] = { 2, 0, 3, 1 };
+    fig_graph *g = fig_model_graph(m);
+    int64_t b = fig_model_batch(m);
+    fig_type row = { .dtype = FIG_I32, .rank = 1, .dim = { b } };
+    fig_node unit = fig_param(g, "unit", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_ONES });
+    (void)options, (void)data;
+    if (fig_model_purpose(m) == FIG_FOR_TRAINING)
+        return fig_model_phase(m, &(fig_phase){ .name = "none", .loss = fig_broadcast(unit, FIG_SHAPE(b)) }, err);
+    if (fig_model_purpose(m) == FIG_FOR_EVALUATION)
+        return FIG_OK;
+    fig_node token = fig_input(g, "token", row), position = fig_input(g, "position", row), label = fig_input(g, "label", row);
+    fig_node level = fig_add(fig_mul(label, fig_constant_i32(g, 4)), position);
+    fig_node logits = fig_scale(fig_add(fig_one_hot(level, 12), fig_scale(fig_expand(fig_cast(token, FIG_F32), 1), 0)), 100);
+    fig_model_sampler(m, &(fig_sampler_decl){ .name = "classes",
+                                              .output = logits,
+                                              .token = token,
+                                              .position = position,
+                                              .label = label,
+                                              .loop = FIG_LOOP_RASTER,
+                                              .order = order,
+                                              .length = 4 });
+    return FIG_OK;
+}
+
+FIG_TEST(classes_and_orders)
+{
+    fig_error err = { 0 };
+    fig_session *session;
+    fig_recipe recipe = toy_recipe(by_class);
+    toy_options o = { 0, 1 };
+    fig_model *m;
+    REQUIRE_OK(fig_session_new(&(fig_session_opts){ .threads = 1 }, &session, &err), err);
+    fig_trained t = { .session = session, .recipe = &recipe, .options = &o };
+    char ant[] = "ant", bee[] = "bee", cow[] = "cow", *names[3] = { ant, bee, cow };
+    t.data = fig_data_spec_copy(&(fig_data_spec){ .kind = FIG_DATA_IMAGES, .height = 2, .width = 2, .channels = 1, .low = 0, .high = 11,
+                                                  .classes = 3, .class_names = names });
+    CHECK_OK(fig_store_new(session, &t.store, &err), err);
+    CHECK_OK(fig__model_build(&recipe, &o, t.data, FIG_FOR_TRAINING, 2, &m, &err), err);
+    CHECK_OK(fig__model_initialise(m, t.store, 1, &err), err);
+    fig__model_free(m);
+    static const int step_of[4] = { 1, 3, 0, 2 }; /* the order turned round */
+    const char *classes[] = { NULL, "bee", "2" };
+    for (int k = 0; k < 3; k++) {
+        fig_samples *made = NULL;
+        REQUIRE_OK(fig_sample(&t, &(fig_sample_opts){ .count = 20, .classes = classes[k] }, &made, &err), err);
+        const float *v = fig_samples_values(made, NULL);
+        for (int i = 0; i < 80; i++)
+            CHECK_NEAR(v[i], 4 * (k ? k : i / 4 % 3) + step_of[i % 4], 1e-5);
+        fig_samples_free(made);
+    }
+    fig_samples *made;
+    CHECK_FAILS(fig_sample(&t, &(fig_sample_opts){ .classes = "dog" }, &made, &err), err, FIG_E_USAGE, "not one of the model's 3");
+    CHECK_FAILS(fig_sample(&t, &(fig_sample_opts){ .classes = "3" }, &made, &err), err, FIG_E_USAGE, "ant, bee, cow");
+    fig_data_spec_free(t.data);
+    fig_store_free(t.store);
+    fig_session_free(session);
+}
+
 /* -- files --------------------------------------------------------------------------------------------------------- */
 
 static char *saved(const fig_samples *s, const char *folder, const char *name, uint64_t *length)
