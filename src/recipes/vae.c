@@ -1,7 +1,11 @@
-/* recipes/vae.c - the variational autoencoder (Kingma and Welling 2013)
+/* recipes/vae.c - the variational autoencoder (Kingma and Welling 2013), and the importance-weighted one (Burda et al. 2015)
  *
  *     x -> encoder -> mean, log-variance -> z = mean + deviation * noise -> decoder -> p(x | z)
  *     loss per example = -log p(x | z) + beta * KL( q(z | x) || N(0, I) ), in nats
+ *
+ * With K samples of z an example's rows lie side by side, (B K, ...): the reconstruction is their mean, or the bound is a tighter one,
+ *
+ *     loss per example = -log 1/K sum over k of w_k,    w = p(x | z) p(z) / q(z | x)
  *
  * Bodies: mlp (hidden layers of any widths) and conv (4x4 kernels, stride 2, down to 4 to 7 pixels). Likelihoods: Bernoulli, over
  * grey levels or of pictures drawn in black and white; Gaussian with a fixed deviation, or a learned one (one number, or one per
@@ -11,19 +15,22 @@
 #include <string.h>
 
 typedef struct vae_options {
-    int body, likelihood, pixels, sigma_per, init, activation, norm;
-    int64_t latent, width, size, channels, kl_warmup;
+    int body, likelihood, pixels, bound, sigma_per, init, activation, norm;
+    int64_t latent, width, size, channels, samples, kl_warmup;
     double sigma, sigma_floor, beta, free_bits, slope;
     char *hidden;
 } vae_options;
 enum { BODY_AUTO, BODY_MLP, BODY_CONV };
 enum { BERNOULLI, GAUSSIAN, GAUSSIAN_LEARNED };
 enum { PER_MODEL, PER_ELEMENT };
+enum { ELBO, IMPORTANCE };
+enum { SAMPLES_A_RUN = 25 }; /* of the bound of many samples: 64 x 25 rows keep the products busy and the caches are not outgrown */
 
 typedef struct vae { /* what encoder and decoder need to know */
     fig_model *model;
     const vae_options *o;
     fig_type data; /* (B, H, W, C) or (B, D) */
+    int64_t draws; /* K of z for an example */
     fig__widths hidden;
     bool conv;
     int levels; /* conv: how often the picture is halved */
@@ -73,11 +80,12 @@ static fig_node decode_body(const vae *v, fig_node z, int64_t parts)
     if (!v->conv) {
         fig_node y = fig_linear(h, parts * fig_elements(&v->data) / v->data.dim[0], NULL);
         fig_type shape = v->data;
+        shape.dim[0] *= v->draws;
         shape.dim[shape.rank - 1] *= parts;
         return fig_reshape(y, shape);
     }
     int64_t side = v->data.dim[1] >> v->levels, channels = v->o->width << (v->levels - 1);
-    h = fig_reshape(fig_linear(h, side * side * channels, NULL), FIG_SHAPE(v->data.dim[0], side, side, channels));
+    h = fig_reshape(fig_linear(h, side * side * channels, NULL), FIG_SHAPE(-1, side, side, channels));
     if (v->hidden.count)
         h = normed(v, h);
     for (int i = v->levels - 2; i >= 0; i--)
@@ -111,10 +119,47 @@ static guess decode(const vae *v, fig_node z)
 
 /* -- the bound ------------------------------------------------------------------------------------------------------------- */
 
-static fig_node reconstruction(const vae *v, guess p, fig_node x) /* -log p(x | z), (B) */
+static fig_node repeated(fig_node x, int64_t times) /* (B, ...) -> (B times, ...), the same rows side by side */
 {
+    if (times == 1)
+        return x;
+    fig_type wide = fig_type_of(fig_expand(x, 1)), rows = fig_type_of(x);
+    wide.dim[1] = times;
+    rows.dim[0] *= times;
+    return fig_reshape(fig_broadcast(fig_expand(x, 1), wide), rows);
+}
+
+static fig_node posterior_sample(const vae *v, code q, fig_node *noise) /* z (B K, Z) */
+{
+    int64_t b = v->data.dim[0], z = v->o->latent;
+    *noise = fig_model_noise(v->model, v->draws * z);
+    if (v->draws > 1)
+        *noise = fig_reshape(*noise, FIG_SHAPE(b * v->draws, z));
+    fig_node sigma = fig_exp(fig_scale(q.log_variance, 0.5f)); /* (B, Z) */
+    return fig_add(repeated(q.mean, v->draws), fig_mul(repeated(sigma, v->draws), *noise));
+}
+
+static fig_node mean_of_draws(const vae *v, fig_node value) /* (B K) -> (B) */
+{
+    if (v->draws == 1)
+        return value;
+    return fig_mean(fig_reshape(value, FIG_SHAPE(v->data.dim[0], v->draws)), &(fig_reduce_opts){ .axis = 1 });
+}
+
+static fig_node reconstruction(const vae *v, guess p, fig_node x) /* -log p(x | z), (B K) */
+{
+    x = repeated(x, v->draws);
     return v->o->likelihood == BERNOULLI ? fig_bernoulli_nll(p.centre, x)
                                          : fig_gaussian_nll(x, p.centre, p.log_variance);
+}
+
+/* log 1/K sum of weights, (B), from -log p(x | z) (B K): log p(z) - log q(z | x) = 1/2 sum (noise^2 - z^2 + log-variance). */
+static fig_node importance_bound(const vae *v, code q, fig_node z, fig_node noise, fig_node nll)
+{
+    fig_node prior = fig_scale(fig_sum_rows(fig_sub(fig_square(noise), fig_square(z))), 0.5f); /* (B K) */
+    fig_node weight = fig_reshape(fig_sub(prior, nll), FIG_SHAPE(v->data.dim[0], v->draws));   /* log w less what follows */
+    fig_node spread = fig_scale(fig_sum_rows(q.log_variance), 0.5f);                           /* (B) */
+    return fig_shift(fig_add(fig_logsumexp(weight), spread), (float)-log((double)v->draws));
 }
 
 /* Free bits (Kingma et al. 2016): a latent unit whose KL, averaged over the batch, is below the allowance costs the allowance and gets
@@ -135,15 +180,21 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
 {
     const vae_options *o = v->o;
     code q = encode(v, x);
-    fig_node sigma = fig_exp(fig_scale(q.log_variance, 0.5f)); /* (B, Z) */
-    fig_node z = fig_add(q.mean, fig_mul(sigma, fig_model_noise(v->model, o->latent)));
+    fig_node noise, z = posterior_sample(v, q, &noise);         /* (B K, Z) */
     fig_node kl = fig_kl_unit_gaussian(q.mean, q.log_variance); /* (B) */
     guess p = decode(v, z);
+    fig_node each = reconstruction(v, p, x), nll = mean_of_draws(v, each); /* (B K), (B) */
+    if (o->bound == IMPORTANCE) {
+        fig_node loss = fig_neg(importance_bound(v, q, z, noise, each));
+        FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = loss }, err));
+        fig_model_log(v->model, "elbo", "kl", kl);
+        fig_model_log(v->model, "elbo", "reconstruction", nll);
+        return FIG_OK;
+    }
     /* A fixed deviation's constant moves no weight; without it the loss reads squared error / (2 sigma^2) + KL. */
-    fig_node nll = reconstruction(v, p, x); /* (B) */
     fig_node term = nll;
     if (o->likelihood == GAUSSIAN)
-        term = fig_scale(fig_squared_error(x, p.centre), (float)(0.5 / (o->sigma * o->sigma)));
+        term = mean_of_draws(v, fig_scale(fig_squared_error(repeated(x, v->draws), p.centre), (float)(0.5 / (o->sigma * o->sigma))));
     fig_node cost = o->free_bits > 0 ? kl_with_allowance(v, q) : kl;
     if (o->kl_warmup > 0)
         cost = fig_mul(cost, fig_model_ramp(v->model, "kl_weight", 0, o->beta, (double)o->kl_warmup));
@@ -155,23 +206,35 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
     return FIG_OK;
 }
 
+/* The bound of many samples (5,000 where results are published): its gap to log p(x) is small. */
+static void declare_many_samples(const vae *one, code q, fig_node x, const char *law)
+{
+    vae v = *one;
+    v.draws = SAMPLES_A_RUN;
+    fig_node noise, z = posterior_sample(&v, q, &noise);
+    fig_node bound = importance_bound(&v, q, z, noise, reconstruction(&v, decode(&v, z), x));
+    fig_model_metric(v.model, &(fig_metric_decl){ .name = "iw_bound", .value = bound, .unit = "nats/item", .protocol = law,
+                                                  .higher_is_better = true, .samples = SAMPLES_A_RUN, .on_request = true });
+}
+
 static void declare_metrics(const vae *v, fig_node x)
 {
     static const char *const densities[] = { "gaussian", "gaussian-learned" };
-    const char *unit = "nats/item";
+    const char *unit = "nats/item",
+               *law = v->o->likelihood == BERNOULLI ? fig__pixel_protocols[v->o->pixels] : densities[v->o->likelihood - GAUSSIAN];
     char protocol[64];
-    snprintf(protocol, sizeof protocol, "%s,samples=1",
-             v->o->likelihood == BERNOULLI ? fig__pixel_protocols[v->o->pixels] : densities[v->o->likelihood - GAUSSIAN]);
+    snprintf(protocol, sizeof protocol, "%s,samples=1", law);
     bool grey = v->o->likelihood == BERNOULLI;
     code q = encode(v, x);
-    fig_node sigma = fig_exp(fig_scale(q.log_variance, 0.5f));
-    guess p = decode(v, fig_add(q.mean, fig_mul(sigma, fig_model_noise(v->model, v->o->latent))));
+    fig_node noise, z = posterior_sample(v, q, &noise);
+    guess p = decode(v, z);
     fig_node nll = reconstruction(v, p, x), kl = fig_kl_unit_gaussian(q.mean, q.log_variance); /* (B) */
     fig_node bound = fig_add(nll, kl);
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "elbo", .value = fig_neg(bound), .unit = unit, .protocol = protocol,
                                                    .higher_is_better = true, .derive = grey ? "bits_per_dim" : NULL });
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "reconstruction", .value = nll, .unit = unit, .protocol = protocol });
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "kl", .value = kl, .unit = unit, .protocol = protocol });
+    declare_many_samples(v, q, x, law);
     if (grey || v->data.rank != 4)
         return;
     /* A density over [0, 1] becomes a probability of 8-bit levels through their distance, 1 / 255. */
@@ -226,7 +289,8 @@ static fig_status vae_request(const void *options, const fig_data_info *found, f
 
 static fig_status vae_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
-    vae v = { .model = model, .o = options };
+    const vae_options *o = options;
+    vae v = { .model = model, .o = o, .draws = 1 };
     bool points = data->kind == FIG_DATA_POINTS;
     int64_t b = fig_model_batch(model);
     v.data = points ? FIG_SHAPE(b, data->dimensions) : FIG_SHAPE(b, data->height, data->width, data->channels);
@@ -237,6 +301,11 @@ static fig_status vae_build(fig_model *model, const void *options, const fig_dat
             err, FIG_E_USAGE,
             "body: conv needs square pictures of even size from 8 pixels, got %dx%d; set size=32 or body=mlp",
             data->height, data->width);
+    if (o->bound == IMPORTANCE && (o->beta != 1 || o->kl_warmup > 0 || o->free_bits > 0))
+        return fig_fail(err, FIG_E_USAGE,
+                        "bound: the importance-weighted one has no KL term; leave beta, kl_warmup and free_bits as they are");
+    if (fig_model_purpose(model) == FIG_FOR_TRAINING)
+        v.draws = o->samples;
     FIG_TRY(fig__read_widths("hidden", v.o->hidden, &v.hidden, err));
     fig__set_init(model, v.o->init);
     const char *field = points ? "point" : "image";
@@ -264,6 +333,8 @@ static char *vae_advise(const void *options, const fig_data_spec *data)
             &out,
             "beta %g drives the KL term to zero on most data: samples will all look alike; usual values are 0.5 to 8\n",
             o->beta);
+    if (o->bound == IMPORTANCE && o->samples == 1)
+        fig__text_print(&out, "the importance-weighted bound of one sample is the plain one; try samples=5\n");
     return out.data;
 }
 
@@ -287,6 +358,9 @@ static const fig_option vae_option_table[] = {
     { "sigma_per", FIG_CHOICE, AT(sigma_per), PER_MODEL, 0, 0, "gaussian_learned: one deviation, or one per element",
       .choices = "model element" },
     { "sigma_floor", FIG_FLOAT, AT(sigma_floor), 1e-2, 1e-6, 10, "gaussian_learned: smallest deviation" },
+    { "bound", FIG_CHOICE, AT(bound), ELBO, 0, 0, "what is raised: the evidence lower bound, or the importance-weighted one of all samples",
+      .choices = "elbo importance" },
+    { "samples", FIG_INT, AT(samples), 1, 1, 1000, "draws of the latent code for an example, while training" },
     { "beta", FIG_FLOAT, AT(beta), 1, 0, 1000, "weight of the KL term (1 = the evidence lower bound)" },
     { "kl_warmup", FIG_INT, AT(kl_warmup), 0, 0, 1e9, "steps in which the KL term's weight rises from 0 to beta" },
     { "free_bits", FIG_FLOAT, AT(free_bits), 0, 0, 100, "nats per latent unit that cost nothing" },
@@ -309,6 +383,16 @@ static const fig_preset vae_presets[] = {
       .summary = "784-400-20-400-784 on grey levels",
       .settings = "body=mlp hidden=400 latent=20 likelihood=bernoulli init=uniform_fan_in lr=1e-3 batch=128 "
                   "epochs=10 validation=0 drop_last=no",
+      .data = "mnist" },
+    { .name = "black-and-white",
+      .summary = "784-200-200-50, tanh, digits drawn in black and white at each step",
+      .settings = "body=mlp hidden=200,200 latent=50 activation=tanh pixels=dynamic lr=1e-3 eps=1e-4 batch=100 epochs=1000 "
+                  "schedule=cosine lr_end=0.01 validation=0",
+      .data = "mnist" },
+    { .name = "importance",
+      .summary = "the same with the importance-weighted bound of 5 samples",
+      .settings = "body=mlp hidden=200,200 latent=50 activation=tanh pixels=dynamic bound=importance samples=5 lr=1e-3 eps=1e-4 "
+                  "batch=100 epochs=500 schedule=cosine lr_end=0.01 validation=0",
       .data = "mnist" },
     { .name = "plane",
       .summary = "listing F: points in the plane",

@@ -103,6 +103,15 @@ FIG_TEST(vae_options_run)
     run("vae", "pictures", "synthetic:shapes:100", "steps=3 width=4 batch=8 likelihood=gaussian_learned sigma_per=element norm=none");
 }
 
+FIG_TEST(vae_of_black_and_white)
+{
+    watched w = run("vae", "black-and-white", "synthetic:shapes:300", "steps=100 hidden=50 latent=8 epochs=0");
+    CHECK(w.last < 0.8 * w.first);
+    w = run("vae", "importance", "synthetic:shapes:300", "steps=50 hidden=50 latent=8 epochs=0");
+    CHECK(w.last < 0.9 * w.first);
+    run("vae", "pictures", "synthetic:shapes:100", "steps=3 width=4 batch=8 samples=3 pixels=threshold");
+}
+
 FIG_TEST(gan_presets_run)
 {
     run("gan", "mlp-128", "synthetic:shapes:1000", "steps=50 sample_every=never");
