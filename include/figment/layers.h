@@ -164,6 +164,8 @@ typedef struct fig_unet_opts {
     int heads;          /* of the attention; 1 */
     int64_t outputs;    /* channels of the result; as x */
     float dropout;
+    fig_node condition; /* (B, 4 width): added to what the time becomes, so that all blocks are told; FIG_NONE */
+    bool zero_out;      /* the last weights of every block and of the whole begin at 0: the net begins as 0, its blocks as nothing */
     const char *label;
 } fig_unet_opts;
 /* The U-Net of diffusion models (Ho et al. 2020): x (B, H, W, C), time (B) -> (B, H, W, outputs). */

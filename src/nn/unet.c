@@ -44,6 +44,15 @@ static fig_node convolve(fig_node x, int64_t channels, int kernel, int stride, c
                       &(fig_conv_layer_opts){ .stride = stride, .padding = kernel / 2, .label = label });
 }
 
+/* First values of the last weights of a block. */
+static fig_init last_init(const unet *u) { return (fig_init){ .kind = u->o->zero_out ? FIG_INIT_ZEROS : FIG_INIT_DEFAULT }; }
+
+static fig_node convolve_last(const unet *u, fig_node x, int64_t channels, const char *label)
+{
+    return fig_conv2d(x, channels, 3,
+                      &(fig_conv_layer_opts){ .padding = 1, .label = label, .init = last_init(u), .bias_init = last_init(u) });
+}
+
 static fig_node settle(fig_node x, const char *label)
 {
     return fig_silu(fig_group_norm(x, &(fig_norm_opts){ .label = label }));
@@ -58,7 +67,7 @@ static fig_node residual(const unet *u, fig_node x, int64_t channels, const char
     h = settle(h, "norm2");
     if (fig_is_training(u->g) && u->o->dropout > 0)
         h = fig_dropout(h, u->o->dropout);
-    h = convolve(h, channels, 3, 1, "conv2");
+    h = convolve_last(u, h, channels, "conv2");
     if (fig_dim(x, -1) != channels)
         x = convolve(x, channels, 1, 1, "project");
     fig_scope_pop(u->g);
@@ -72,7 +81,7 @@ static fig_node attend(const unet *u, fig_node x, const char *label)
     fig_scope_push(u->g, label);
     fig_node h = fig_reshape(fig_group_norm(x, &(fig_norm_opts){ .label = "norm" }),
                              FIG_SHAPE(type.dim[0], type.dim[1] * type.dim[2], type.dim[3]));
-    h = fig_self_attention(h, &(fig_attention_opts){ .heads = u->o->heads, .label = "attention" });
+    h = fig_self_attention(h, &(fig_attention_opts){ .heads = u->o->heads, .label = "attention", .out_init = last_init(u) });
     fig_scope_pop(u->g);
     return fig_add(x, fig_reshape(h, type));
 }
@@ -149,15 +158,19 @@ fig_node fig_unet(fig_node x, fig_node time, const fig_unet_opts *opts)
     int levels = 0, blocks = o.blocks > 0 ? o.blocks : 2;
     while (levels < (o.multipliers[0] ? MOST_LEVELS : 3) && multipliers[levels] > 0)
         levels++;
+    fig_type told = fig_is_none(o.condition) ? FIG_SHAPE(0) : fig_type_of(o.condition);
+    if (!fig_is_none(o.condition) && (told.rank != 2 || told.dim[0] != fig_dim(x, 0) || told.dim[1] != 4 * o.width))
+        return fig_graph_fail(g, "unet: the condition needs %lld numbers a row, 4 times the width", (long long)(4 * o.width));
     unet u = { .o = &o, .g = g };
     fig__layer_begin(g, o.label, "unet");
     u.time = fig_linear(fig_time_embedding(time, o.width), 4 * o.width, &(fig_linear_opts){ .label = "time1" });
-    u.time = fig_silu(fig_linear(fig_silu(u.time), 4 * o.width, &(fig_linear_opts){ .label = "time2" }));
+    u.time = fig_linear(fig_silu(u.time), 4 * o.width, &(fig_linear_opts){ .label = "time2" });
+    u.time = fig_silu(fig_is_none(o.condition) ? u.time : fig_add(u.time, o.condition));
     fig_node h = go_down(&u, convolve(x, o.width, 3, 1, "in"), multipliers, levels, blocks);
     h = residual(&u, h, fig_dim(h, -1), "middle1");
     h = residual(&u, attend(&u, h, "middle.look"), fig_dim(h, -1), "middle2");
     h = go_up(&u, h, multipliers, levels, blocks);
-    h = convolve(settle(h, "norm"), o.outputs > 0 ? o.outputs : fig_dim(x, -1), 3, 1, "out");
+    h = convolve_last(&u, settle(h, "norm"), o.outputs > 0 ? o.outputs : fig_dim(x, -1), "out");
     fig_scope_pop(g);
     return h;
 }
