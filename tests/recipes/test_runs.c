@@ -159,4 +159,12 @@ FIG_TEST(rnn_learns)
     run("rnn", "text", path, "steps=3 width=32 cell=tanh layers=1 batch=8");
 }
 
+FIG_TEST(made_learns)
+{
+    watched w = run("made", "pictures", "synthetic:shapes:300", "steps=60 hidden=100 batch=32 lr=1e-2 epochs=0");
+    CHECK(w.last < 0.5 * w.first);
+    run("made", "logistic", "synthetic:shapes:100", "steps=3 batch=16 order=random size=12 epochs=0");
+    run("made", "digits", "synthetic:shapes:100", "steps=3 batch=16 hidden=20,20 conditional=yes size=12 masks=3 epochs=0");
+}
+
 FIG_TEST_MAIN
