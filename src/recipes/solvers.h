@@ -12,6 +12,40 @@ enum { FIG__MOST_STEPS = 1000 }; /* of a sampler; more than any schedule has use
 
 #define FIG__FLOW_SAMPLERS "euler heun"
 enum { FIG__EULER, FIG__HEUN };
-void fig__solve_flow(const fig__denoiser *d, int kind, int steps);
+void fig__solve_flow(const fig__denoiser *d, int kind, int count); /* in so many steps */
+
+/* -- diffusion: x(t) = signal(t) example + noise(t) N(0, 1), signal^2 + noise^2 = 1, at times 0 (hardly noisy) to T - 1 ------- */
+
+enum { FIG__MOST_TIMES = 4000 };
+#define FIG__NOISE_CHOICES "linear cosine"
+enum { FIG__NOISE_LINEAR, FIG__NOISE_COSINE };
+typedef struct fig__noise_schedule {
+    int times; /* T */
+    double signal[FIG__MOST_TIMES], noise[FIG__MOST_TIMES];
+} fig__noise_schedule;
+/* linear (Ho et al. 2020): beta from 1e-4 to 0.02 at T = 1000, times 1000 / T at others; cosine (Nichol and Dhariwal 2021). */
+void fig__noise_schedule_fill(fig__noise_schedule *out, int kind, int times);
+
+#define FIG__PREDICT_CHOICES "noise velocity sample"
+enum { FIG__PREDICT_NOISE, FIG__PREDICT_VELOCITY, FIG__PREDICT_SAMPLE };
+/* The example that a guess implies at a place x; signal and noise broadcast. velocity = signal e - noise example, e the noise
+ * (Salimans and Ho 2022). */
+fig_node fig__implied_sample(int predict, fig_node guess, fig_node x, fig_node signal, fig_node noise);
+
+#define FIG__DIFFUSION_SAMPLERS "ddim ancestral dpm++"
+enum { FIG__DDIM, FIG__ANCESTRAL, FIG__DPM };
+/* One step of any of them: x <- keep x + clean guess + earlier (guess of the step before) + fresh N(0, 1), where the guess is of the
+ * example. */
+typedef struct fig__denoise_step { double time, signal, noise, keep, clean, earlier, fresh; } fig__denoise_step;
+/* Fills `count` <= times steps, at evenly spread times from T - 1 down. eta: DDIM's share of fresh noise. */
+void fig__denoise_steps(const fig__noise_schedule *schedule, int kind, double eta, int count, fig__denoise_step *out);
+
+typedef struct fig__diffusion {
+    const fig__noise_schedule *schedule;
+    int predict;
+    double eta;
+    bool clip; /* guesses of pictures are clipped to [-1, 1] */
+} fig__diffusion;
+void fig__solve_diffusion(const fig__denoiser *d, const fig__diffusion *how, int kind, int count);
 
 #endif
