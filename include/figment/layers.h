@@ -171,6 +171,19 @@ typedef struct fig_unet_opts {
 /* The U-Net of diffusion models (Ho et al. 2020): x (B, H, W, C), time (B) -> (B, H, W, outputs). */
 FIG_API fig_node fig_unet(fig_node x, fig_node time, const fig_unet_opts *opts);
 
+typedef struct fig_dit_opts {
+    int64_t width;      /* of a token; 384 */
+    int depth, heads;   /* 12, 6 */
+    int patch;          /* side of the squares of pixels that become tokens; 2 */
+    int64_t outputs;    /* channels of the result; as x */
+    float dropout;
+    fig_node condition; /* (B, width): added to what the time becomes; FIG_NONE */
+    const char *label;
+} fig_dit_opts;
+/* The Transformer of diffusion models (Peebles and Xie 2022, adaLN-zero), which begins as 0: x (B, H, W, C), time (B) -> (B, H, W,
+ * outputs). */
+FIG_API fig_node fig_dit(fig_node x, fig_node time, const fig_dit_opts *opts);
+
 typedef struct fig_resnet_generator_opts {
     int64_t width, outputs; /* 64; as x */
     int blocks;             /* 6 */

@@ -2,6 +2,7 @@
  *
  *     unet   pictures; the class is a vector added to what the time becomes, so that every block is told. With a stem, squares of
  *            pixels become channels first and pixels again last.
+ *     dit    pictures; squares of pixels are tokens of a Transformer, and the class is added to the time in the same manner
  *     mlp    points: [point, sines of the time, class vector] -> hidden layers with silu -> point
  *
  * A class that is withheld, or not asked for, is a class of its own: the last row of the table of vectors. */
@@ -51,6 +52,16 @@ static fig_node through_unet(const fig__denoiser *d, fig_node x, fig_node time, 
     return o->stem > 1 ? fig_depth_to_space(x, (int)o->stem) : x;
 }
 
+static fig_node through_dit(const fig__denoiser *d, fig_node x, fig_node time, fig_node label)
+{
+    const fig__denoiser_options *o = d->o;
+    fig_dit_opts t = { .width = o->width, .depth = (int)o->depth, .heads = (int)o->heads, .patch = (int)o->patch,
+                       .dropout = (float)o->dropout, .label = "dit" };
+    if (d->classes)
+        t.condition = class_vector(d, label, o->width);
+    return fig_dit(x, fig_scale(time, TIME_SCALE), &t);
+}
+
 static fig_node through_mlp(const fig__denoiser *d, fig_node x, fig_node time, fig_node label)
 {
     fig_type type = fig_type_of(x);
@@ -65,7 +76,19 @@ static fig_node through_mlp(const fig__denoiser *d, fig_node x, fig_node time, f
 
 /* -- reading options -------------------------------------------------------------------------------------------------- */
 
-static fig_status check_pictures(const fig__denoiser *d, fig_error *err)
+static fig_status check_dit(const fig__denoiser *d, fig_error *err)
+{
+    const fig__denoiser_options *o = d->o;
+    if (o->width % 4 || o->width % o->heads)
+        return fig_fail(err, FIG_E_USAGE, "width: %lld; a dit needs a multiple of 4 and of its %lld heads", (long long)o->width,
+                        (long long)o->heads);
+    if (d->sample.dim[1] % o->patch || d->sample.dim[2] % o->patch)
+        return fig_fail(err, FIG_E_USAGE, "patch: squares of %lld pixels do not fill %lldx%lld pictures", (long long)o->patch,
+                        (long long)d->sample.dim[1], (long long)d->sample.dim[2]);
+    return FIG_OK;
+}
+
+static fig_status check_unet(const fig__denoiser *d, fig_error *err)
 {
     const fig__denoiser_options *o = d->o;
     int64_t side = d->sample.dim[1], other = d->sample.dim[2];
@@ -88,6 +111,8 @@ static fig_status check_pictures(const fig__denoiser *d, fig_error *err)
 fig_status fig__denoiser_open(fig__denoiser *d, fig_model *model, const fig__denoiser_options *o, const fig_data_spec *data,
                               fig_error *err)
 {
+    static fig_node (*const networks[])(const fig__denoiser *, fig_node, fig_node, fig_node) = { NULL, through_unet, through_mlp,
+                                                                                                 through_dit };
     int64_t b = fig_model_batch(model);
     bool points = data->kind == FIG_DATA_POINTS;
     *d = (fig__denoiser){ .o = o, .model = model, .body = o->body };
@@ -103,8 +128,10 @@ fig_status fig__denoiser_open(fig__denoiser *d, fig_model *model, const fig__den
     FIG_TRY(fig__read_widths("levels", o->levels, &d->levels, err));
     FIG_TRY(fig__read_widths("hidden", o->hidden, &d->hidden, err));
     if (d->body == FIG__BODY_UNET)
-        FIG_TRY(check_pictures(d, err));
-    d->network = d->body == FIG__BODY_MLP ? through_mlp : through_unet;
+        FIG_TRY(check_unet(d, err));
+    if (d->body == FIG__BODY_DIT)
+        FIG_TRY(check_dit(d, err));
+    d->network = networks[d->body];
     fig__set_init(model, o->init);
     if (fig_model_purpose(model) != FIG_FOR_SAMPLING)
         return FIG_OK;

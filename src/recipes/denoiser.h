@@ -9,22 +9,22 @@
 
 typedef struct fig__denoiser_options { /* in every recipe that has such a network */
     int body, condition, init;
-    int64_t size, channels, width, blocks, attention, heads, stem;
+    int64_t size, channels, width, blocks, attention, heads, stem, depth, patch;
     char *levels, *hidden;
     double dropout, label_dropout, guidance;
 } fig__denoiser_options;
 
-enum { FIG__BODY_AUTO, FIG__BODY_UNET, FIG__BODY_MLP };
+enum { FIG__BODY_AUTO, FIG__BODY_UNET, FIG__BODY_MLP, FIG__BODY_DIT };
 enum { FIG__CONDITION_AUTO, FIG__CONDITION_NONE, FIG__CONDITION_CLASS };
 
 /* Rows of the recipe's option table for a member of type fig__denoiser_options. */
 /* clang-format off */
 #define FIG__DENOISER_ROWS(OPTIONS, MEMBER) \
     { "body", FIG_CHOICE, offsetof(OPTIONS, MEMBER.body), FIG__BODY_AUTO, 0, 0, \
-      "network; auto = unet for pictures, mlp for points", .choices = "auto unet mlp" }, \
+      "network; auto = unet for pictures, mlp for points; dit is a Transformer over squares of pixels", .choices = "auto unet mlp dit" }, \
     { "size", FIG_INT, offsetof(OPTIONS, MEMBER.size), 0, 0, 256, "side of a picture in pixels; 0 = as the data, at most 64" }, \
     { "channels", FIG_INT, offsetof(OPTIONS, MEMBER.channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" }, \
-    { "width", FIG_INT, offsetof(OPTIONS, MEMBER.width), 32, 4, 1024, "unet: channels of the first level" }, \
+    { "width", FIG_INT, offsetof(OPTIONS, MEMBER.width), 32, 4, 1024, "unet: channels of the first level; dit: of a token" }, \
     { "levels", FIG_TEXT, offsetof(OPTIONS, MEMBER.levels), 0, 0, 0, \
       "unet: channels of each level, as multiples of the width; each level has half the side of the one before", \
       .fallback_text = "1,2,2", .metavar = "N,N" }, \
@@ -35,6 +35,8 @@ enum { FIG__CONDITION_AUTO, FIG__CONDITION_NONE, FIG__CONDITION_CLASS };
     { "heads", FIG_INT, offsetof(OPTIONS, MEMBER.heads), 4, 1, 64, "heads of an attention" }, \
     { "stem", FIG_INT, offsetof(OPTIONS, MEMBER.stem), 1, 1, 8, \
       "unet: side of the squares of pixels that become one place with more channels; 2 needs a quarter of the operations" }, \
+    { "depth", FIG_INT, offsetof(OPTIONS, MEMBER.depth), 8, 1, 48, "dit: blocks" }, \
+    { "patch", FIG_INT, offsetof(OPTIONS, MEMBER.patch), 4, 1, 32, "dit: side of the squares of pixels that become tokens" }, \
     { "hidden", FIG_TEXT, offsetof(OPTIONS, MEMBER.hidden), 0, 0, 0, "mlp: widths of the hidden layers", \
       .fallback_text = "256,256,256", .metavar = "N,N" }, \
     { "dropout", FIG_FLOAT, offsetof(OPTIONS, MEMBER.dropout), 0, 0, 0.95, "share of activations dropped in blocks while training" }, \

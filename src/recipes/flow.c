@@ -100,6 +100,10 @@ static const fig_preset flow_presets[] = {
       .settings = "hidden=256,256,256 batch=512 lr=2e-3 warmup=100 schedule=cosine lr_end=0.01 ema=0.999 steps=20000 "
                   "sample_steps=100 sample_rows=25 sample_columns=40",
       .data_kinds = FIG_DATA_POINTS, .data = "synthetic:ring8" },
+    { .name = "dit",
+      .summary = "the same pictures through a small Transformer: 0.5 GFLOP each, about 20 minutes",
+      .settings = "body=dit patch=4 width=128 depth=8 heads=4 " USUAL "steps=10000 sample_rows=10 sample_columns=10",
+      .data = "mnist" },
     { .name = "folder-32",
       .summary = "colour pictures of 32 pixels: 576,000 looked at, 1.6 GFLOP each, about an hour",
       .settings = "size=32 channels=3 stem=2 width=48 levels=1,2,3 blocks=2 " USUAL "steps=9000 sample_rows=10 sample_columns=10",

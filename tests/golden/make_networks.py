@@ -3,7 +3,7 @@
 
 usage: python3 make_networks.py > networks.inc
 
-The networks of figment/layers.h (U-Net, ResNet generator, patch critic) written again with PyTorch's functions. No weight is stored: both
+The networks of figment/layers.h (U-Net, diffusion Transformer, ResNet generator, patch critic) written again with PyTorch's functions. No weight is stored: both
 sides compute them from a hash of the name (Figment's) and the index, in Figment's layout. Kept are the output, and per weight and for
 the input two numbers of the gradient of sum(output * u): its sum against fixed numbers, and its norm.
 """
@@ -90,12 +90,12 @@ class Net:
         return self.inside(name, lambda: last(F.group_norm(first(x), groups, self.get("gamma", c), self.get("beta", c))))
 
 
-def unet(x, time, width, multipliers, blocks, sides, heads):
+def unet(x, time, width, multipliers, blocks, sides, heads, told=0):
     n = Net("net")
     rate = torch.exp(-math.log(10000) * torch.arange(width // 2) / (width // 2))
     e = time[:, None] * rate
     e = n.linear(torch.cat([e.sin(), e.cos()], 1), "time1", 4 * width)
-    e = F.silu(n.linear(F.silu(e), "time2", 4 * width))
+    e = F.silu(n.linear(F.silu(e), "time2", 4 * width) + told)
 
     def residual(x, c, name):
         def run():
@@ -139,6 +139,46 @@ def unet(x, time, width, multipliers, blocks, sides, heads):
             h = last(F.interpolate(first(h), size=kept[-1].shape[1:3], mode="nearest"))
             h = n.conv(h, "double%d" % (level + 1), h.shape[-1], 3, 1, 1)
     return n.conv(F.silu(n.norm(h, "norm")), "out", x.shape[-1], 3, 1, 1), n
+
+
+def dit(x, time, width, depth, heads, patch, told):
+    n = Net("net")
+    rate = torch.exp(-math.log(10000) * torch.arange(width // 2) / (width // 2))
+    e = time[:, None] * rate
+    e = n.linear(torch.cat([e.sin(), e.cos()], 1), "time1", width)
+    e = F.silu(n.linear(F.silu(e), "time2", width) + told)
+    b, h, w, c = x.shape
+    rows, columns = h // patch, w // patch
+    t = x.reshape(b, rows, patch, columns, patch, c).permute(0, 1, 3, 2, 4, 5).reshape(b, rows * columns, patch * patch * c)
+    t = n.linear(t, "in", width)
+    quarter = width // 4
+    rate = 10000 ** (-torch.arange(quarter) / quarter)
+    for y in range(rows):
+        for z in range(columns):
+            t[:, y * columns + z] += torch.cat([(y * rate).sin(), (y * rate).cos(), (z * rate).sin(), (z * rate).cos()])
+
+    def norm(t, shift, scale):
+        return F.layer_norm(t, (width,), eps=1e-6) * (1 + scale) + shift
+
+    def modulation(count):
+        return n.linear(e, "modulation", count * width)[:, None].chunk(count, -1)
+
+    def block():
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation(6)
+        k = norm(t, shift1, scale1)
+
+        def attend():
+            q, k_, v = (p.transpose(1, 2) for p in n.linear(k, "qkv", 3 * width).reshape(b, -1, 3, heads, width // heads).unbind(2))
+            a = F.softmax(q @ k_.transpose(-1, -2) / math.sqrt(width // heads), -1)
+            return n.linear((a @ v).transpose(1, 2).reshape(b, -1, width), "out", width)
+        u = t + gate1 * n.inside("attention", attend)
+        m = F.gelu(n.linear(norm(u, shift2, scale2), "expand", 4 * width), approximate="tanh")
+        return u + gate2 * n.linear(m, "contract", width)
+    for i in range(depth):
+        t = n.inside("block%d" % (i + 1), block)
+    shift, scale = modulation(2)
+    t = n.linear(norm(t, shift, scale), "out", patch * patch * c)
+    return t.reshape(b, rows, columns, patch, patch, c).permute(0, 1, 3, 2, 4, 5).reshape(b, h, w, c), n
 
 
 def instance(x):
@@ -189,5 +229,7 @@ def case(title, shape, run):
 print("/* Made by make_networks.py with PyTorch in double precision; do not edit. */")
 case("unet", (2, 8, 8, 3), lambda x: unet(x, torch.tensor([3.0, 711.0]), 8, (1, 2), 1, (4,), 1))
 case("unet_odd", (1, 6, 10, 2), lambda x: unet(x, torch.tensor([40.0]), 6, (1, 3, 2), 2, (6,), 2))
+case("unet_told", (2, 4, 4, 2), lambda x: unet(x, torch.tensor([0.0, 500.0]), 4, (1, 2), 1, (), 1, numbers((2, 16), 4)))
+case("dit", (2, 4, 6, 3), lambda x: dit(x, torch.tensor([3.0, 711.0]), 8, 2, 2, 2, numbers((2, 8), 4)))
 case("resnet", (2, 8, 12, 3), lambda x: resnet_generator(x, 4, 2))
 case("critic", (1, 32, 40, 3), lambda x: patch_critic(x, 4))

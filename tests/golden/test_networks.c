@@ -1,4 +1,4 @@
-/* test_networks.c - the U-Net, the ResNet generator and the patch critic against an independent implementation
+/* test_networks.c - the U-Net, the diffusion Transformer, the ResNet generator and the patch critic against an independent implementation
  *
  * networks.inc holds outputs, and of every weight's gradient a projection and the norm; make_networks.py made it and says how. Errors are
  * measured against the largest value of the output, or the norm of all gradients: single precision goes through some thirty layers. */
@@ -51,6 +51,24 @@ static fig_node build_unet_odd(fig_graph *g, fig_node x)
         x, time,
         &(fig_unet_opts){ .width = 6, .multipliers = { 1, 3, 2 }, .attention = { 6 }, .heads = 2, .label = "net" });
 }
+static fig_node told(fig_graph *g, int64_t width) /* (2, width) */
+{
+    float values[64];
+    for (uint32_t i = 0; i < 2 * width; i++)
+        values[i] = (float)number(4, i);
+    return fig_constant_data(g, FIG_SHAPE(2, width), values);
+}
+static fig_node build_unet_told(fig_graph *g, fig_node x)
+{
+    fig_node time = fig_constant_data(g, FIG_SHAPE(2), (float[]){ 0, 500 });
+    return fig_unet(x, time, &(fig_unet_opts){ .width = 4, .multipliers = { 1, 2 }, .blocks = 1, .attention = { -1 }, .zero_out = true,
+                                               .condition = told(g, 16), .label = "net" });
+}
+static fig_node build_dit(fig_graph *g, fig_node x)
+{
+    fig_node time = fig_constant_data(g, FIG_SHAPE(2), (float[]){ 3, 711 });
+    return fig_dit(x, time, &(fig_dit_opts){ .width = 8, .depth = 2, .heads = 2, .patch = 2, .condition = told(g, 8), .label = "net" });
+}
 static fig_node build_resnet(fig_graph *g, fig_node x)
 {
     (void)g;
@@ -70,6 +88,8 @@ static fig_node build_critic(fig_graph *g, fig_node x)
 static const network_case cases[] = {
     CASE(unet, 2, 8, 8, 3),
     CASE(unet_odd, 1, 6, 10, 2),
+    CASE(unet_told, 2, 4, 4, 2),
+    CASE(dit, 2, 4, 6, 3),
     CASE(resnet, 2, 8, 12, 3),
     CASE(critic, 1, 32, 40, 3),
 };
@@ -188,6 +208,19 @@ FIG_TEST(wrong_shapes_are_named)
     fig_unet(fig_input(g, "x", FIG_SHAPE(2, 8, 8, 3)), fig_input(g, "t", FIG_SHAPE(3)), NULL);
     CHECK(fig_graph_check(g, &err) != FIG_OK);
     CHECK_HAS(err.message, "a time per row");
+    fig_graph_free(g);
+    err = (fig_error){ 0 };
+    g = fig_graph_new();
+    fig_unet(fig_input(g, "x", FIG_SHAPE(2, 8, 8, 3)), fig_input(g, "t", FIG_SHAPE(2)),
+             &(fig_unet_opts){ .width = 8, .condition = fig_input(g, "c", FIG_SHAPE(2, 8)) });
+    CHECK(fig_graph_check(g, &err) != FIG_OK);
+    CHECK_HAS(err.message, "32 numbers a row");
+    fig_graph_free(g);
+    err = (fig_error){ 0 };
+    g = fig_graph_new();
+    fig_dit(fig_input(g, "x", FIG_SHAPE(2, 9, 8, 3)), fig_input(g, "t", FIG_SHAPE(2)), NULL);
+    CHECK(fig_graph_check(g, &err) != FIG_OK);
+    CHECK_HAS(err.message, "patches of 2");
     fig_graph_free(g);
 }
 

@@ -181,6 +181,20 @@ FIG_TEST(pictures_are_learned)
     drop_folder(folder);
 }
 
+FIG_TEST(transformer_learns)
+{
+    char folder[256];
+    make_folder(folder);
+    losses l = train_run("flow", "dit", "synthetic:shapes:300", folder, "shapes",
+                         "steps=150 batch=16 width=32 depth=2 heads=2 warmup=5 lr=5e-3 log_every=5 sample_steps=2 dropout=0.1", false);
+    CHECK(l.last < 0.7 * l.first);
+    const char *const guided[] = { "guidance=2", NULL };
+    fig_samples *s = draw_from(folder, "shapes", &(fig_sample_opts){ .count = 2, .seed = 1, .settings = guided, .classes = "ring" });
+    CHECK(s != NULL && fig_samples_class(s, 1) == 4);
+    fig_samples_free(s);
+    drop_folder(folder);
+}
+
 FIG_TEST(resume_is_exact)
 {
     check_resume("flow", "points", "synthetic:ring8:300", "hidden=32 batch=32 warmup=3 condition=class dropout=0.1");
@@ -198,15 +212,23 @@ FIG_TEST(mistakes_are_named)
         { "synthetic:shapes:60", "levels=0", "levels" },
         { "synthetic:shapes:60", "width=30", "heads" },
         { "synthetic:ring8:60", "body=unet", "body" },
+        { "synthetic:ring8:60", "body=dit", "body" },
+        { "synthetic:shapes:60", "body=dit patch=5", "patch" },
+        { "synthetic:shapes:60", "body=dit width=30 heads=2", "multiple of 4" },
         { "synthetic:swissroll:60", "condition=class", "condition" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fig_error err = { 0 };
         fig_trainer *t = NULL;
+        char *copy = strdup(cases[i].setting), *rest = copy;
+        const char *settings[4] = { "batch=4" };
+        for (int k = 1; rest && k < 3; k++)
+            settings[k] = strsep(&rest, " ");
         fig_train_opts opts = { .recipe = fig_recipe_find("flow"), .data = (const char *[]){ cases[i].data, NULL }, .dry_run = true,
-                                .settings = (const char *[]){ cases[i].setting, "batch=4", NULL } };
+                                .settings = settings };
         CHECK_FAILS(fig_trainer_new(NULL, &opts, &t, &err), err, FIG_E_USAGE, cases[i].part);
         fig_trainer_free(t);
+        free(copy);
     }
 }
 
