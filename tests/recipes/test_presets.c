@@ -35,6 +35,7 @@ static fig_data_spec spec_for(const fig_recipe *recipe, const fig_preset *preset
                             .height = 28,
                             .width = 28,
                             .channels = 1,
+                            .classes = text ? 0 : 10,
                             .dimensions = 2 };
     fig_data_request request = { 0 };
     fig_error err = { 0 };
@@ -48,6 +49,7 @@ static fig_data_spec spec_for(const fig_recipe *recipe, const fig_preset *preset
                             .high = request.high,
                             .context = request.context,
                             .vocabulary = text ? 65 : 0,
+                            .classes = found.classes,
                             .dimensions = points ? 2 : 0 };
 }
 

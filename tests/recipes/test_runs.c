@@ -167,4 +167,15 @@ FIG_TEST(made_learns)
     run("made", "digits", "synthetic:shapes:100", "steps=3 batch=16 hidden=20,20 conditional=yes size=12 masks=3 epochs=0");
 }
 
+FIG_TEST(pixelcnn_learns)
+{
+    watched w = run("pixelcnn", "pictures", "synthetic:shapes:200",
+                    "steps=30 layers=3 width=8 head=16 batch=8 size=16 epochs=0 warmup=0 lr=1e-2");
+    CHECK(w.last < 0.6 * w.first);
+    w = run("pixelcnn", "grey", "synthetic:shapes:200", "steps=30 layers=2 width=8 head=16 batch=8 size=12 epochs=0 warmup=0 lr=1e-2");
+    CHECK(w.last < 0.8 * w.first);
+    w = run("pixelcnn", "colour", "synthetic:shapes:100", "steps=20 layers=2 width=8 head=16 batch=8 size=8 epochs=0 warmup=0 lr=1e-2");
+    CHECK(w.last < w.first);
+}
+
 FIG_TEST_MAIN
