@@ -486,7 +486,11 @@ static void make_attention(maker *m)
     fig_node q[3];
     for (int i = 0; i < 3; i++)
         q[i] = fig_reshape(any_picture(m, steps, heads, depth), FIG_SHAPE(2, steps, heads, depth));
-    keep(m, fig_attention(q[0], q[1], q[2], chance(m, 0.6), chance(m, 0.3) ? 0.2f : 0));
+    bool causal = chance(m, 0.6);
+    float dropout = chance(m, 0.3) ? 0.2f : 0;
+    for (int i = 0; i < 3; i++)
+        q[i] = causal ? q[i] : fig_expand(q[i], 2);
+    keep(m, causal ? fig_attention(q[0], q[1], q[2], causal, dropout) : fig_attention_joint(fig_concat(q, 3, 2), causal, dropout));
 }
 
 /* A state that is written at a place of its own per row and read as a whole, as a cache of keys is. */

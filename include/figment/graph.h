@@ -246,6 +246,8 @@ FIG_API fig_node fig_instance_normalise(fig_node x, fig_node gamma, fig_node bet
 FIG_API fig_node fig_rms_normalise(fig_node x, fig_node gamma, float eps);
 /* q (B, T, H, D), k and v (B, S, H, D) -> (B, T, H, D); scale 1/sqrt(D). causal: position t sees s <= t + S - T. */
 FIG_API fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, float dropout);
+/* The same with queries, keys and values in one: qkv (B, T, 3, H, D) -> (B, T, H, D). */
+FIG_API fig_node fig_attention_joint(fig_node qkv, bool causal, float dropout);
 
 /* One or a few steps against a cache of keys and values: q (B, T, H, D), keys and values (B, H, S, D), position i32 (B) -> (B, T, H,
  * D). Step t of row b stands at position[b] + t >= 0 and sees everything up to there; what lies behind in the cache is not read. */

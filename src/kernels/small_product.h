@@ -13,9 +13,6 @@
  * is not read). Either a_row or a_column is 1. */
 void fig__small_product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row,
                         bool more, float *c, int64_t c_row);
-/* to (columns, to_row...) = from (rows, columns) transposed. */
-void fig__small_transpose(float *to, int64_t to_row, const float *from, int64_t from_row, int64_t rows, int64_t columns);
-
 /* small_product_fast.c: the same where the processor can, else false. */
 bool fig__fast_small_product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b,
                              int64_t b_row, bool more, float *c, int64_t c_row);

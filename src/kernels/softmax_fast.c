@@ -20,17 +20,6 @@ FIG_CLONES static float exponentials(float *y, const float *x, float m, int64_t 
     return sum;
 }
 
-FIG_CLONES static float scaled_exponentials(float *y, float scale, float m, int64_t n)
-{
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        float e = fig__exp((y[i] - m) * scale);
-        y[i] = e;
-        sum += e;
-    }
-    return sum;
-}
-
 FIG_CLONES static float sum_of_exponentials(const float *x, float m, int64_t n)
 {
     float sum = 0;
@@ -105,23 +94,4 @@ void fig__fast_log_softmax(float *y, const float *x, int64_t n)
 void fig__fast_softmax_gradient(float *dx, const float *y, const float *dy, int64_t n)
 {
     weigh(dx, y, dy, inner_product(y, dy, n), n);
-}
-
-void fig__fast_attention_row(float *x, float scale, int64_t seen, int64_t n)
-{
-    float sum = scaled_exponentials(x, scale, row_maximum(x, seen), seen);
-    multiply(x, 1.0f / sum, seen);
-    memset(x + seen, 0, sizeof(float) * (size_t)(n - seen));
-}
-
-FIG_CLONES static void weigh_scaled(float *dp, const float *p, float inner, float scale, int64_t n)
-{
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++)
-        dp[i] = p[i] * (dp[i] - inner) * scale;
-}
-
-void fig__fast_attention_row_gradient(float *dp, const float *p, float scale, int64_t n)
-{
-    weigh_scaled(dp, p, inner_product(p, dp, n), scale, n);
 }

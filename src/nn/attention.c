@@ -1,9 +1,9 @@
 /* nn/attention.c - multi-head self-attention (Vaswani et al. 2017), whole sequences or one cached step
  *
- * Queries, keys and values come from one product "qkv" whose output is (B, T, 3, H, D): three slices, each contiguous per
- * position. While decoding, keys and values of earlier positions lie in two states (B, H, S, D): heads before positions, so
- * that the two products of a step read a head's keys and values in one run. Row b of a step writes at position[b] and sees
- * positions up to its own; what lies behind them in the cache is masked, so a cache needs no clearing between sequences. */
+ * Queries, keys and values come from one product "qkv" whose output is (B, T, 3, H, D), and stay together. While decoding, keys
+ * and values of earlier positions lie in two states (B, H, S, D): heads before positions, so that the two products of a step
+ * read a head's keys and values in one run. Row b of a step writes at position[b] and sees positions up to its own; what lies
+ * behind them in the cache is masked, so a cache needs no clearing between sequences. */
 #include "nn/layer.h"
 #include "nn/model.h"
 
@@ -32,10 +32,10 @@ static fig_node remember(fig_graph *g, const char *name, fig_node x, const fig_a
     return all;
 }
 
-static fig_node attend_cached(fig_graph *g, fig_node q, fig_node k, fig_node v, const fig_attention_opts *o)
+static fig_node attend_cached(fig_graph *g, fig_node qkv, const fig_attention_opts *o)
 {
-    fig_node keys = remember(g, "keys", k, o), values = remember(g, "values", v, o); /* (B, H, S, D) */
-    return fig_attention_cached(q, keys, values, o->position);                       /* (B, T, H, D) */
+    fig_node keys = remember(g, "keys", third(qkv, 1), o), values = remember(g, "values", third(qkv, 2), o); /* (B, H, S, D) */
+    return fig_attention_cached(third(qkv, 0), keys, values, o->position);                                   /* (B, T, H, D) */
 }
 
 fig_node fig_self_attention(fig_node x, const fig_attention_opts *opts)
@@ -58,9 +58,8 @@ fig_node fig_self_attention(fig_node x, const fig_attention_opts *opts)
     fig__layer_begin(g, o.label, "attention");
     fig_node qkv = fig_linear(x, 3 * c, &(fig_linear_opts){ .label = "qkv", .no_bias = o.no_bias, .init = o.init });
     qkv = fig_reshape(qkv, FIG_SHAPE(b, t, 3, heads, c / heads));
-    fig_node q = third(qkv, 0), k = third(qkv, 1), v = third(qkv, 2); /* (B, T, H, D) */
     float dropout = fig_is_training(g) ? o.dropout : 0;
-    fig_node y = o.cache > 0 ? attend_cached(g, q, k, v, &o) : fig_attention(q, k, v, o.causal, dropout);
+    fig_node y = o.cache > 0 ? attend_cached(g, qkv, &o) : fig_attention_joint(qkv, o.causal, dropout); /* (B, T, H, D) */
     y = fig_linear(fig_reshape(y, type), c,
                    &(fig_linear_opts){ .label = "out", .no_bias = o.no_bias, .init = o.out_init });
     if (dropout > 0)

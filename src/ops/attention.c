@@ -1,8 +1,10 @@
 /* ops/attention.c - scaled dot-product attention (Vaswani et al. 2017)
  *
- * q (B, T, H, D), k and v (B, S, H, D) -> (B, T, H, D): per row and head softmax(scale q k^T) v, with dropout on the weights.
+ * q (B, T, H, D), k and v (B, S, H, D) -> (B, T, H, D): per row and head softmax(scale q k^T) v, with dropout on the weights. All
+ * three may be one operand (B, T, 3, H, D), so that nothing is taken apart before and put together after (ops/attention.h).
  * Causal: position t sees s <= t + S - T, so that the last query sees every key (T = S in training; T = 1 when decoding
  * against a cache). Dropout draws by the element's place in (B, H, T, S), as the dropout op of the decomposition does. */
+#include "ops/attention.h"
 #include "ops/attributes.h"
 #include "ops/noise_math.h"
 #include "ops/op.h"
@@ -10,15 +12,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-static fig_status check_operands(fig_infer *c, const char *op)
+/* Operands but for the gradient's upstream, whose count is `more`; `out` gets the type of y. */
+static fig_status check_operands(fig_infer *c, const char *op, int more, fig_type *out)
 {
     const fig_attention_attr *attr = c->attr;
     static const char *const names[] = { "q", "k", "v" };
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < c->n_in; i++)
         FIG_TRY(fig__expect_dtype(c, i, FIG_F32, op));
-        FIG_TRY(fig__expect_rank(c, i, 4, op));
-    }
     const fig_type *q = &c->in[0], *k = &c->in[1];
+    *out = *q;
+    if (q->rank == 5 && c->n_in == 1 + more) {
+        char found[128];
+        fig__type_text(q, found);
+        if (q->dim[2] != 3)
+            return fig_fail(c->err, FIG_E_SHAPE, "attention: queries, keys and values in one need (B, T, 3, H, D); found %s", found);
+        out->rank = 4;
+        out->dim[2] = q->dim[3], out->dim[3] = q->dim[4], out->dim[4] = 0;
+        return FIG_OK;
+    }
+    if (c->n_in != 3 + more)
+        return fig_fail(c->err, FIG_E_SHAPE, "%s: %d operands, expected %d, or %d of which the first has 5 axes", op, c->n_in, 3 + more,
+                        1 + more);
+    for (int i = 0; i < 3; i++)
+        FIG_TRY(fig__expect_rank(c, i, 4, op));
     for (int i = 1; i < 3; i++) {
         const fig_type *x = &c->in[i];
         if (x->dim[0] == q->dim[0] && x->dim[1] == k->dim[1] && x->dim[2] == q->dim[2] && x->dim[3] == q->dim[3])
@@ -38,22 +54,26 @@ static fig_status check_operands(fig_infer *c, const char *op)
     return FIG_OK;
 }
 
-static fig_status attention_infer(fig_infer *c)
-{
-    FIG_TRY(check_operands(c, "attention"));
-    *c->out = c->in[0];
-    return FIG_OK;
-}
+static fig_status attention_infer(fig_infer *c) { return check_operands(c, "attention", 0, c->out); }
 
 static void attention_gradient(fig_gradient *c)
 {
-    fig_node in[4] = { c->in[0], c->in[1], c->in[2], c->upstream };
-    fig__emit_multi(c->graph, &fig_op_attention_gradient, in, 4, c->attr, c->result, 3);
+    fig_node in[4];
+    memcpy(in, c->in, sizeof *in * (size_t)c->n_in);
+    in[c->n_in] = c->upstream;
+    fig__emit_multi(c->graph, &fig_op_attention_gradient, in, c->n_in + 1, c->attr, c->result, c->n_in);
 }
 
 /* -- decomposition ------------------------------------------------------------------------------------------------- */
 
 static const int heads_first[4] = { 0, 2, 1, 3 }; /* (B, T, H, D) <-> (B, H, T, D) */
+
+/* Queries, keys or values with heads first. */
+static fig_node part_of(const fig_decompose *c, int part)
+{
+    bool joint = fig_rank(c->in[0]) == 5;
+    return fig_transpose(joint ? fig_squeeze(fig_slice(c->in[0], 2, part, 1, 1), 2) : c->in[part], heads_first);
+}
 
 /* Scores (B, H, T, S) with what may not be seen set so low that its weight is 0. */
 static fig_node hide_future(fig_node scores)
@@ -90,62 +110,65 @@ static fig_node drop(fig_graph *graph, fig_node weights, const fig_attention_att
 static void attention_decompose(fig_decompose *c)
 {
     const fig_attention_attr *attr = c->attr;
-    fig_node q = fig_transpose(fig_scale(c->in[0], attr->scale), heads_first); /* (B, H, T, D) */
-    fig_node k = fig_transpose(c->in[1], heads_first);                         /* (B, H, S, D) */
-    fig_node v = fig_transpose(c->in[2], heads_first);                         /* (B, H, S, D) */
-    fig_node weights = drop(c->graph, weights_of(q, k, attr), attr);           /* (B, H, T, S) */
-    c->out[0] = fig_transpose(fig_matmul(weights, v, NULL), heads_first);      /* (B, T, H, D) */
+    fig_node q = fig_scale(part_of(c, FIG__QUERIES), attr->scale);        /* (B, H, T, D) */
+    fig_node k = part_of(c, FIG__KEYS), v = part_of(c, FIG__VALUES);      /* (B, H, S, D) */
+    fig_node weights = drop(c->graph, weights_of(q, k, attr), attr);      /* (B, H, T, S) */
+    c->out[0] = fig_transpose(fig_matmul(weights, v, NULL), heads_first); /* (B, T, H, D) */
 }
 
 /* -- reference loop ------------------------------------------------------------------------------------------------ */
 
+/* First number of head h at position t of row b. */
+static const float *numbers(const fig_eval *c, const fig__attention_shape *s, int part, int64_t b, int64_t t, int64_t h)
+{
+    return FIG_F32_IN(c, fig__attention_tensor(s, part)) + fig__attention_at(s, part, b, t, h);
+}
+
 /* Weights of one query over the keys it sees, zero beyond; `kept` receives them before dropout unless NULL. */
-static void attention_weights(fig_eval *c, int64_t b, int64_t t, int64_t h, double *weight, double *kept)
+static void attention_weights(fig_eval *c, const fig__attention_shape *s, int64_t b, int64_t t, int64_t h, double *weight, double *kept)
 {
     const fig_attention_attr *attr = c->attr;
-    const int64_t *dim = c->in[0].type.dim;
-    int64_t queries = dim[1], heads = dim[2], width = dim[3], keys = c->in[1].type.dim[1];
-    int64_t seen = attr->causal ? t + keys - queries + 1 : keys;
-    const float *q = FIG_F32_IN(c, 0) + ((b * queries + t) * heads + h) * width;
+    int64_t seen = attr->causal ? t + s->keys - s->queries + 1 : s->keys;
+    const float *q = numbers(c, s, FIG__QUERIES, b, t, h);
     double maximum = -INFINITY, sum = 0;
-    for (int64_t s = 0; s < seen; s++) {
-        const float *k = FIG_F32_IN(c, 1) + ((b * keys + s) * heads + h) * width;
+    for (int64_t i = 0; i < seen; i++) {
+        const float *k = numbers(c, s, FIG__KEYS, b, i, h);
         double dot = 0;
-        for (int64_t d = 0; d < width; d++)
+        for (int64_t d = 0; d < s->width; d++)
             dot += (double)q[d] * (double)k[d];
-        weight[s] = dot * (double)attr->scale;
-        maximum = weight[s] > maximum ? weight[s] : maximum;
+        weight[i] = dot * (double)attr->scale;
+        maximum = weight[i] > maximum ? weight[i] : maximum;
     }
-    for (int64_t s = 0; s < seen; s++)
-        sum += weight[s] = exp(weight[s] - maximum);
-    uint64_t row = (c->run->first_row + (uint64_t)b) * (uint64_t)heads + (uint64_t)h;
-    uint64_t first = (row * (uint64_t)queries + (uint64_t)t) * (uint64_t)keys;
-    for (int64_t s = 0; s < keys; s++) {
-        weight[s] = s < seen ? weight[s] / sum : 0;
+    for (int64_t i = 0; i < seen; i++)
+        sum += weight[i] = exp(weight[i] - maximum);
+    uint64_t row = (c->run->first_row + (uint64_t)b) * (uint64_t)s->heads + (uint64_t)h;
+    uint64_t first = (row * (uint64_t)s->queries + (uint64_t)t) * (uint64_t)s->keys;
+    for (int64_t i = 0; i < s->keys; i++) {
+        weight[i] = i < seen ? weight[i] / sum : 0;
         if (kept)
-            kept[s] = weight[s];
+            kept[i] = weight[i];
         if (attr->dropout > 0.0f) {
             bool dropped =
-                fig__noise_uniform(fig__noise_word(c->run, attr->stream, first + (uint64_t)s)) < attr->dropout;
-            weight[s] = dropped ? 0 : weight[s] / (1 - (double)attr->dropout);
+                fig__noise_uniform(fig__noise_word(c->run, attr->stream, first + (uint64_t)i)) < attr->dropout;
+            weight[i] = dropped ? 0 : weight[i] / (1 - (double)attr->dropout);
         }
     }
 }
 
 static void attention_reference(fig_eval *c)
 {
-    const int64_t *dim = c->in[0].type.dim;
-    int64_t batch = dim[0], queries = dim[1], heads = dim[2], width = dim[3], keys = c->in[1].type.dim[1];
-    double *weight = fig__alloc(sizeof(double) * (size_t)keys);
-    for (int64_t b = 0; b < batch; b++)
-        for (int64_t t = 0; t < queries; t++)
-            for (int64_t h = 0; h < heads; h++) {
-                attention_weights(c, b, t, h, weight, NULL);
-                for (int64_t d = 0; d < width; d++) {
+    fig_type types[3] = { c->in[0].type, c->in[c->n_in > 1].type };
+    fig__attention_shape s = fig__attention_shape_of(types);
+    double *weight = fig__alloc(sizeof(double) * (size_t)s.keys);
+    for (int64_t b = 0; b < s.batch; b++)
+        for (int64_t t = 0; t < s.queries; t++)
+            for (int64_t h = 0; h < s.heads; h++) {
+                attention_weights(c, &s, b, t, h, weight, NULL);
+                for (int64_t d = 0; d < s.width; d++) {
                     double sum = 0;
-                    for (int64_t s = 0; s < keys; s++)
-                        sum += weight[s] * (double)FIG_F32_IN(c, 2)[((b * keys + s) * heads + h) * width + d];
-                    FIG_F32_OUT(c, 0)[((b * queries + t) * heads + h) * width + d] = (float)sum;
+                    for (int64_t i = 0; i < s.keys; i++)
+                        sum += weight[i] * (double)numbers(c, &s, FIG__VALUES, b, i, h)[d];
+                    FIG_F32_OUT(c, 0)[fig__attention_at(&s, FIG__ATTENDED, b, t, h) + d] = (float)sum;
                 }
             }
     free(weight);
@@ -155,7 +178,8 @@ static void attention_reference(fig_eval *c)
 
 static double attention_flops(const fig_infer *c) /* two products, causal ones counted whole */
 {
-    return 4.0 * (double)fig__count(&c->in[0]) * (double)c->in[1].dim[1];
+    fig__attention_shape s = fig__attention_shape_of(c->in);
+    return 4.0 * (double)(s.batch * s.queries * s.line) * (double)s.keys;
 }
 
 static void attention_print(const void *attr, fig__text *out)
@@ -169,7 +193,7 @@ static void attention_print(const void *attr, fig__text *out)
 /* Dropout makes it read the noise counters, so it counts as noise: kept apart from its twins. */
 const fig_op fig_op_attention = {
     .name = "attention",
-    .operands = 3,
+    .operands = -1, /* 3 or 1 */
     .flags = FIG_OP_NOISE,
     .attr_size = sizeof(fig_attention_attr),
     .infer = attention_infer,
@@ -181,17 +205,18 @@ const fig_op fig_op_attention = {
     .narrow = { FIG_NARROW_FREE, 1 },
 };
 
-/* -- its gradient: operands q, k, v, dy, outputs dq, dk, dv -------------------------------------------------------- */
+/* -- its gradient: operands q, k, v, dy, outputs dq, dk, dv; or one and dy, and one -------------------------------- */
 
 /* With p the weights, p' = drop(p):  dv = p'^T dy,  dp = drop(dy v^T),  ds = p (dp - sum(p dp)),  dq = scale ds k,  dk = scale
  * ds^T q. The weights are computed again rather than kept: (B, H, T, S) is by far the largest value of a Transformer. */
 static fig_status backward_infer(fig_infer *c)
 {
-    FIG_TRY(check_operands(c, "attention_gradient"));
-    if (!fig__types_equal(&c->in[3], &c->in[0]))
+    fig_type y;
+    FIG_TRY(check_operands(c, "attention_gradient", 1, &y));
+    c->n_out = c->n_in - 1;
+    if (!fig__types_equal(&c->in[c->n_out], &y))
         return fig_fail(c->err, FIG_E_SHAPE, "attention_gradient: queries and upstream differ in shape");
-    c->n_out = 3;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < c->n_out; i++)
         c->out[i] = c->in[i];
     return FIG_OK;
 }
@@ -199,74 +224,82 @@ static fig_status backward_infer(fig_infer *c)
 static void backward_decompose(fig_decompose *c)
 {
     const fig_attention_attr *attr = c->attr;
-    fig_node q = fig_transpose(fig_scale(c->in[0], attr->scale), heads_first);
-    fig_node k = fig_transpose(c->in[1], heads_first), v = fig_transpose(c->in[2], heads_first);
-    fig_node dy = fig_transpose(c->in[3], heads_first);
+    fig_node q = fig_scale(part_of(c, FIG__QUERIES), attr->scale), k = part_of(c, FIG__KEYS), v = part_of(c, FIG__VALUES);
+    fig_node dy = fig_transpose(c->in[c->n_in - 1], heads_first);
     fig_node weights = weights_of(q, k, attr);                                                               /* (B, H, T, S) */
     fig_node dweights = drop(c->graph, fig_matmul(dy, v, &(fig_matmul_opts){ .transpose_b = true }), attr);  /* (B, H, T, S) */
     fig_node inner = fig_sum(fig_mul(weights, dweights), &(fig_reduce_opts){ .axis = -1, .keep = true });
     fig_node dscores = fig_mul(weights, fig_sub(dweights, inner));                                           /* (B, H, T, S) */
     const fig_matmul_opts first_transposed = { .transpose_a = true };
-    c->out[0] = fig_transpose(fig_scale(fig_matmul(dscores, k, NULL), attr->scale), heads_first);
-    c->out[1] = fig_transpose(fig_matmul(dscores, q, &first_transposed), heads_first);
-    c->out[2] = fig_transpose(fig_matmul(drop(c->graph, weights, attr), dy, &first_transposed), heads_first);
+    fig_node part[3];
+    part[FIG__QUERIES] = fig_transpose(fig_scale(fig_matmul(dscores, k, NULL), attr->scale), heads_first);
+    part[FIG__KEYS] = fig_transpose(fig_matmul(dscores, q, &first_transposed), heads_first);
+    part[FIG__VALUES] = fig_transpose(fig_matmul(drop(c->graph, weights, attr), dy, &first_transposed), heads_first);
+    for (int i = 0; i < 3 && c->n_out == 3; i++)
+        c->out[i] = part[i];
+    for (int i = 0; i < 3 && c->n_out == 1; i++)
+        part[i] = fig_expand(part[i], 2);
+    if (c->n_out == 1)
+        c->out[0] = fig_concat(part, 3, 2);
 }
 
 /* One query of one head: adds its share to dk and dv, writes its dq. weight: dropped weights of the keys; kept: before. */
-static void query_backward(fig_eval *c, int64_t b, int64_t t, int64_t h, const double *kept, const double *weight)
+static void query_backward(fig_eval *c, const fig__attention_shape *s, int64_t b, int64_t t, int64_t h, const double *kept,
+                           const double *weight)
 {
     const fig_attention_attr *attr = c->attr;
-    const int64_t *dim = c->in[0].type.dim;
-    int64_t queries = dim[1], heads = dim[2], width = dim[3], keys = c->in[1].type.dim[1];
-    int64_t row = ((b * queries + t) * heads + h) * width;
-    const float *q = FIG_F32_IN(c, 0) + row, *dy = FIG_F32_IN(c, 3) + row;
+    const float *q = numbers(c, s, FIG__QUERIES, b, t, h);
+    const float *dy = FIG_F32_IN(c, s->operands) + fig__attention_at(s, FIG__ATTENDED, b, t, h);
+    float *part[3];
     double inner = 0;
     for (int pass = 0; pass < 2; pass++)
-        for (int64_t s = 0; s < keys; s++) {
-            if (kept[s] == 0)
+        for (int64_t i = 0; i < s->keys; i++) {
+            if (kept[i] == 0)
                 continue;
-            int64_t at = ((b * keys + s) * heads + h) * width;
+            const float *k = numbers(c, s, FIG__KEYS, b, i, h), *v = numbers(c, s, FIG__VALUES, b, i, h);
             double dweight = 0;
-            for (int64_t d = 0; d < width; d++)
-                dweight += (double)dy[d] * (double)FIG_F32_IN(c, 2)[at + d];
-            dweight *= weight[s] / kept[s]; /* the mask and its factor */
+            for (int64_t d = 0; d < s->width; d++)
+                dweight += (double)dy[d] * (double)v[d];
+            dweight *= weight[i] / kept[i]; /* the mask and its factor */
             if (pass == 0) {
-                inner += kept[s] * dweight;
+                inner += kept[i] * dweight;
                 continue;
             }
-            double dscore = kept[s] * (dweight - inner) * (double)attr->scale;
-            for (int64_t d = 0; d < width; d++) {
-                FIG_F32_OUT(c, 0)[row + d] += (float)(dscore * (double)FIG_F32_IN(c, 1)[at + d]);
-                FIG_F32_OUT(c, 1)[at + d] += (float)(dscore * (double)q[d]);
-                FIG_F32_OUT(c, 2)[at + d] += (float)(weight[s] * (double)dy[d]);
+            for (int p = 0; p < 3; p++)
+                part[p] = FIG_F32_OUT(c, fig__attention_tensor(s, p)) + fig__attention_at(s, p, b, p == FIG__QUERIES ? t : i, h);
+            double dscore = kept[i] * (dweight - inner) * (double)attr->scale;
+            for (int64_t d = 0; d < s->width; d++) {
+                part[FIG__QUERIES][d] += (float)(dscore * (double)k[d]);
+                part[FIG__KEYS][d] += (float)(dscore * (double)q[d]);
+                part[FIG__VALUES][d] += (float)(weight[i] * (double)dy[d]);
             }
         }
 }
 
 static void backward_reference(fig_eval *c)
 {
-    const int64_t *dim = c->in[0].type.dim;
-    int64_t keys = c->in[1].type.dim[1];
-    for (int i = 0; i < 3; i++)
+    fig_type types[3] = { c->in[0].type, c->in[1].type };
+    fig__attention_shape s = fig__attention_shape_of(types);
+    for (int i = 0; i < c->n_out; i++)
         memset(c->out[i].data, 0, fig__bytes(&c->out[i].type));
-    double *weight = fig__alloc(sizeof(double) * 2 * (size_t)keys);
-    for (int64_t b = 0; b < dim[0]; b++)
-        for (int64_t t = 0; t < dim[1]; t++)
-            for (int64_t h = 0; h < dim[2]; h++) {
-                attention_weights(c, b, t, h, weight, weight + keys);
-                query_backward(c, b, t, h, weight + keys, weight);
+    double *weight = fig__alloc(sizeof(double) * 2 * (size_t)s.keys);
+    for (int64_t b = 0; b < s.batch; b++)
+        for (int64_t t = 0; t < s.queries; t++)
+            for (int64_t h = 0; h < s.heads; h++) {
+                attention_weights(c, &s, b, t, h, weight, weight + s.keys);
+                query_backward(c, &s, b, t, h, weight + s.keys, weight);
             }
     free(weight);
 }
 
 static double backward_flops(const fig_infer *c) /* five products */
 {
-    return 10.0 * (double)fig__count(&c->in[0]) * (double)c->in[1].dim[1];
+    return 2.5 * attention_flops(c);
 }
 
 const fig_op fig_op_attention_gradient = {
     .name = "attention_gradient",
-    .operands = 4,
+    .operands = -1, /* 4 or 2 */
     .flags = FIG_OP_NOISE,
     .attr_size = sizeof(fig_attention_attr),
     .infer = backward_infer,
@@ -277,11 +310,12 @@ const fig_op fig_op_attention_gradient = {
     .narrow = { FIG_NARROW_FREE, 7 },
 };
 
-fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, float dropout)
+/* -- building ------------------------------------------------------------------------------------------------------ */
+
+static fig_node attention(const fig_node *in, int n_in, bool causal, float dropout)
 {
-    fig_node in[3] = { q, k, v };
-    fig_graph *graph = fig__graph_of(in, 3);
-    if (!graph || fig__poisoned(q))
+    fig_graph *graph = fig__graph_of(in, n_in);
+    if (!graph || fig__poisoned(in[0]))
         return (fig_node){ graph, 0 };
     if (!(dropout >= 0.0f && dropout < 1.0f))
         return fig_graph_fail(graph, "attention: dropout %g, expected 0 to below 1", (double)dropout);
@@ -290,6 +324,16 @@ fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, float dr
     attr.causal = causal;
     attr.dropout = dropout;
     attr.stream = dropout > 0.0f ? fig__next_stream(graph) : 0;
-    attr.scale = fig_rank(q) == 4 ? (float)(1 / sqrt((double)fig_dim(q, 3))) : 1.0f;
-    return fig__emit(graph, &fig_op_attention, in, 3, &attr);
+    attr.scale = fig_rank(in[0]) >= 4 ? (float)(1 / sqrt((double)fig_dim(in[0], -1))) : 1.0f;
+    return fig__emit(graph, &fig_op_attention, in, n_in, &attr);
+}
+
+fig_node fig_attention(fig_node q, fig_node k, fig_node v, bool causal, float dropout)
+{
+    return attention((fig_node[]){ q, k, v }, 3, causal, dropout);
+}
+
+fig_node fig_attention_joint(fig_node qkv, bool causal, float dropout)
+{
+    return attention(&qkv, 1, causal, dropout);
 }

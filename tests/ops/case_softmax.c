@@ -46,39 +46,47 @@ static void cross_entropy_gradient(instance *t)
     give(t, fig__emit(t->graph, &fig_op_cross_entropy_gradient, in, 3, NULL));
 }
 
-/* q, k and v; long sequences now and then, so that kernels meet several blocks of queries. */
-static void attention_operands(instance *t, fig_node in[3])
+/* q, k and v, or all in one; long sequences now and then, so that kernels meet several blocks of queries. Returns how many. */
+static int attention_operands(instance *t, fig_node in[3])
 {
     bool tall = !t->small && any_chance(t, 0.2);
     int64_t b = any_between(t, 1, 2), h = any_between(t, 1, t->small ? 2 : 3), d = any_between(t, 1, t->small ? 2 : 17);
     int64_t queries = any_between(t, 1, t->small ? 3 : tall ? 90 : 20);
     int64_t keys = queries + any_between(t, 0, t->small ? 1 : tall ? 300 : 9);
+    if (any_chance(t, 0.4)) {
+        in[0] = any_real(t, FIG_SHAPE(b, queries, 3, h, d), -1, 1);
+        return 1;
+    }
     in[0] = any_real(t, FIG_SHAPE(b, queries, h, d), -1, 1);
     for (int i = 1; i < 3; i++)
         in[i] = any_real(t, FIG_SHAPE(b, keys, h, d), -1, 1);
+    return 3;
 }
 
 static void attention(instance *t)
 {
     fig_node in[3];
-    attention_operands(t, in);
-    give(t, fig_attention(in[0], in[1], in[2], any_chance(t, 0.5), any_chance(t, 0.3) ? 0.25f : 0));
+    int n = attention_operands(t, in);
+    bool causal = any_chance(t, 0.5);
+    float dropout = any_chance(t, 0.3) ? 0.25f : 0;
+    give(t, n == 1 ? fig_attention_joint(in[0], causal, dropout) : fig_attention(in[0], in[1], in[2], causal, dropout));
 }
 
 static void attention_gradient(instance *t)
 {
     fig_node in[4], out[3];
-    attention_operands(t, in);
+    int n = attention_operands(t, in);
     fig_type type = fig_type_of(in[0]);
-    in[3] = any_real(t, type, -1, 1);
+    const int64_t *heads = &type.dim[n == 1 ? 3 : 2];
+    in[n] = any_real(t, FIG_SHAPE(type.dim[0], type.dim[1], heads[0], heads[1]), -1, 1);
     fig_attention_attr attr;
     memset(&attr, 0, sizeof attr);
     attr.scale = 0.5f;
     attr.causal = any_chance(t, 0.5);
     attr.dropout = any_chance(t, 0.3) ? 0.25f : 0;
     attr.stream = 12345;
-    fig__emit_multi(t->graph, &fig_op_attention_gradient, in, 4, &attr, out, 3);
-    for (int i = 0; i < 3; i++)
+    fig__emit_multi(t->graph, &fig_op_attention_gradient, in, n + 1, &attr, out, n);
+    for (int i = 0; i < n; i++)
         give(t, out[i]);
 }
 

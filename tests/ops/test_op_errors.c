@@ -109,6 +109,8 @@ static void heads_apart(fig_graph *g)
     fig_node k = real(g, FIG_SHAPE(2, 5, 2, 4));
     fig_attention(real(g, FIG_SHAPE(2, 5, 1, 4)), k, k, true, 0);
 }
+static void joint_of_two(fig_graph *g) { fig_attention_joint(real(g, FIG_SHAPE(2, 5, 2, 1, 4)), true, 0); }
+static void joint_apart(fig_graph *g) { fig_attention_joint(real(g, FIG_SHAPE(2, 5, 1, 4)), true, 0); }
 static void noise_integer(fig_graph *g) { fig_normal(g, (fig_type){ .dtype = FIG_I32, .rank = 1, .dim = { 3 } }); }
 static void size_zero(fig_graph *g) { fig_full(g, FIG_SHAPE(3, 0), 1); }
 static void size_huge(fig_graph *g) { fig_full(g, FIG_SHAPE(1ll << 40, 1ll << 40), 1); }
@@ -134,6 +136,8 @@ FIG_TEST(shape_rules_name_what_is_wrong)
     expect(eps_negative, "layer_normalise: eps is -1");
     expect(keys_short, "attention: causal with 5 queries needs at least as many keys, found 3");
     expect(heads_apart, "attention: q f32 (2, 5, 1, 4) needs k and v");
+    expect(joint_of_two, "attention: queries, keys and values in one need (B, T, 3, H, D); found f32 (2, 5, 2, 1, 4)");
+    expect(joint_apart, "attention: 1 operands, expected 3, or 1 of which the first has 5 axes");
     expect(noise_integer, "normal: noise is f32");
     expect(size_zero, "full: axis 1 has size 0");
     expect(size_huge, "full: axis 1 has size");
