@@ -265,10 +265,8 @@ static void weights_of(const attention_work *w, const block *z)
     const attention_state *s = w->s;
     float *p = memory(w, SCORES);
     multiply(w, z->rows, z->keys, s->shape.width, block_rows(w, FIG__QUERIES, z), turned(w, KEYS_TURNED), false, p, z->keys);
-    for (int64_t t = 0; t < z->rows; t++) {
-        int64_t seen = s->attr.causal ? z->first + t + 1 + s->shape.keys - s->shape.queries : z->keys;
-        fig__fast_attention_row(p + t * z->keys, s->attr.scale, seen, z->keys);
-    }
+    int64_t seen = s->attr.causal ? z->first + 1 + s->shape.keys - s->shape.queries : z->keys;
+    fig__fast_attention_weights(p, s->attr.scale, z->rows, seen, s->attr.causal ? 1 : 0, z->keys);
 }
 
 /* drop(p) into `dropped`, and dp = drop(dp) unless NULL; elements count through (B, H, T, S) of the global batch. */
@@ -323,8 +321,7 @@ static void block_backward(const attention_work *w, const block *z, matrix keys,
         drop(w, z, p, memory(w, DROPPED), dp);
     matrix weights = score_columns(w, z, s->attr.dropout > 0.0f ? DROPPED : SCORES);
     multiply(w, z->keys, width, z->rows, weights, lines(w, FIG__ATTENDED, z, z->first, z->rows, BLOCK_JOINED), more, dv->sums, dv->row);
-    for (int64_t t = 0; t < z->rows; t++)
-        fig__fast_attention_row_gradient(dp + t * z->keys, p + t * z->keys, s->attr.scale, z->keys);
+    fig__fast_attention_slopes(dp, p, s->attr.scale, z->rows, z->keys);
     result dq = open_result(w, FIG__QUERIES, z, z->first, LINES);
     multiply(w, z->rows, width, z->keys, score_rows(w, z, SLOPES), keys, false, dq.sums, dq.row);
     close_result(w, &dq, z->rows);

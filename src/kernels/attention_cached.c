@@ -47,7 +47,7 @@ static void cached_part(void *context, int part, int parts)
             int64_t seen = FIG_I32_IN(c, 3)[b] + t + 1, row = ((b * s->steps + t) * s->heads + h) * s->width;
             seen = seen < 1 ? 1 : seen > s->room ? s->room : seen;
             fig__fast_lines_f32(seen, s->width, FIG_F32_IN(c, 0) + row, FIG_F32_IN(c, 1) + cache, weight);
-            fig__fast_attention_row(weight, s->scale, seen, seen);
+            fig__fast_attention_weights(weight, s->scale, 1, seen, 0, seen);
             fig__fast_rows_axpy(1, s->width, seen, weight, FIG_F32_IN(c, 2) + cache, s->width, FIG_F32_OUT(c, 0) + row, 0, 1);
         }
 }

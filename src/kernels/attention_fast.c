@@ -1,53 +1,37 @@
 /* kernels/attention_fast.c - rows of attention weights and of their gradients
  *
  * A row of scores passes the first cache three times: maximum, exponentials and their sum, division. Exponentials are powers of
- * two of numbers at most 0: what is left after rounding goes through a polynomial of degree 6, off by 1e-7 at most, and the
- * processor's own scaling makes 0 of what is too small. That is 3.4 times as fast as fig__exp, which most of a row's time was. */
+ * two (vector_exp.h), 7.5 in a nanosecond on one core, where plain C made 2. */
 #include "kernels/exponential.h"
 #include "kernels/fast.h"
 #include "kernels/parallel.h"
+#include "kernels/vector_exp.h"
 
 #include <string.h>
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define ALWAYS __attribute__((always_inline, target("avx512f"))) static inline
-
-ALWAYS __mmask16 first_of(int64_t n) { return n >= 16 ? 0xFFFF : (__mmask16)((1u << n) - 1); }
-
-/* 2^x; a NaN stays one. */
-ALWAYS __m512 power(__m512 x)
-{
-    const float factor[] = { 1.339887440266574e-3f, 9.618437357674640e-3f, 5.550332471162809e-2f,
-                             2.402264791363012e-1f, 6.931472028550421e-1f, 1.0f };
-    __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), rest = _mm512_sub_ps(x, whole);
-    __m512 p = _mm512_set1_ps(1.535336188319500e-4f);
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; i++)
-        p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(factor[i]));
-    return _mm512_scalef_ps(p, whole);
-}
-
-__attribute__((target("avx512f"))) static void row_avx512(float *x, float scale, int64_t seen)
+/* Whole vectors first, then what is left of the row. */
+__attribute__((target("avx512f"))) static void softmax_avx512(float *x, float scale, int64_t n)
 {
     const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
-    __m512 most = lowest, sum = _mm512_setzero_ps();
-    for (int64_t i = 0; i < seen; i += 16)
-        most = _mm512_max_ps(most, _mm512_mask_loadu_ps(lowest, first_of(seen - i), x + i));
-    float steep = scale * 1.44269504088896341f; /* 1 / ln 2: x is in powers of two */
+    const __mmask16 rest = n % 16 ? fig__first_places(n % 16) : 0;
+    const int64_t whole = n - n % 16;
+    float steep = scale * 1.44269504088896341f; /* 1 / ln 2 */
+    __m512 most = _mm512_mask_loadu_ps(lowest, rest, x + whole), sum = _mm512_setzero_ps();
+    for (int64_t i = 0; i < whole; i += 16)
+        most = _mm512_max_ps(most, _mm512_loadu_ps(x + i));
     __m512 factor = _mm512_set1_ps(steep), shift = _mm512_set1_ps(steep * _mm512_reduce_max_ps(most));
-    for (int64_t i = 0; i < seen; i += 16) {
-        __mmask16 mask = first_of(seen - i);
-        __m512 e = power(_mm512_fmsub_ps(_mm512_maskz_loadu_ps(mask, x + i), factor, shift));
-        _mm512_mask_storeu_ps(x + i, mask, e);
-        sum = _mm512_mask_add_ps(sum, mask, sum, e);
+    for (int64_t i = 0; i < whole; i += 16) {
+        __m512 power = fig__vector_power(_mm512_fmsub_ps(_mm512_loadu_ps(x + i), factor, shift));
+        _mm512_storeu_ps(x + i, power);
+        sum = _mm512_add_ps(sum, power);
     }
+    __m512 power = fig__vector_power(_mm512_fmsub_ps(_mm512_maskz_loadu_ps(rest, x + whole), factor, shift));
+    sum = _mm512_mask_add_ps(sum, rest, sum, power);
     __m512 share = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(sum));
-    for (int64_t i = 0; i < seen; i += 16) {
-        __mmask16 mask = first_of(seen - i);
-        _mm512_mask_storeu_ps(x + i, mask, _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), share));
-    }
+    for (int64_t i = 0; i < whole; i += 16)
+        _mm512_storeu_ps(x + i, _mm512_mul_ps(_mm512_loadu_ps(x + i), share));
+    _mm512_mask_storeu_ps(x + whole, rest, _mm512_mul_ps(power, share));
 }
 #endif
 
@@ -80,23 +64,23 @@ FIG_CLONES static void multiply(float *y, float factor, int64_t n)
         y[i] *= factor;
 }
 
-static bool row_in_vectors(float *x, float scale, int64_t seen)
+static void softmax(float *x, float scale, int64_t n)
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f")) {
-        row_avx512(x, scale, seen);
-        return true;
+        softmax_avx512(x, scale, n);
+        return;
     }
 #endif
-    (void)x, (void)scale, (void)seen;
-    return false;
+    multiply(x, 1.0f / exponentials(x, scale, maximum(x, n), n), n);
 }
 
-void fig__fast_attention_row(float *x, float scale, int64_t seen, int64_t n)
+void fig__fast_attention_weights(float *x, float scale, int64_t rows, int64_t seen, int64_t more, int64_t n)
 {
-    if (!row_in_vectors(x, scale, seen))
-        multiply(x, 1.0f / exponentials(x, scale, maximum(x, seen), seen), seen);
-    memset(x + seen, 0, sizeof(float) * (size_t)(n - seen));
+    for (int64_t t = 0; t < rows; t++, x += n, seen += more) {
+        softmax(x, scale, seen);
+        memset(x + seen, 0, sizeof(float) * (size_t)(n - seen));
+    }
 }
 
 FIG_CLONES static float inner_product(const float *a, const float *b, int64_t n)
@@ -114,7 +98,8 @@ FIG_CLONES static void weigh(float *dp, const float *p, float inner, float scale
         dp[i] = p[i] * (dp[i] - inner) * scale;
 }
 
-void fig__fast_attention_row_gradient(float *dp, const float *p, float scale, int64_t n)
+void fig__fast_attention_slopes(float *dp, const float *p, float scale, int64_t rows, int64_t n)
 {
-    weigh(dp, p, inner_product(p, dp, n), scale, n);
+    for (int64_t t = 0; t < rows; t++, dp += n, p += n)
+        weigh(dp, p, inner_product(p, dp, n), scale, n);
 }

@@ -38,10 +38,10 @@ void fig__fast_softmax_gradient(float *dx, const float *y, const float *dy, int6
 void fig__fast_softmax_scaled(float *dx, const float *x, float scale, int64_t n);
 
 /* -- attention_fast.c ------------------------------------------------------------------------------------------------------------ */
-/* In place: the first `seen` of n scores become softmax(scale * x), the others 0. */
-void fig__fast_attention_row(float *x, float scale, int64_t seen, int64_t n);
-/* ds = p (dp - sum(p dp)) scale, into dp */
-void fig__fast_attention_row_gradient(float *dp, const float *p, float scale, int64_t n);
+/* Rows of n scores in place: the first seen + t more of row t become softmax(scale * x), the others 0. more is 0 or 1. */
+void fig__fast_attention_weights(float *x, float scale, int64_t rows, int64_t seen, int64_t more, int64_t n);
+/* Rows of ds = p (dp - sum(p dp)) scale, into dp. */
+void fig__fast_attention_slopes(float *dp, const float *p, float scale, int64_t rows, int64_t n);
 
 /* -- gate_fast.c: rows of 2 n numbers; `trace` may be x, `dx` may be `trace` ---------------------------------------------------- */
 void fig__fast_gate(const float *x, float *trace, float *y, int64_t rows, int64_t n);

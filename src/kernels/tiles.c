@@ -163,7 +163,8 @@ static void choose_loop(fig__tiles *t, step *s, bool integers)
     }
     for (int i = 0; i < s->arity; i++)
         numbers |= (s->source[i] < t->n_in && t->operand[s->source[i]].kind == NUMBER) << i;
-    s->loop = integers ? fig__tile_i32[s->rule->code] : fig__tile_f32[s->rule->code][FIG__TILE_ARRAYS];
+    fig__tile *by_hand = integers ? NULL : fig__fast_activation(s->rule->code);
+    s->loop = integers ? fig__tile_i32[s->rule->code] : by_hand ? by_hand : fig__tile_f32[s->rule->code][FIG__TILE_ARRAYS];
     if (!integers && s->arity == 2 && (numbers == 1 || numbers == 2)) {
         s->loop = fig__tile_f32[s->rule->code][numbers == 1 ? FIG__TILE_NUMBER_FIRST : FIG__TILE_NUMBER_SECOND];
         return; /* the number stays a number */

@@ -41,6 +41,8 @@ typedef void fig__tile(float *y, const float *const *x, const float *p, int64_t 
 /* f32 operands: all arrays; the first a single number; the second a single number (two-operand rows only, else NULL). */
 enum { FIG__TILE_ARRAYS, FIG__TILE_NUMBER_FIRST, FIG__TILE_NUMBER_SECOND, FIG__TILE_FORMS };
 extern fig__tile *const fig__tile_f32[][FIG__TILE_FORMS];
+/* The first form where it has been written by hand for this processor (activations_fast.c), else NULL. */
+fig__tile *fig__fast_activation(int code);
 extern fig__tile *const fig__tile_i32[]; /* i32 operands (bits in float arrays); NULL where there is no i32 form */
 
 /* Several steps in one, for what optimizers and gradients are made of (tiles_join.c finds them). n: a single number. */

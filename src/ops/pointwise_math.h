@@ -52,18 +52,22 @@ static inline float fig__gelu_slope_f32(float x)
            x * FIG__NORMAL_PEAK * expf(-0.5f * (x > -12.0f && x < 12.0f ? x * x : 144.0f));
 }
 
-/* s + x s (1 - s) 2 u' with the gate s */
+/* s + s (1 - s) y with s = sigmoid(z). With e = exp(-|z|), s is 1 / (1 + e) or e / (1 + e), and s (1 - s) = e / (1 + e)^2 keeps its
+ * digits where 1 - s has none. */
+static inline float fig__sigmoid_and_slope(float z, float y)
+{
+    float size = fabsf(z), e = expf(size < 86.0f ? -size : -86.0f), share = 1.0f / (1.0f + e);
+    return (z > 0.0f ? share : e * share) + e * share * share * y;
+}
+
+/* s + x s (1 - s) 2 u' with the gate s = sigmoid(2 u) */
 static inline float fig__gelu_tanh_slope_f32(float x)
 {
-    float s = fig__gelu_tanh_gate(x);
-    return s + x * s * (1.0f - s) * (2.0f * FIG__SQRT_2_OVER_PI) * (1.0f + 3.0f * FIG__GELU_CUBIC * x * x);
+    float z = 2.0f * FIG__SQRT_2_OVER_PI * (x + FIG__GELU_CUBIC * x * x * x);
+    return fig__sigmoid_and_slope(z, x * (2.0f * FIG__SQRT_2_OVER_PI) * (1.0f + 3.0f * FIG__GELU_CUBIC * x * x));
 }
 
 /* s + x s (1 - s), s = sigmoid(x) */
-static inline float fig__silu_slope_f32(float x)
-{
-    float s = fig__sigmoid_f32(x);
-    return s + x * s * (1.0f - s);
-}
+static inline float fig__silu_slope_f32(float x) { return fig__sigmoid_and_slope(x, x); }
 
 #endif
