@@ -5,10 +5,11 @@
  *
  * Two stacks of convolutions see together exactly what comes before a pixel:
  *
- *     vertical     rows above          v' = gate(V * v)                    kernel (k/2 + 1) x k, padded above; first layer k/2 x k
+ *     vertical     rows above          v' = v + gate(V * v)                kernel (k/2 + 1) x k, padded above; first layer k/2 x k
  *     horizontal   the row, left       h' = h + R gate(H * h + N (V * v))  kernel 1 x (k/2 + 1), padded left;  first layer 1 x k/2
  *
- * with gate(a, b) = tanh(a) s(b), R and N 1x1. Kernels hold the causal taps only: nothing is computed to be masked away. The
+ * with gate(a, b) = tanh(a) s(b), R and N 1x1. (The paper's vertical stack has no sum; without it a deep one begins with nothing left
+ * of the rows above, as a gate halves what it lets through.) Kernels hold the causal taps only: nothing is computed to be masked away. The
  * first layers read the picture moved by one row or one column. A class adds a vector of its own before each gate. The head says
  * of a pixel: one logit (bernoulli), a logit per level (softmax), or a mixture of logistic distributions, discretised to the levels
  * (Salimans et al. 2017); of colours one channel after the other, each told the channels before it.
@@ -141,8 +142,10 @@ static void gated_layer(const net *n, int index, fig_node *v, fig_node *h)
     left = fig_add(left, pointwise(n, here, 2 * c, "down"));
     fig_node z = pointwise(n, fig_gate(told_class(n, left, "horizontal_class")), c, "residual");
     *h = fig_is_none(*h) ? z : fig_add(*h, z);
-    if (index + 1 < n->o->layers) /* the last layer's is read by nothing */
-        *v = fig_gate(told_class(n, above, "vertical_class"));
+    if (index + 1 < n->o->layers) { /* the last layer's is read by nothing */
+        z = fig_gate(told_class(n, above, "vertical_class"));
+        *v = fig_is_none(*v) ? z : fig_add(*v, z);
+    }
     fig_scope_pop(n->g);
 }
 
@@ -338,8 +341,8 @@ static const fig_preset pixelcnn_presets[] = {
       .settings = "layers=8 width=32 head=64 batch=64 lr=2e-3 clip=1 schedule=cosine lr_end=0.02 warmup=200 epochs=3",
       .data_kinds = FIG_DATA_IMAGES, .data = "mnist" },
     { .name = "digits",
-      .summary = "ten gated layers of 32 channels, eight epochs: the figure of docs/results.md",
-      .settings = "layers=10 width=32 head=64 batch=64 lr=2e-3 clip=1 schedule=cosine lr_end=0.01 warmup=200 epochs=8 validation=0",
+      .summary = "ten gated layers of 32 channels, eight epochs of digits in black and white",
+      .settings = "layers=10 width=32 head=64 batch=32 lr=2e-3 clip=1 schedule=cosine lr_end=0.01 warmup=400 epochs=8 validation=0",
       .data = "mnist" },
     { .name = "grey",
       .summary = "all 256 grey levels, a softmax over them, told the class",
