@@ -182,6 +182,27 @@ fig_node fig__row_uniform(const fig__denoiser *d, bool stratified)
     return stratified ? fig_scale(fig_add(fig_iota(g, rows, 0), u), 1.0f / (float)rows.dim[0]) : u;
 }
 
+/* state: 1 for noises that are taken (B); x: distances of one row to all of them (B); y: the one that it takes. */
+static void take_nearest(fig_scan_body *b)
+{
+    fig_node taken = b->state[0];
+    fig_node chosen = fig_argmax(fig_neg(fig_add(b->x[0], fig_scale(taken, 1e30f))), 0);
+    b->new_state[0] = fig_max(taken, fig_one_hot(chosen, fig_dim(taken, 0)));
+    b->y[0] = chosen;
+}
+
+fig_node fig__nearest_noise(fig_node x, fig_node noise)
+{
+    fig_node flat = fig_flatten(noise), last, order;
+    /* |x - n|^2 less |x|^2, which is the same for all noises */
+    fig_node products = fig_matmul(fig_flatten(x), flat, &(fig_matmul_opts){ .transpose_b = true }); /* (B, B) */
+    fig_node distance = fig_sub(fig_reshape(fig_sum_rows(fig_square(flat)), FIG_SHAPE(1, -1)), fig_scale(products, 2));
+    fig_node none = fig_full(x.graph, FIG_SHAPE(fig_dim(x, 0)), 0);
+    distance = fig_stop_gradient(distance);
+    fig_scan(x.graph, take_nearest, &(fig_scan_opts){ .state = &none, .states = 1, .x = &distance, .xs = 1, .ys = 1 }, &last, &order);
+    return fig_gather(noise, order);
+}
+
 fig_node fig__row_mean(fig_node x)
 {
     fig_type type = fig_type_of(x);

@@ -83,6 +83,9 @@ fig_node fig__denoise_guided(const fig__denoiser *d, fig_node x, fig_node time, 
 fig_node fig__per_sample(const fig__denoiser *d, fig_node numbers);
 /* Numbers in [0, 1), one per row: independent, or one from each of B equal parts, which makes a batch's loss vary less. */
 fig_node fig__row_uniform(const fig__denoiser *d, bool stratified);
+/* The rows of `noise` in another order, so that those of the same number lie near each other: each row of x takes the nearest that is
+ * left. */
+fig_node fig__nearest_noise(fig_node x, fig_node noise);
 /* Mean over the elements of each row: (B). */
 fig_node fig__row_mean(fig_node x);
 

@@ -5,16 +5,20 @@
  *     x(t) = (1 - t) noise + t example,   0 <= t <= 1
  *     loss = | network(x(t), t, class) - (example - noise) |^2, averaged over the elements
  *
+ * With coupling=nearest the lines of a batch lead from each noise to an example near it (minibatch couplings, Pooladian et al. 2023, Tong
+ * et al. 2023; here greedy), so that they cross less and few steps are enough.
+ *
  * The answer is the mean velocity of all lines through x(t). Walking along it from fresh noise, with t from 0 to 1, ends at a sample
  * (recipes/solvers.c). */
 #include "recipes/solvers.h"
 
 typedef struct flow_options {
     fig__denoiser_options net;
-    int time, sampler;
+    int time, coupling, sampler;
     double time_mean, time_spread;
     int64_t sample_steps;
 } flow_options;
+enum { COUPLING_INDEPENDENT, COUPLING_NEAREST };
 enum { TIME_STRATIFIED, TIME_UNIFORM, TIME_LOGIT_NORMAL };
 
 /* -- training --------------------------------------------------------------------------------------------------------- */
@@ -32,6 +36,8 @@ static fig_status declare_training(const fig__denoiser *d, const flow_options *o
 {
     fig_node x = fig__denoiser_examples(d);                       /* (B, H, W, C) or (B, D) */
     fig_node noise = fig_normal(x.graph, d->sample);
+    if (o->coupling == COUPLING_NEAREST)
+        noise = fig__nearest_noise(x, noise);
     fig_node time = draw_times(d, o);                             /* (B) */
     fig_node way = fig_sub(x, noise);
     fig_node place = fig_add(noise, fig_mul(fig__per_sample(d, time), way));
@@ -54,6 +60,8 @@ static fig_status flow_build(fig_model *model, const void *options, const fig_da
     const flow_options *o = options;
     fig__denoiser d;
     FIG_TRY(fig__denoiser_open(&d, model, &o->net, data, err));
+    if (o->coupling == COUPLING_NEAREST && d.classes) /* within a class, the noises near it are no longer N(0, 1) */
+        return fig_fail(err, FIG_E_USAGE, "coupling: nearest noises would tell the classes apart before sampling begins; set condition=none");
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         return declare_training(&d, o, err);
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING) {
@@ -82,6 +90,9 @@ static const fig_option flow_option_table[] = {
       .choices = "stratified uniform logit_normal" },
     { "time_mean", FIG_FLOAT, AT(time_mean), 0, -10, 10, "logit_normal: mean of the normal number" },
     { "time_spread", FIG_FLOAT, AT(time_spread), 1, 0.01, 10, "logit_normal: its deviation" },
+    { "coupling", FIG_CHOICE, AT(coupling), COUPLING_INDEPENDENT, 0, 0,
+      "which noise a line begins at: any, or the nearest that is left in the batch, which straightens the ways; not with classes",
+      .choices = "independent nearest" },
     { "sampler", FIG_CHOICE, AT(sampler), FIG__EULER, 0, 0, "how samples walk; heun looks twice a step", .choices = FIG__FLOW_SAMPLERS,
       .sampling = true },
     { "sample_steps", FIG_INT, AT(sample_steps), 30, 1, FIG__MOST_STEPS, "steps from noise to a sample", .sampling = true },

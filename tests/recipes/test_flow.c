@@ -195,6 +195,36 @@ FIG_TEST(transformer_learns)
     drop_folder(folder);
 }
 
+FIG_TEST(noise_is_taken_by_the_nearest)
+{
+    enum { B = 5 };
+    const float x[B] = { 0, 10, 20, 30, 1 }, noise[B] = { 29, 19, -1, 11, 3 }, expected[B] = { -1, 11, 19, 29, 3 };
+    fig_error err = { 0 };
+    fig_session *session;
+    fig_store *store;
+    fig_plan *plan;
+    fig_graph *g = fig_graph_new();
+    fig_node y = fig__nearest_noise(fig_constant_data(g, FIG_SHAPE(B, 1), x), fig_constant_data(g, FIG_SHAPE(B, 1), noise));
+    REQUIRE_OK(fig_session_new(&(fig_session_opts){ .threads = 1 }, &session, &err), err);
+    REQUIRE_OK(fig_store_new(session, &store, &err), err);
+    REQUIRE_OK(fig_plan_compile(g, store, &(fig_plan_opts){ .outputs = &y, .n_outputs = 1 }, &plan, &err), err);
+    CHECK_OK(fig_plan_run(plan, &(fig_run_opts){ 0 }, &err), err);
+    const float *found = fig_plan_output(plan, 0, NULL);
+    for (int i = 0; i < B; i++)
+        CHECK_NEAR(found[i], expected[i], 0); /* the last takes what is left */
+    fig_plan_free(plan);
+    fig_store_free(store);
+    fig_session_free(session);
+    fig_graph_free(g);
+    char folder[256];
+    make_folder(folder);
+    losses any = train_run("flow", "points", "synthetic:ring8:500", folder, "any", "steps=60 hidden=32 batch=64 warmup=5 log_every=10", false);
+    losses near = train_run("flow", "points", "synthetic:ring8:500", folder, "near",
+                            "steps=60 hidden=32 batch=64 warmup=5 log_every=10 coupling=nearest", false);
+    CHECK(near.first < 0.7 * any.first); /* shorter ways */
+    drop_folder(folder);
+}
+
 FIG_TEST(resume_is_exact)
 {
     check_resume("flow", "points", "synthetic:ring8:300", "hidden=32 batch=32 warmup=3 condition=class dropout=0.1");
@@ -216,6 +246,7 @@ FIG_TEST(mistakes_are_named)
         { "synthetic:shapes:60", "body=dit patch=5", "patch" },
         { "synthetic:shapes:60", "body=dit width=30 heads=2", "multiple of 4" },
         { "synthetic:swissroll:60", "condition=class", "condition" },
+        { "synthetic:shapes:60", "coupling=nearest", "condition=none" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fig_error err = { 0 };
