@@ -61,7 +61,8 @@ static fig_status flow_build(fig_model *model, const void *options, const fig_da
     fig__denoiser d;
     FIG_TRY(fig__denoiser_open(&d, model, &o->net, data, err));
     if (o->coupling == COUPLING_NEAREST && d.classes) /* within a class, the noises near it are no longer N(0, 1) */
-        return fig_fail(err, FIG_E_USAGE, "coupling: nearest noises would tell the classes apart before sampling begins; set condition=none");
+        return fig_fail(err, FIG_E_USAGE,
+                        "coupling: nearest noises would tell the classes apart before sampling begins; set condition=none");
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         return declare_training(&d, o, err);
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING) {

@@ -218,7 +218,8 @@ FIG_TEST(noise_is_taken_by_the_nearest)
     fig_graph_free(g);
     char folder[256];
     make_folder(folder);
-    losses any = train_run("flow", "points", "synthetic:ring8:500", folder, "any", "steps=60 hidden=32 batch=64 warmup=5 log_every=10", false);
+    losses any = train_run("flow", "points", "synthetic:ring8:500", folder, "any",
+                           "steps=60 hidden=32 batch=64 warmup=5 log_every=10", false);
     losses near = train_run("flow", "points", "synthetic:ring8:500", folder, "near",
                             "steps=60 hidden=32 batch=64 warmup=5 log_every=10 coupling=nearest", false);
     CHECK(near.first < 0.7 * any.first); /* shorter ways */
