@@ -134,11 +134,12 @@ static void declare_metrics(const made *n)
         log_p[set] = fig_expand(fig_neg(fig_bernoulli_nll(predict(n, x, label, set_number(n, set)), x)), -1); /* (B, 1) */
     fig_node nll = fig_neg(fig_squeeze(log_p[0], -1));
     char protocol[64];
-    snprintf(protocol, sizeof protocol, "%s", fig__pixel_protocols[1 + n->o->pixels]);
+    const char *law = fig__pixel_protocols[1 + n->o->pixels], *given = n->o->conditional ? ",class=given" : "";
+    snprintf(protocol, sizeof protocol, "%s%s", law, given);
     if (n->o->masks > 1) {
         fig_node all = fig_concat(log_p, (int)n->o->masks, 1);
         nll = fig_shift(fig_neg(fig_logsumexp(all)), (float)log((double)n->o->masks));
-        snprintf(protocol, sizeof protocol, "%s,masks=%lld", fig__pixel_protocols[1 + n->o->pixels], (long long)n->o->masks);
+        snprintf(protocol, sizeof protocol, "%s,masks=%lld%s", law, (long long)n->o->masks, given);
     }
     fig_model_metric(n->model, &(fig_metric_decl){ .name = "nll", .value = nll, .unit = "nats/item", .protocol = protocol,
                                                    .derive = "bits_per_dim" });

@@ -305,9 +305,10 @@ static fig_status pixelcnn_build(fig_model *model, const void *options, const fi
     fig_node nll = likelihood(&n); /* (B) */
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         return fig_model_phase(model, &(fig_phase){ .name = "nll", .loss = nll }, err);
-    char levels[32];
+    char protocol[64], levels[32];
     snprintf(levels, sizeof levels, "levels=%lld", (long long)n.levels);
-    const char *protocol = o->likelihood == BERNOULLI ? fig__pixel_protocols[1 + o->pixels] : levels;
+    snprintf(protocol, sizeof protocol, "%s%s", o->likelihood == BERNOULLI ? fig__pixel_protocols[1 + o->pixels] : levels,
+             o->conditional ? ",class=given" : "");
     fig_model_metric(model, &(fig_metric_decl){ .name = "nll", .value = nll, .unit = "nats/item", .protocol = protocol,
                                                 .derive = "bits_per_dim" });
     return FIG_OK;

@@ -392,7 +392,7 @@ static const fig_preset vae_presets[] = {
     { .name = "importance",
       .summary = "the same with the importance-weighted bound of 5 samples",
       .settings = "body=mlp hidden=200,200 latent=50 activation=tanh pixels=dynamic bound=importance samples=5 lr=1e-3 eps=1e-4 "
-                  "batch=100 epochs=500 schedule=cosine lr_end=0.01 validation=0",
+                  "batch=100 epochs=800 schedule=cosine lr_end=0.01 validation=0",
       .data = "mnist" },
     { .name = "plane",
       .summary = "listing F: points in the plane",

@@ -77,7 +77,7 @@ static int choose_batch(const fig_sampler *s)
         return s->opts.beam ? s->opts.beam : s->opts.count > BEAM ? (int)s->opts.count : BEAM;
     if (s->opts.batch)
         return s->opts.batch;
-    if (!s->loop->tokens)
+    if (!s->loop->tokens || s->loop->loop == FIG_LOOP_RASTER)
         return PICTURE_BATCH;
     return s->opts.count == 1 ? 1 : TOKEN_BATCH;
 }
