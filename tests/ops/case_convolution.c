@@ -90,7 +90,12 @@ static geometry any_sequence(instance *t)
                                   any_between(t, 1, t->small ? 2 : tall ? 18 : 40)),
                    .weight = FIG_SHAPE(any_between(t, 1, t->small ? 2 : tall ? 36 : 40), taps, 0) };
     g.weight.dim[2] = g.x.dim[2];
-    g.opts = (fig_conv_opts){ .dilation = { (int)dilation }, .before = { (int)(dilation * (taps - 1)) } };
+    int reach = (int)(dilation * (taps - 1)), before = any_chance(t, 0.5) ? reach : (int)any_between(t, 0, reach);
+    g.opts = (fig_conv_opts){ .dilation = { (int)dilation }, .before = { before }, .after = { reach - before } };
+    if (any_chance(t, 0.2) && g.x.dim[1] > reach - before)
+        g.opts.after[0] = 0;
+    if (!g.opts.after[0])
+        g.opts.after[0] = FIG_PAD_NONE;
     return g;
 }
 
@@ -152,13 +157,33 @@ static void convolution_data_gradient(instance *t)
     give(t, fig_convolution_transposed(any_real(t, g.x, -1, 1), w, &g.opts));
 }
 
+static void weight_gradient_of(instance *t, const geometry *g)
+{
+    fig_node x = any_real(t, g->x, -1, 1), w = any_fixed(t, g->weight, -1, 1), dw;
+    fig_node y = fig_convolution(x, w, &g->opts);
+    fig_gradients_from(y, any_real(t, fig_type_of(y), -1, 1), &w, 1, &dw);
+    give(t, dw);
+}
+
 static void convolution_weight_gradient(instance *t)
 {
     geometry g = any_convolution(t);
-    fig_node x = any_real(t, g.x, -1, 1), w = any_fixed(t, g.weight, -1, 1), dw;
+    weight_gradient_of(t, &g);
+}
+
+static void sequence_data_gradient(instance *t)
+{
+    geometry g = any_sequence(t);
+    fig_node x = any_fixed(t, g.x, -1, 1), w = any_real(t, g.weight, -0.3, 0.3), dx;
     fig_node y = fig_convolution(x, w, &g.opts);
-    fig_gradients_from(y, any_real(t, fig_type_of(y), -1, 1), &w, 1, &dw);
-    give(t, dw);
+    fig_gradients_from(y, any_real(t, fig_type_of(y), -1, 1), &x, 1, &dx);
+    give(t, dx);
+}
+
+static void sequence_weight_gradient(instance *t)
+{
+    geometry g = any_sequence(t);
+    weight_gradient_of(t, &g);
 }
 
 const op_case cases_convolution[] = {
@@ -166,6 +191,8 @@ const op_case cases_convolution[] = {
     { "convolution", sequence },
     { "convolution", picture },
     { "convolution_data_gradient", convolution_data_gradient },
+    { "convolution_data_gradient", sequence_data_gradient },
     { "convolution_weight_gradient", convolution_weight_gradient },
+    { "convolution_weight_gradient", sequence_weight_gradient },
     { 0 },
 };
