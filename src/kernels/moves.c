@@ -7,8 +7,11 @@
 
 typedef struct moves_state {
     int count;
+    bool woven;        /* rows of many operands side by side: see below */
     fig__move move[];  /* one per operand */
 } moves_state;
+
+enum { LEAST_WOVEN = 3, ROWS_AT_ONCE = 64 };
 
 /* Elements are bytes here: all tensors are stored alike. */
 static bool moves_accepts(const fig_kernel_query *q)
@@ -75,6 +78,17 @@ static fig_status slice_prepare(const fig_kernel_query *q, void **prepared, size
     return FIG_OK;
 }
 
+/* Every operand gives each row of the result one straight piece. */
+static bool is_woven(const moves_state *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        const fig__move *m = &s->move[i];
+        if (m->axes != 2 || m->from[1] != 1 || m->to[1] != 1 || m->dim[0] != s->move[0].dim[0] || m->dim[0] < 2 * ROWS_AT_ONCE)
+            return false;
+    }
+    return s->count >= LEAST_WOVEN;
+}
+
 static fig_status concat_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
@@ -88,6 +102,7 @@ static fig_status concat_prepare(const fig_kernel_query *q, void **prepared, siz
         before += q->in[i].dim[axis];
         fig__move_finish(m);
     }
+    s->woven = is_woven(s);
     *workspace = 0;
     return FIG_OK;
 }
@@ -138,6 +153,33 @@ static void moves_run(fig_eval *c)
     const moves_state *s = c->prepared;
     for (int i = 0; i < s->count; i++)
         fig__move_run(&s->move[i], c->in[i].data, c->out[0].data, c->run->threads);
+}
+
+/* Operand after operand, each would walk through the whole result in steps of a page or so; here parts own rows, and some rows of
+ * all operands are copied at a time, so that the result is written straight through. 20 of 64 columns, 32768 rows: 66 to 16 ms. */
+static void woven_part(void *context, int part, int parts)
+{
+    const fig_eval *c = context;
+    const moves_state *s = c->prepared;
+    int64_t begin, end;
+    fig__share(s->move[0].dim[0], ROWS_AT_ONCE, part, parts, &begin, &end);
+    for (int64_t row = begin; row < end; row += ROWS_AT_ONCE)
+        for (int i = 0; i < s->count; i++) {
+            fig__move some = s->move[i];
+            some.dim[0] = row + ROWS_AT_ONCE < end ? ROWS_AT_ONCE : end - row;
+            some.from_at += row * some.from[0];
+            some.to_at += row * some.to[0];
+            fig__move_run(&some, c->in[i].data, c->out[0].data, 1);
+        }
+}
+
+static void concat_run(fig_eval *c)
+{
+    const moves_state *s = c->prepared;
+    if (s->woven)
+        fig__parallel(fig__parts(fig_elements(&c->out[0].type), c->run->threads), woven_part, c);
+    else
+        moves_run(c);
 }
 
 typedef struct border {
@@ -197,7 +239,7 @@ const fig_kernel fig_kernel_slice = {
 };
 const fig_kernel fig_kernel_concat = {
     .name = "move", .op = "concat", .bf16 = true, .accepts = moves_accepts, .prepare = concat_prepare, .release = moves_release,
-    .run = moves_run,
+    .run = concat_run,
 };
 const fig_kernel fig_kernel_reverse = {
     .name = "move", .op = "reverse", .bf16 = true, .accepts = moves_accepts, .prepare = reverse_prepare, .release = moves_release,
