@@ -75,6 +75,7 @@ const fig_op fig_op_gate = {
     .gradient = gate_gradient,
     .decompose = gate_decompose,
     .reference = gate_reference,
+    .narrow = { FIG_NARROW_FREE, 1 << TRACE | 1 << Y },
 };
 
 /* -- its gradient: operands trace, dy ------------------------------------------------------------------------------ */
@@ -117,6 +118,7 @@ const fig_op fig_op_gate_gradient = {
     .infer = backward_infer,
     .decompose = backward_decompose,
     .reference = backward_reference,
+    .narrow = { FIG_NARROW_FREE, 1 },
 };
 
 fig_node fig_gate(fig_node x)
