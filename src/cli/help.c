@@ -68,6 +68,8 @@ static void range_text(const fig_option *row, bool setting, char *out, size_t si
     } else if (row->type == FIG_TEXT && row->fallback_text && row->fallback_text[0]) {
         snprintf(out, size, "default %s", row->fallback_text);
     }
+    if (setting && row->sampling) /* no weight depends on it */
+        snprintf(out + strlen(out), size - strlen(out), "%salso for one sampling: sample --set", out[0] ? "; " : "");
 }
 
 /* "-o, --output FILE", or "kl_warmup N" for a setting. */

@@ -134,6 +134,8 @@ void cli_doc_options(cli_doc *writer, const char *key, const fig_option *table)
         if (table[i].choices)
             cli_doc_text(writer, "choices", table[i].choices);
         cli_doc_text(writer, "help", table[i].help);
+        if (table[i].sampling)
+            cli_doc_bool(writer, "sampling", true);
         cli_doc_close(writer, '}');
     }
     cli_doc_close(writer, ']');

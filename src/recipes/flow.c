@@ -108,8 +108,8 @@ static const fig_preset flow_presets[] = {
       .settings = "stem=2 width=32 levels=1,2 blocks=2 " USUAL "steps=10000 sample_rows=10 sample_columns=10",
       .data_kinds = FIG_DATA_IMAGES, .data = "mnist" },
     { .name = "points",
-      .summary = "points in the plane, 6 minutes",
-      .settings = "hidden=256,256,256 batch=512 lr=2e-3 warmup=100 schedule=cosine lr_end=0.01 ema=0.999 steps=20000 "
+      .summary = "points in the plane: 31 million looked at, 26 TFLOP, about 5 minutes",
+      .settings = "hidden=256,256,256 batch=512 lr=2e-3 warmup=100 schedule=cosine lr_end=0.01 ema=0.999 steps=60000 "
                   "sample_steps=100 sample_rows=25 sample_columns=40",
       .data_kinds = FIG_DATA_POINTS, .data = "synthetic:ring8" },
     { .name = "dit",
