@@ -27,7 +27,7 @@ bool fig__conv_read_any(fig__conv *v, const fig_kernel_query *q)
     const fig_conv_attr *attr = q->attr;
     const fig_type *x = &q->in[0], *w = &q->in[1], *y = &q->out[0];
     const char *name = q->op->name;
-    if (strcmp(name, "convolution_fused") == 0) {
+    if (strcmp(name, "convolution_fused") == 0 || strcmp(name, "convolution_gate") == 0) {
         const fig_convolution_fused_attr *fused = q->attr;
         attr = &fused->conv;
         v->after_sum = fused->after;

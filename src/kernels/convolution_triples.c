@@ -145,7 +145,7 @@ typedef struct triples_work {
     const triples_state *s;
     const float *x, *w; /* windows' source; weights, or dy */
     const float *bias;
-    float *y;
+    float *y, *gated; /* gated: of convolution_gate, whose trace is y; else NULL */
     char *workspace;
 } triples_work;
 
@@ -306,6 +306,9 @@ static void multiply(const walk *k, const places *at, const places *next)
             for (int r = 0; r < at->results; r++)
                 memcpy(at->made[i][r] + first, t.row[i][r], sizeof(float) * (size_t)columns);
     }
+    for (int64_t i = 0; w->gated && i < at->count; i++)
+        for (int r = 0; r < at->results; r++)
+            fig__fast_gate(at->made[i][r], at->made[i][r], w->gated + (at->made[i][r] - w->y) / 2, 1, s->to / 2);
     for (int64_t i = 0; s->v.after_sum.activation != FIG_LINEAR && i < at->count; i++)
         for (int r = 0; r < at->results; r++)
             fig__fast_epilogue(at->made[i][r], 1, s->to, NULL, &s->v.after_sum);
@@ -349,7 +352,9 @@ static void products_run(fig_eval *c)
 {
     const triples_state *s = c->prepared;
     const float *bias = s->v.after_sum.bias ? FIG_F32_IN(c, 2) : NULL;
-    triples_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), bias, FIG_F32_OUT(c, 0), c->workspace };
+    triples_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), bias, FIG_F32_OUT(c, 0), NULL, c->workspace };
+    if (c->n_out > 1)
+        w.gated = FIG_F32_OUT(c, 1);
     fig__parallel(s->parts, pack_part, &w);
     fig__parallel(s->parts, products_part, &w);
 }
@@ -480,7 +485,7 @@ static void taps_part(void *context, int part, int parts)
 static void sums_run(fig_eval *c)
 {
     const triples_state *s = c->prepared;
-    triples_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), NULL, FIG_F32_OUT(c, 0), c->workspace };
+    triples_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), NULL, FIG_F32_OUT(c, 0), NULL, c->workspace };
     fig__parallel(s->parts, sums_part, &w);
     fig__parallel(fig__parts(s->to * s->wide * PLANES, c->run->threads), taps_part, &w);
 }
@@ -491,6 +496,10 @@ const fig_kernel fig_kernel_convolution_triples = {
 };
 const fig_kernel fig_kernel_convolution_fused_triples = {
     .name = "convolution_triples", .op = "convolution_fused", .accepts = triples_accepts, .competes = triples_competes,
+    .prepare = triples_prepare, .release = triples_release, .run = products_run,
+};
+const fig_kernel fig_kernel_convolution_gate_triples = {
+    .name = "convolution_triples", .op = "convolution_gate", .accepts = triples_accepts, .competes = triples_competes,
     .prepare = triples_prepare, .release = triples_release, .run = products_run,
 };
 const fig_kernel fig_kernel_convolution_data_gradient_triples = {

@@ -1,4 +1,4 @@
-/* ops/epilogue.c - matmul and convolution followed by a bias and an activation, as one node
+/* ops/epilogue.c - matmul and convolution followed by a bias and an activation, as one node; and a convolution followed by a gate
  *
  * Made by passes/fuse_epilogue.c after differentiation, so there is no gradient. Operand 2 is the bias (n), when the
  * attribute says so. The reference is the plain product's followed by a loop. */
@@ -88,6 +88,27 @@ static double convolution_fused_flops(const fig_infer *c)
     return fig_op_convolution.flops(&inner);
 }
 
+/* -- convolution, bias, gate (ops/gate.c): results are the gate's, the first as wide as the convolution's ------------------------ */
+
+static fig_status convolution_gate_infer(fig_infer *c)
+{
+    FIG_TRY(convolution_fused_infer(c));
+    fig_type half = c->out[0];
+    if (half.dim[half.rank - 1] % 2)
+        return fig_fail(c->err, FIG_E_SHAPE, "convolution_gate: %lld output channels are no two halves", (long long)half.dim[half.rank - 1]);
+    half.dim[half.rank - 1] /= 2;
+    c->n_out = 2;
+    c->out[1] = half;
+    return FIG_OK;
+}
+
+static void convolution_gate_reference(fig_eval *c)
+{
+    fig_eval gate = { .n_in = 1, .n_out = 2, .in = &c->out[0], .out = c->out, .run = c->run };
+    convolution_fused_reference(c);
+    fig_op_gate.reference(&gate); /* in place: each number is read before it is written */
+}
+
 static void epilogue_print(const fig_epilogue *e, fig__text *out)
 {
     fig__text_print(out, "%s activation=%d", e->bias ? " bias" : "", (int)e->activation);
@@ -113,4 +134,10 @@ const fig_op fig_op_convolution_fused = {
     .name = "convolution_fused", .operands = -1, .attr_size = sizeof(fig_convolution_fused_attr), .infer = convolution_fused_infer,
     .reference = convolution_fused_reference, .flops = convolution_fused_flops, .print = convolution_fused_print,
     .narrow = { FIG_NARROW_PRODUCT, 1 },
+};
+
+const fig_op fig_op_convolution_gate = {
+    .name = "convolution_gate", .operands = -1, .attr_size = sizeof(fig_convolution_fused_attr), .infer = convolution_gate_infer,
+    .reference = convolution_gate_reference, .flops = convolution_fused_flops, .print = convolution_fused_print,
+    .narrow = { FIG_NARROW_PRODUCT, 3 },
 };

@@ -1,7 +1,7 @@
 /* passes/fuse_epilogue.c - a bias and an activation behind a product become part of it
  *
  * Pattern: product -> [view] -> add(bias along the last axis) -> [activation], where nobody else wants the values in
- * between. The product writes its result once instead of being read and written again by each of them. */
+ * between; or a convolution of several taps -> [view] -> add -> gate. The product writes its result once instead of being read and written again by each of them. */
 #include "passes/pass.h"
 
 #include <stdlib.h>
@@ -12,6 +12,7 @@ typedef struct chain {
     int32_t bias;                /* value */
     fig_activation activation;
     float p;
+    bool gate;
 } chain;
 
 typedef struct finder {
@@ -57,6 +58,12 @@ static int32_t through_views(const finder *f, int32_t value)
     }
 }
 
+static bool several_taps(const fig_graph *g, const fig__node *convolution)
+{
+    const fig_type *w = &g->values[convolution->in[1]].type;
+    return fig__count(w) > w->dim[0] * w->dim[w->rank - 1];
+}
+
 static bool find_chain(const finder *f, int32_t n, chain *c)
 {
     const fig_graph *g = f->g;
@@ -80,15 +87,19 @@ static bool find_chain(const finder *f, int32_t n, chain *c)
         const fig__node *next = only_one_user(f, sum) ? &g->nodes[f->user[sum]] : NULL;
         if (next && activation_of(next, &c->activation, &c->p))
             c->last = f->user[sum];
+        else if (next && next->op == &fig_op_gate && op == &fig_op_convolution && several_taps(g, &g->nodes[c->product]))
+            c->last = f->user[sum], c->gate = true;
         return true;
     }
     return false;
 }
 
-static fig_node emit_chain(const fig_graph *from, const chain *c, fig_graph *to, const fig_node *map)
+/* Sets the results of the chain's last node. */
+static void emit_chain(const fig_graph *from, const chain *c, fig_graph *to, fig_node *map)
 {
     const fig__node *product = &from->nodes[c->product];
-    fig_node in[3] = {map[product->in[0]], map[product->in[1]], map[c->bias]}, out;
+    fig_node in[3] = {map[product->in[0]], map[product->in[1]], map[c->bias]}, out[2];
+    const fig__node *last = &from->nodes[c->last];
     fig_epilogue after = {.bias = 1, .activation = c->activation, .p = c->p};
     to->scopes.override_path = fig__arena_text(to->arena, product->path);
     if (product->op == &fig_op_matmul) {
@@ -96,17 +107,17 @@ static fig_node emit_chain(const fig_graph *from, const chain *c, fig_graph *to,
         memset(&attr, 0, sizeof attr);
         attr.matmul = *(const fig_matmul_attr *)product->attr;
         attr.after = after;
-        out = fig__emit(to, &fig_op_matmul_fused, in, 3, &attr);
+        out[0] = fig__emit(to, &fig_op_matmul_fused, in, 3, &attr);
     } else {
         fig_convolution_fused_attr attr;
         memset(&attr, 0, sizeof attr);
         attr.conv = *(const fig_conv_attr *)product->attr;
         attr.after = after;
-        out = fig__emit(to, &fig_op_convolution_fused, in, 3, &attr);
+        fig__emit_multi(to, c->gate ? &fig_op_convolution_gate : &fig_op_convolution_fused, in, 3, &attr, out, c->gate ? 2 : 1);
     }
-    out = fig_reshape(out, from->values[from->nodes[c->add].first_out].type);
+    for (int k = 0; k < (c->gate ? 2 : 1); k++)
+        map[last->first_out + k] = fig_reshape(out[k], from->values[last->first_out + k].type);
     to->scopes.override_path = NULL;
-    return out;
 }
 
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
@@ -137,7 +148,7 @@ void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_grap
         if (!fig__node_needed(from, needs, n))
             continue;
         if (ends[n]) {
-            map[from->nodes[n].first_out] = emit_chain(from, &found[ends[n] - 1], to, map);
+            emit_chain(from, &found[ends[n] - 1], to, map);
             continue;
         }
         bool ready = !inside[n];

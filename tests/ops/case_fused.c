@@ -100,6 +100,48 @@ static void matmul_fused(instance *t)
     give(t, fig__emit(t->graph, &fig_op_matmul_fused, in, attr.after.bias ? 3 : 2, &attr));
 }
 
+/* Operands of a convolution with an epilogue; two_taps: along one axis, over enough channels for kernels of windows. */
+static int any_operands(instance *t, fig_convolution_fused_attr *attr, bool even, fig_node *in)
+{
+    bool two_taps = !t->small && any_chance(t, 0.3);
+    int64_t least = two_taps ? 8 : 1, most = two_taps ? 72 : 9, size = two_taps ? any_between(t, 1, 300) : any_between(t, 1, 9);
+    int64_t channels = any_between(t, least, most), filters = any_between(t, least, most) * (even ? 2 : 1);
+    int64_t dilation = any_between(t, 1, two_taps ? 40 : 2), taps = two_taps ? 2 : any_between(t, 1, 3);
+    attr->conv.spatial = attr->conv.groups = 1;
+    for (int i = 0; i < FIG_MAX_SPATIAL; i++)
+        attr->conv.stride[i] = attr->conv.dilation[i] = 1;
+    attr->conv.dilation[0] = (int)dilation;
+    attr->conv.before[0] = (int)(dilation * (taps - 1));
+    attr->conv.size[0] = size;
+    in[0] = any_real(t, FIG_SHAPE(any_between(t, 1, 2), size, channels), -1, 1);
+    in[1] = any_real(t, FIG_SHAPE(filters, taps, channels), -0.3, 0.3);
+    if (attr->after.bias)
+        in[2] = any_real(t, FIG_SHAPE(filters), -1, 1);
+    return attr->after.bias ? 3 : 2;
+}
+
+static void sequence_fused(instance *t)
+{
+    fig_convolution_fused_attr attr;
+    fig_node in[3];
+    memset(&attr, 0, sizeof attr);
+    attr.after = any_epilogue(t);
+    int n = any_operands(t, &attr, false, in);
+    give(t, fig__emit(t->graph, &fig_op_convolution_fused, in, n, &attr));
+}
+
+static void convolution_gate(instance *t)
+{
+    fig_convolution_fused_attr attr;
+    fig_node in[3], out[2];
+    memset(&attr, 0, sizeof attr);
+    attr.after.bias = any_chance(t, 0.7);
+    int n = any_operands(t, &attr, true, in);
+    fig__emit_multi(t->graph, &fig_op_convolution_gate, in, n, &attr, out, 2);
+    give(t, out[0]);
+    give(t, out[1]);
+}
+
 static void convolution_fused(instance *t)
 {
     fig_convolution_fused_attr attr;
@@ -141,6 +183,8 @@ const op_case cases_fused[] = {
     { "fused", fused, ONLY_BY_PASS },
     { "matmul_fused", matmul_fused, ONLY_BY_PASS },
     { "convolution_fused", convolution_fused, ONLY_BY_PASS },
+    { "convolution_fused", sequence_fused, ONLY_BY_PASS },
+    { "convolution_gate", convolution_gate, ONLY_BY_PASS },
     { "copy", copy },
     { 0 },
 };

@@ -308,6 +308,24 @@ FIG_TEST(bias_and_activation_join_a_product)
     check_product(&r, 1, 1);
 }
 
+FIG_TEST(a_gate_joins_a_convolution_of_several_taps)
+{
+    for (int taps = 1; taps <= 2; taps++)
+        for (int seen = 0; seen < 2; seen++) { /* whether somebody else reads the sum */
+            pass_rig r = rig_begin("fuse-epilogue");
+            fig_node x = rig_input(&r, FIG_SHAPE(2, 9, 3)), w = rig_input(&r, FIG_SHAPE(4, taps, 3));
+            fig_node sum = fig_add(fig_convolution(x, w, &(fig_conv_opts){ .before = { taps - 1 } }), rig_input(&r, FIG_SHAPE(4)));
+            rig_output(&r, fig_gate(sum));
+            if (seen)
+                rig_output(&r, sum);
+            if (rig_compile(&r)) {
+                CHECK_INT(rig_count(&r, "convolution_gate"), taps > 1 && !seen);
+                CHECK_INT(rig_count(&r, NULL), taps > 1 && !seen ? 1 : 2);
+            }
+            rig_end(&r);
+        }
+}
+
 FIG_TEST(through_a_view_that_keeps_the_last_axis)
 {
     pass_rig r = rig_begin("fuse-epilogue");
