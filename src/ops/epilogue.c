@@ -95,7 +95,8 @@ static fig_status convolution_gate_infer(fig_infer *c)
     FIG_TRY(convolution_fused_infer(c));
     fig_type half = c->out[0];
     if (half.dim[half.rank - 1] % 2)
-        return fig_fail(c->err, FIG_E_SHAPE, "convolution_gate: %lld output channels are no two halves", (long long)half.dim[half.rank - 1]);
+        return fig_fail(c->err, FIG_E_SHAPE, "convolution_gate: %lld output channels are no two halves",
+                        (long long)half.dim[half.rank - 1]);
     half.dim[half.rank - 1] /= 2;
     c->n_out = 2;
     c->out[1] = half;

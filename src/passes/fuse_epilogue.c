@@ -1,7 +1,8 @@
 /* passes/fuse_epilogue.c - a bias and an activation behind a product become part of it
  *
  * Pattern: product -> [view] -> add(bias along the last axis) -> [activation], where nobody else wants the values in
- * between; or a convolution of several taps -> [view] -> add -> gate. The product writes its result once instead of being read and written again by each of them. */
+ * between; or a convolution of several taps -> [view] -> add -> gate. The product writes its result once instead of being
+ * read and written again by each of them. */
 #include "passes/pass.h"
 
 #include <stdlib.h>
