@@ -252,6 +252,9 @@ FIG_API fig_node fig_attention_joint(fig_node qkv, bool causal, float dropout);
 /* One or a few steps against a cache of keys and values: q (B, T, H, D), keys and values (B, H, S, D), position i32 (B) -> (B, T, H,
  * D). Step t of row b stands at position[b] + t >= 0 and sees everything up to there; what lies behind in the cache is not read. */
 FIG_API fig_node fig_attention_cached(fig_node q, fig_node keys, fig_node values, fig_node position);
+/* The same with the step's own keys and values put into the cache first: cache (B, 2, H, S, D) holds keys, then values, qkv (B, T, 3,
+ * H, D). next is the cache as it is afterwards. */
+FIG_API fig_node fig_attention_step(fig_node cache, fig_node qkv, fig_node position, fig_node *next);
 FIG_API fig_node fig_gate(fig_node x); /* (..., 2 C) -> (..., C): tanh of the first half times the logistic function of the second */
 /* One step of a gated residual layer (fig_gated_layer), row by row. Earlier inputs lie in ring (B, (kernel - 1) dilation, C): step t
  * stands at t modulo its length, and what is from before step 0 counts as zeros. x (B, 1, C), position i32 (B), weight (2 G, kernel

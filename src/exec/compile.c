@@ -136,7 +136,7 @@ static void lifted_reference_run(fig_eval *c)
     fig__run_lifted((*op)->reference, c);
 }
 
-static const fig_kernel lifted_reference = { .name = "reference", .run = lifted_reference_run };
+static const fig_kernel lifted_reference = { .name = "reference", .run = lifted_reference_run, .team = true };
 
 static fig_status choose_kernel(compile *c, int32_t n, const fig_kernel_query *q, fig_error *err)
 {
@@ -297,7 +297,8 @@ static void make_step(compile *c, int32_t n, fig__step *step)
     *step = (fig__step){ .kernel = c->kernel[n],
                          .run = c->kernel[n] ? c->kernel[n]->run : node->op->reference,
                          .node = n,
-                         .workspace = c->workspace[n] };
+                         .workspace = c->workspace[n],
+                         .team = !c->kernel[n] || c->kernel[n]->team }; /* reference loops have one thread */
     step->eval =
         (fig_eval){ .n_in = node->n_in,
                     .n_out = node->n_out,

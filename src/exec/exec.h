@@ -54,6 +54,7 @@ typedef struct fig__step {
     const fig_kernel *kernel; /* NULL = reference loop */
     int32_t node;             /* in plan->graph */
     size_t workspace;
+    bool team;                /* may run inside a team of threads (kernels/parallel.h) */
 } fig__step;
 
 /* state storage := value storage after the last step, where the value could not be computed in place. */
@@ -114,6 +115,8 @@ fig_status fig__prepare_first(const fig_kernel *const *list, int count, const fi
  * "fixed..." have no memory of their own: fig__plan_bind says where they lie before a run. */
 fig_status fig__plan_body(fig_session *session, const fig_graph *body, const int32_t *outputs, int n_outputs,
                           fig_choices *choices, bool dry, fig_plan **out, fig_error *err);
+/* Runs steps [begin, end); each one's time, where that is wanted and less than what stands there, into least[step]. */
+void fig__plan_steps(fig_plan *plan, int begin, int end, double *least);
 /* Steps that depend on weights alone, where the weights are new. */
 void fig__plan_run_once(fig_plan *plan);
 /* Around every run: the session's lock and its team of threads. */

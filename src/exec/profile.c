@@ -6,6 +6,7 @@
  * of their paths that all have in common. */
 #include "exec/exec.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,13 +82,10 @@ static void time_steps(fig_plan *plan, int runs, double *seconds)
     int saved;
     fig__plan_enter(plan, &saved);
     fig__plan_run_once(plan);
+    for (int i = 0; i < plan->n_steps; i++)
+        seconds[i] = INFINITY;
     for (int r = 0; r < runs; r++) {
-        for (int i = plan->n_once; i < plan->n_steps; i++) {
-            double from = fig__seconds();
-            plan->step[i].run(&plan->step[i].eval);
-            double took = fig__seconds() - from;
-            seconds[i] = r == 0 || took < seconds[i] ? took : seconds[i];
-        }
+        fig__plan_steps(plan, plan->n_once, plan->n_steps, seconds);
         fig__plan_copy_states(plan);
     }
     fig__plan_leave(plan, saved);

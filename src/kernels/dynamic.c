@@ -92,6 +92,7 @@ static void update_run(fig_eval *c)
 const fig_kernel fig_kernel_dynamic_slice = {
     .name = "dynamic",
     .op = "dynamic_slice",
+    .team = true,
     .bf16 = true,
     .accepts = slice_accepts,
     .run = slice_run,
@@ -99,6 +100,7 @@ const fig_kernel fig_kernel_dynamic_slice = {
 const fig_kernel fig_kernel_dynamic_update = {
     .name = "dynamic",
     .op = "dynamic_update",
+    .team = true,
     .bf16 = true,
     .accepts = update_accepts,
     .run = update_run,

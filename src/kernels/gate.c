@@ -83,7 +83,8 @@ static void backward_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_gate = {
-    .name = "gate", .op = "gate", .bf16 = true, .accepts = gate_accepts, .prepare = gate_prepare, .run = forward_run, .inplace = 1,
+    .name = "gate", .op = "gate", .team = true, .bf16 = true, .accepts = gate_accepts, .prepare = gate_prepare,
+    .run = forward_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_gate_gradient = {
     .name = "gate", .op = "gate_gradient", .bf16 = true, .accepts = gate_accepts, .prepare = gate_prepare, .run = backward_run,

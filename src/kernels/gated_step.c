@@ -84,6 +84,7 @@ static void step_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_gated_step = {
-    .name = "gated_step", .op = "gated_step", .bf16 = true, .int8 = true, .accepts = step_accepts, .prepare = step_prepare,
+    .name = "gated_step", .op = "gated_step", .team = true, .bf16 = true, .int8 = true, .accepts = step_accepts,
+    .prepare = step_prepare,
     .run = step_run, .inplace = 1u << RING,
 };

@@ -163,15 +163,15 @@ static void one_hot_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_gather = {
-    .name = "index", .op = "gather", .bf16 = true, .accepts = rows_accepts, .run = gather_run
+    .name = "index", .op = "gather", .team = true, .bf16 = true, .accepts = rows_accepts, .run = gather_run
 };
 const fig_kernel fig_kernel_scatter_add = {
     .name = "index", .op = "scatter_add", .accepts = index_accepts, .run = scatter_run, .inplace = 1 << 2
 };
 const fig_kernel fig_kernel_pick = {
-    .name = "index", .op = "pick", .bf16 = true, .accepts = rows_accepts, .run = pick_run
+    .name = "index", .op = "pick", .team = true, .bf16 = true, .accepts = rows_accepts, .run = pick_run
 };
 const fig_kernel fig_kernel_place = { .name = "index", .op = "place", .accepts = index_accepts, .run = place_run };
 const fig_kernel fig_kernel_one_hot = {
-    .name = "index", .op = "one_hot", .accepts = index_accepts, .run = one_hot_run
+    .name = "index", .op = "one_hot", .team = true, .accepts = index_accepts, .run = one_hot_run
 };

@@ -93,11 +93,13 @@ static void lines_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_matmul_lines = {
-    .name = "matmul_lines", .op = "matmul", .bf16 = true, .int8 = true, .accepts = lines_accepts, .prepare = lines_prepare,
+    .name = "matmul_lines", .op = "matmul", .team = true, .bf16 = true, .int8 = true, .accepts = lines_accepts,
+    .prepare = lines_prepare,
     .release = lines_release, .run = lines_run,
 };
 
 const fig_kernel fig_kernel_matmul_fused_lines = {
-    .name = "matmul_lines", .op = "matmul_fused", .bf16 = true, .int8 = true, .accepts = lines_accepts, .prepare = lines_prepare,
+    .name = "matmul_lines", .op = "matmul_fused", .team = true, .bf16 = true, .int8 = true, .accepts = lines_accepts,
+    .prepare = lines_prepare,
     .release = lines_release, .run = lines_run,
 };

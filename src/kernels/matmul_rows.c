@@ -120,10 +120,12 @@ static void rows_run(fig_eval *c)
 }
 
 const fig_kernel fig_kernel_matmul_rows = {
-    .name = "matmul_rows", .op = "matmul", .accepts = rows_accepts, .prepare = rows_prepare, .release = rows_release, .run = rows_run,
+    .name = "matmul_rows", .op = "matmul", .team = true, .accepts = rows_accepts, .prepare = rows_prepare, .release = rows_release,
+    .run = rows_run,
 };
 
 const fig_kernel fig_kernel_matmul_fused_rows = {
-    .name = "matmul_rows", .op = "matmul_fused", .accepts = rows_accepts, .prepare = rows_prepare, .release = rows_release,
+    .name = "matmul_rows", .op = "matmul_fused", .team = true, .accepts = rows_accepts, .prepare = rows_prepare,
+    .release = rows_release,
     .run = rows_run,
 };

@@ -230,23 +230,26 @@ static bool pad_accepts(const fig_kernel_query *q)
 static void moves_release(void *prepared) { free(prepared); }
 
 const fig_kernel fig_kernel_transpose = {
-    .name = "move", .op = "transpose", .bf16 = true, .accepts = moves_accepts, .prepare = transpose_prepare, .release = moves_release,
+    .name = "move", .op = "transpose", .team = true, .bf16 = true, .accepts = moves_accepts, .prepare = transpose_prepare,
+    .release = moves_release,
     .run = moves_run,
 };
 const fig_kernel fig_kernel_slice = {
-    .name = "move", .op = "slice", .bf16 = true, .accepts = moves_accepts, .prepare = slice_prepare, .release = moves_release,
+    .name = "move", .op = "slice", .team = true, .bf16 = true, .accepts = moves_accepts, .prepare = slice_prepare,
+    .release = moves_release,
     .run = moves_run,
 };
 const fig_kernel fig_kernel_concat = {
-    .name = "move", .op = "concat", .bf16 = true, .accepts = moves_accepts, .prepare = concat_prepare, .release = moves_release,
-    .run = concat_run,
+    .name = "move", .op = "concat", .team = true, .bf16 = true, .accepts = moves_accepts, .prepare = concat_prepare,
+    .release = moves_release, .run = concat_run,
 };
 const fig_kernel fig_kernel_reverse = {
     .name = "move", .op = "reverse", .bf16 = true, .accepts = moves_accepts, .prepare = reverse_prepare, .release = moves_release,
     .run = moves_run,
 };
 const fig_kernel fig_kernel_copy = {
-    .name = "move", .op = "copy", .bf16 = true, .accepts = moves_accepts, .prepare = copy_prepare, .release = moves_release,
+    .name = "move", .op = "copy", .team = true, .bf16 = true, .accepts = moves_accepts, .prepare = copy_prepare,
+    .release = moves_release,
     .run = moves_run,
 };
 const fig_kernel fig_kernel_pad = {

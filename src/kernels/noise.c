@@ -142,12 +142,13 @@ static void categorical_run(fig_eval *c)
     fig__parallel(fig__parts(fig_elements(x) * 16, c->run->threads), categorical_part, &w);
 }
 
-const fig_kernel fig_kernel_normal = { .name = "philox", .op = "normal", .accepts = noise_accepts, .run = normal_run };
-const fig_kernel fig_kernel_uniform = { .name = "philox", .op = "uniform", .accepts = noise_accepts, .run = uniform_run };
+const fig_kernel fig_kernel_normal = { .name = "philox", .op = "normal", .team = true, .accepts = noise_accepts, .run = normal_run };
+const fig_kernel fig_kernel_uniform = { .name = "philox", .op = "uniform", .team = true, .accepts = noise_accepts, .run = uniform_run };
 const fig_kernel fig_kernel_bernoulli = {
     .name = "philox", .op = "bernoulli", .accepts = noise_accepts, .run = bernoulli_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_dropout = {
     .name = "philox", .op = "dropout", .bf16 = true, .accepts = noise_accepts, .run = dropout_run, .inplace = 1,
 };
-const fig_kernel fig_kernel_categorical = { .name = "philox", .op = "categorical", .accepts = noise_accepts, .run = categorical_run };
+const fig_kernel fig_kernel_categorical = { .name = "philox", .op = "categorical", .team = true, .accepts = noise_accepts,
+    .run = categorical_run };

@@ -153,7 +153,8 @@ static void backward_run(fig_eval *c)
 
 /* dx may stand where x or dy stood: a row is read before it is written. dy is the last operand, after gamma, mean, variance. */
 const fig_kernel fig_kernel_layer_normalise = {
-    .name = "rows", .bf16 = true, .op = "layer_normalise", .accepts = rows_accepts, .prepare = rows_prepare, .release = rows_release,
+    .name = "rows", .bf16 = true, .op = "layer_normalise", .team = true, .accepts = rows_accepts, .prepare = rows_prepare,
+    .release = rows_release,
     .run = forward_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_layer_normalise_gradient = {
@@ -162,7 +163,8 @@ const fig_kernel fig_kernel_layer_normalise_gradient = {
     .run = backward_run, .inplace = 1 | 1 << 3 | 1 << 4,
 };
 const fig_kernel fig_kernel_rms_normalise = {
-    .name = "rows", .bf16 = true, .op = "rms_normalise", .accepts = rows_accepts, .prepare = rows_prepare, .release = rows_release,
+    .name = "rows", .bf16 = true, .op = "rms_normalise", .team = true, .accepts = rows_accepts, .prepare = rows_prepare,
+    .release = rows_release,
     .run = forward_run, .inplace = 1,
 };
 const fig_kernel fig_kernel_rms_normalise_gradient = {

@@ -98,25 +98,31 @@ static void release(void *prepared) { fig__tiles_free(prepared); }
 static void run(fig_eval *c) { fig__tiles_run(c->prepared, c); }
 
 const fig_kernel fig_kernel_pointwise = {
-    .name = "tiles", .bf16 = true, .op = "pointwise", .accepts = pointwise_accepts, .prepare = pointwise_prepare, .release = release,
+    .name = "tiles", .bf16 = true, .op = "pointwise", .team = true, .accepts = pointwise_accepts, .prepare = pointwise_prepare,
+    .release = release,
     .run = run,
     .inplace = 7,
 };
 const fig_kernel fig_kernel_fused = {
-    .name = "tiles", .bf16 = true, .op = "fused", .accepts = fused_accepts, .prepare = fused_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "fused", .team = true, .accepts = fused_accepts, .prepare = fused_prepare, .release = release,
+    .run = run,
     .inplace = ~0u,
 };
 const fig_kernel fig_kernel_sum = {
-    .name = "tiles", .bf16 = true, .op = "sum", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "sum", .team = true, .accepts = reduction_accepts, .prepare = reduction_prepare,
+    .release = release, .run = run,
 };
 const fig_kernel fig_kernel_mean = {
-    .name = "tiles", .bf16 = true, .op = "mean", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release, .run = run,
+    .name = "tiles", .bf16 = true, .op = "mean", .team = true, .accepts = reduction_accepts, .prepare = reduction_prepare,
+    .release = release, .run = run,
 };
 const fig_kernel fig_kernel_reduce_max = {
-    .name = "tiles", .bf16 = true, .op = "reduce_max", .accepts = reduction_accepts, .prepare = reduction_prepare, .release = release,
+    .name = "tiles", .bf16 = true, .op = "reduce_max", .team = true, .accepts = reduction_accepts, .prepare = reduction_prepare,
+    .release = release,
     .run = run,
 };
 const fig_kernel fig_kernel_broadcast = {
-    .name = "tiles", .bf16 = true, .op = "broadcast", .accepts = broadcast_accepts, .prepare = broadcast_prepare, .release = release,
+    .name = "tiles", .bf16 = true, .op = "broadcast", .team = true, .accepts = broadcast_accepts, .prepare = broadcast_prepare,
+    .release = release,
     .run = run,
 };

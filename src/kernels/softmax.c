@@ -115,14 +115,17 @@ static void cross_entropy_run(fig_eval *c) { run_rows(c, cross_entropy_row); }
 static void cross_entropy_gradient_run(fig_eval *c) { run_rows(c, cross_entropy_gradient_row); }
 
 const fig_kernel fig_kernel_softmax = {
-    .name = "rows", .op = "softmax", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare, .run = softmax_run, .inplace = 1,
+    .name = "rows", .op = "softmax", .team = true, .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare, .run = softmax_run,
+    .inplace = 1,
 };
 const fig_kernel fig_kernel_log_softmax = {
-    .name = "rows", .op = "log_softmax", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare, .run = log_softmax_run,
+    .name = "rows", .op = "log_softmax", .team = true, .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare,
+    .run = log_softmax_run,
     .inplace = 1,
 };
 const fig_kernel fig_kernel_logsumexp = {
-    .name = "rows", .op = "logsumexp", .bf16 = true, .accepts = numbers_accepts, .prepare = rows_prepare, .run = logsumexp_run,
+    .name = "rows", .op = "logsumexp", .team = true, .bf16 = true, .accepts = numbers_accepts, .prepare = rows_prepare,
+    .run = logsumexp_run,
 };
 const fig_kernel fig_kernel_softmax_gradient = {
     .name = "rows", .op = "softmax_gradient", .bf16 = true, .accepts = rows_accepts, .prepare = rows_prepare,

@@ -1,11 +1,38 @@
 /* kernels/threads.c - the one place that talks to OpenMP
  *
  * oneDNN and our own kernels share OpenMP's team. A session sets its size when a run begins and puts the host's own setting
- * back at the end; the setting belongs to the calling thread, so other threads of the host never see it. */
+ * back at the end; the setting belongs to the calling thread, so other threads of the host never see it.
+ *
+ * Starting OpenMP's team takes more than a microsecond, and small products little more. Within fig__team the threads are started once
+ * and then watch one word, the ticket, which says what job there is and which of its parts is the next to be taken:
+ *
+ *     ticket = job (24 bits) | parts (20) | next part (20)
+ *
+ * Whoever replaces a ticket by the one behind it has taken that part; if the ticket is no longer the one that was read, the job may
+ * be over and nothing was taken. The leader waits for parts that others took, never for a thread: one that the machine runs late
+ * finds nothing left to do. */
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
 
 #include <omp.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+typedef void part_function(void *context, int part, int parts);
+
+enum { PART_BITS = 20, MOST_PARTS = (1 << PART_BITS) - 1, SPINS = 1000 };
+#define LAST_TICKET UINT64_MAX /* no job: none has MOST_PARTS parts */
+
+typedef struct team {
+    _Alignas(128) _Atomic uint64_t ticket;
+    _Atomic(part_function *) body; /* of the ticket's job; read before a part is taken, so these are atomic, too */
+    void *_Atomic context;
+    _Alignas(128) _Atomic int done; /* parts of the job that others took and finished */
+} team;
+
+/* The team that this thread leads; NULL outside of fig__team and while the leader is inside a part. */
+static _Thread_local team *leading;
 
 void fig__threads_enter(int threads, int *saved)
 {
@@ -22,10 +49,93 @@ void fig__threads_leave(int saved)
 
 int fig__threads_now(void) { return omp_get_max_threads(); }
 
+static inline uint64_t make_ticket(uint64_t job, int parts, int next)
+{
+    return job << 2 * PART_BITS | (uint64_t)parts << PART_BITS | (uint64_t)next;
+}
+static inline int parts_of(uint64_t ticket) { return (int)(ticket >> PART_BITS & MOST_PARTS); }
+static inline int next_of(uint64_t ticket) { return (int)(ticket & MOST_PARTS); }
+
+static inline void wait_a_little(int *spins)
+{
+    if (++*spins > SPINS)
+        sched_yield(); /* somebody else may need this processor to go on */
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Takes and runs one part of the job at hand, if there is one. */
+static bool take_part(team *t, uint64_t ticket)
+{
+    int part = next_of(ticket), parts = parts_of(ticket);
+    if (part >= parts)
+        return false;
+    part_function *body = atomic_load_explicit(&t->body, memory_order_relaxed);
+    void *context = atomic_load_explicit(&t->context, memory_order_relaxed);
+    if (atomic_compare_exchange_strong_explicit(&t->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_relaxed)) {
+        body(context, part, parts);
+        atomic_fetch_add_explicit(&t->done, 1, memory_order_release);
+    }
+    return true;
+}
+
+static void follow(team *t)
+{
+    int spins = 0;
+    for (;;) {
+        uint64_t ticket = atomic_load_explicit(&t->ticket, memory_order_acquire);
+        if (ticket == LAST_TICKET)
+            return;
+        if (take_part(t, ticket))
+            spins = 0;
+        else
+            wait_a_little(&spins);
+    }
+}
+
+static void lead(team *t, int parts, part_function *body, void *context)
+{
+    uint64_t job = (atomic_load_explicit(&t->ticket, memory_order_relaxed) >> 2 * PART_BITS) + 1;
+    atomic_store_explicit(&t->body, body, memory_order_relaxed);
+    atomic_store_explicit(&t->context, context, memory_order_relaxed);
+    atomic_store_explicit(&t->done, 1, memory_order_relaxed); /* part 0 is the leader's */
+    atomic_store_explicit(&t->ticket, make_ticket(job, parts, 1), memory_order_release);
+    leading = NULL; /* a body that hands out parts of its own does them all itself */
+    body(context, 0, parts);
+    while (take_part(t, atomic_load_explicit(&t->ticket, memory_order_acquire)))
+        continue;
+    for (int spins = 0; atomic_load_explicit(&t->done, memory_order_acquire) < parts;)
+        wait_a_little(&spins);
+    leading = t;
+}
+
+void fig__team(int threads, void (*body)(void *context), void *context)
+{
+    if (threads <= 1 || leading) {
+        body(context);
+        return;
+    }
+    team t = { .ticket = 0 };
+#pragma omp parallel num_threads(threads)
+    if (omp_get_thread_num() == 0) {
+        leading = &t;
+        body(context);
+        leading = NULL;
+        atomic_store_explicit(&t.ticket, LAST_TICKET, memory_order_release);
+    } else {
+        follow(&t);
+    }
+}
+
 void fig__parallel(int parts, void (*body)(void *context, int part, int parts), void *context)
 {
     if (parts <= 1) {
         body(context, 0, 1);
+        return;
+    }
+    if (leading && parts < MOST_PARTS) {
+        lead(leading, parts, body, context);
         return;
     }
     /* The team may be smaller than asked for (limits, nesting); every part is run all the same. */
@@ -34,11 +144,23 @@ void fig__parallel(int parts, void (*body)(void *context, int part, int parts), 
         body(context, part, parts);
 }
 
+typedef struct one_step {
+    void (*body)(void *context, int64_t step, int part, int parts);
+    void *context;
+    int64_t step;
+} one_step;
+
+static void step_part(void *context, int part, int parts)
+{
+    const one_step *s = context;
+    s->body(s->context, s->step, part, parts);
+}
+
 void fig__parallel_steps(int parts, int64_t steps, void (*body)(void *context, int64_t step, int part, int parts), void *context)
 {
-    if (parts <= 1) {
+    if (parts <= 1 || leading) {
         for (int64_t step = 0; step < steps; step++)
-            body(context, step, 0, 1);
+            fig__parallel(parts, step_part, &(one_step){ body, context, step });
         return;
     }
 #pragma omp parallel num_threads(parts)

@@ -1,19 +1,11 @@
 /* nn/attention.c - multi-head self-attention (Vaswani et al. 2017), whole sequences or one cached step
  *
  * Queries, keys and values come from one product "qkv" whose output is (B, T, 3, H, D), and stay together. While decoding, keys
- * and values of earlier positions lie in two states (B, H, S, D): heads before positions, so that the two products of a step
+ * and values of earlier positions lie in a state (B, 2, H, S, D): heads before positions, so that the two products of a step
  * read a head's keys and values in one run. Row b of a step writes at position[b] and sees positions up to its own; what lies
  * behind them in the cache is masked, so a cache needs no clearing between sequences. */
 #include "nn/layer.h"
 #include "nn/model.h"
-
-/* One of queries, keys, values: (B, T, 3, H, D) -> (B, T, H, D). */
-static fig_node third(fig_node qkv, int which) { return fig_squeeze(fig_slice(qkv, 2, which, 1, 1), 2); }
-
-static fig_node heads_first(fig_node x)
-{
-    return fig_transpose(x, (const int[]){ 0, 2, 1, 3 });
-} /* (B, T, H, D) <-> (B, H, T, D) */
 
 static fig_node cache_state(fig_graph *g, const char *name, fig_type type)
 {
@@ -23,19 +15,12 @@ static fig_node cache_state(fig_graph *g, const char *name, fig_type type)
                            &(fig_state_decl){ .name = name, .type = type, .reset = FIG_RESET_SEQUENCE });
 }
 
-/* Keys or values so far: the state with this step's part written at `position`; x is (B, T, H, D), the result (B, H, S, D). */
-static fig_node remember(fig_graph *g, const char *name, fig_node x, const fig_attention_opts *o)
-{
-    fig_node past = cache_state(g, name, FIG_SHAPE(fig_dim(x, 0), fig_dim(x, 2), o->cache, fig_dim(x, 3)));
-    fig_node all = fig_dynamic_update(past, heads_first(x), o->position, 2);
-    fig_assign(past, all);
-    return all;
-}
-
 static fig_node attend_cached(fig_graph *g, fig_node qkv, const fig_attention_opts *o)
 {
-    fig_node keys = remember(g, "keys", third(qkv, 1), o), values = remember(g, "values", third(qkv, 2), o); /* (B, H, S, D) */
-    return fig_attention_cached(third(qkv, 0), keys, values, o->position);                                   /* (B, T, H, D) */
+    fig_node past = cache_state(g, "cache", FIG_SHAPE(fig_dim(qkv, 0), 2, fig_dim(qkv, 3), o->cache, fig_dim(qkv, 4))), now;
+    fig_node y = fig_attention_step(past, qkv, o->position, &now); /* (B, T, H, D) */
+    fig_assign(past, now);
+    return y;
 }
 
 fig_node fig_self_attention(fig_node x, const fig_attention_opts *opts)

@@ -99,6 +99,15 @@ static void attention_cached(instance *t)
     give(t, fig_attention_cached(q, keys, values, any_integers(t, FIG_SHAPE(b), 0, room - steps)));
 }
 
+static void attention_step(instance *t)
+{
+    int64_t b = any_between(t, 1, 3), h = any_between(t, 1, t->small ? 2 : 3), d = any_between(t, 1, t->small ? 3 : 70);
+    int64_t steps = any_between(t, 1, 2), room = steps + any_between(t, 0, t->small ? 2 : any_chance(t, 0.3) ? 90 : 9);
+    fig_node cache = any_real(t, FIG_SHAPE(b, 2, h, room, d), -1, 1), qkv = any_real(t, FIG_SHAPE(b, steps, 3, h, d), -1, 1), next;
+    give(t, fig_attention_step(cache, qkv, any_integers(t, FIG_SHAPE(b), 0, room - steps), &next));
+    give(t, next);
+}
+
 const op_case cases_softmax[] = {
     { "softmax", softmax },
     { "softmax_gradient", softmax_gradient },
@@ -109,5 +118,6 @@ const op_case cases_softmax[] = {
     { "attention", attention },
     { "attention_gradient", attention_gradient },
     { "attention_cached", attention_cached },
+    { "attention_step", attention_step },
     { 0 },
 };
