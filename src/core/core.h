@@ -172,7 +172,7 @@ void fig__utc_now(char out[32]);    /* 2026-01-31T12:00:00Z */
 typedef struct fig__machine {
     char cpu[128], isa[16]; /* isa: "avx512" "avx2" "sse" */
     int threads;            /* from affinity and cgroup quota */
-    bool avx2, avx512, avx512_bf16;
+    bool avx2, avx512, avx512_bf16, avx512_vnni;
 } fig__machine;
 const fig__machine *fig__machine_get(void); /* detected once (pthread_once), constant after */
 

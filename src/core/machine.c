@@ -211,6 +211,7 @@ static void detect(void)
     machine.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     machine.avx512 = machine.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    machine.avx512_vnni = machine.avx512 && __builtin_cpu_supports("avx512vnni");
     machine.avx512_bf16 = machine.avx512 && __builtin_cpu_supports("avx512bf16");
     if (machine.avx2)
         strcpy(machine.isa, machine.avx512 ? "avx512" : "avx2");

@@ -23,6 +23,8 @@ void fig__fast_rows_axpy(int m, int64_t n, int64_t k, const float *a, const floa
 void fig__fast_lines_f32(int64_t n, int64_t k, const float *a, const float *b, float *c);
 void fig__fast_lines_bf16(int64_t n, int64_t k, const float *a, const uint16_t *b, float *c);
 void fig__fast_lines_int8(int64_t n, int64_t k, const float *a, const int8_t *b, const float *scale, float *c);
+/* -- matmul_digits_fast.c: int8 lines without their scales, by whole numbers; false where processor or row do not allow it ------------- */
+bool fig__fast_lines_digits(int64_t n, int64_t k, const float *a, const int8_t *b, float *c);
 
 /* -- epilogue_fast.c ------------------------------------------------------------------------------------------------------------ */
 /* c (rows, n) = activation(c + bias); bias (n) may be NULL. */

@@ -185,7 +185,8 @@ void fig__fast_lines_bf16(int64_t n, int64_t k, const float *a, const uint16_t *
 }
 void fig__fast_lines_int8(int64_t n, int64_t k, const float *a, const int8_t *b, const float *scale, float *c)
 {
-    BEST(int8)(n, k, a, b, c);
+    if (!fig__fast_lines_digits(n, k, a, b, c))
+        BEST(int8)(n, k, a, b, c);
     for (int64_t j = 0; j < n; j++)
         c[j] *= scale[j];
 }

@@ -3,6 +3,7 @@
 #include "../test.h"
 
 #include "core/core.h"
+#include "kernels/fast.h"
 #include "kernels/kernel.h"
 #include "ops/bf16.h"
 #include "ops/int8.h"
@@ -190,6 +191,52 @@ FIG_TEST(products_of_few_rows)
     product(1, 1152, 384, FIG_I8, true, FIG_LINEAR, 2, &rng);
     product(1, 384, 1536, FIG_BF16, false, FIG_LINEAR, 2, &rng);
     product(64, 130, 200, FIG_I8, true, FIG_RELU, 2, &rng);
+}
+
+/* Rows as whole numbers are off by half a step of 2^-23 of their largest number, whatever else they hold; rows that have no such form
+ * are refused. */
+FIG_TEST(rows_in_digits)
+{
+    enum { LINES = 37, LONGEST = 4096 };
+    static const int lengths[] = { 1, 15, 16, 63, 64, 65, 100, 384, 1000, LONGEST };
+    static float a[LONGEST], found[LINES];
+    static int8_t q[LINES * LONGEST];
+    fig__rng rng = { 9 };
+    int computed = 0;
+    for (int kind = 0; kind < 4; kind++)
+        for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+            int k = lengths[l];
+            double largest = 0;
+            for (int i = 0; i < k; i++) {
+                a[i] = (float)fig__rng_normal(&rng) * (kind == 1 ? 1e-28f : kind == 2 ? 1e34f : 1);
+                a[i] = kind == 3 && i == k / 2 ? -5000 : a[i];
+                largest = fmax(largest, fabs((double)a[i]));
+            }
+            for (int i = 0; i < LINES * k; i++)
+                q[i] = (int8_t)(kind == 2 ? (i & 1 ? -127 : 127) : (int)fig__rng_below(&rng, 255) - 127);
+            if (!fig__fast_lines_digits(LINES, k, a, q, found))
+                continue;
+            computed++;
+            for (int j = 0; j < LINES; j++) {
+                double sum = 0, bytes = 0, terms = 0;
+                for (int i = 0; i < k; i++) {
+                    sum += (double)a[i] * q[j * k + i];
+                    bytes += abs(q[j * k + i]);
+                    terms += fabs((double)a[i] * q[j * k + i]);
+                }
+                CHECK_NEAR(found[j], sum, 0x1p-23 * largest * bytes + 0x1p-21 * terms);
+            }
+        }
+    CHECK(computed == 0 || computed == 4 * (int)(sizeof lengths / sizeof *lengths)); /* by this processor, never by length */
+    for (int i = 0; i < 64; i++)
+        a[i] = 1;
+    a[7] = INFINITY;
+    CHECK(!fig__fast_lines_digits(LINES, 64, a, q, found));
+    a[7] = NAN;
+    CHECK(!fig__fast_lines_digits(LINES, 64, a, q, found));
+    memset(a, 0, sizeof a);
+    CHECK(!fig__fast_lines_digits(LINES, 64, a, q, found));
+    CHECK(!fig__fast_lines_digits(LINES, LONGEST + 1, a, q, found));
 }
 
 FIG_TEST(products_of_many_rows_are_widened_first)
