@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 enum { MOST_ROWS = 64, BLOCK = 8 }; /* beyond, arithmetic is what takes the time; lines widened at once, of 3072: 96 KB */
+enum { PIECE = 256 << 10, MOST_PIECES = 32 }; /* bytes of a part, ten microseconds from memory; parts for each thread */
 
 typedef struct lines_state {
     fig__product p;
@@ -32,13 +33,24 @@ static bool lines_accepts(const fig_kernel_query *q)
     return p.batch == 1 && p.transpose_b && (!p.transpose_a || p.m == 1) && p.m <= (fig__narrow_dtype(q->in[1].dtype) ? MOST_ROWS : 1);
 }
 
+/* One row waits for memory, which does not serve all threads alike at every moment: more parts than threads, so that who is done sooner
+ * takes more of them. */
+static int parts_of(const fig__product *p, const fig_kernel_query *q)
+{
+    int parts = fig__parts(p->m * p->n * p->k / (p->m > 1 ? 4 : 2), q->threads);
+    int64_t pieces = (int64_t)(fig__bytes(&q->in[1]) / PIECE);
+    if (parts == 1 || p->m > 1 || pieces <= parts)
+        return parts;
+    return pieces < MOST_PIECES * parts ? (int)pieces : MOST_PIECES * parts;
+}
+
 static fig_status lines_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
     lines_state *s = fig__alloc(sizeof *s);
     fig__product *p = &s->p;
     fig__product_init(p, q);
-    s->parts = fig__parts(p->m * p->n * p->k / 4, q->threads);
+    s->parts = parts_of(p, q);
     *workspace = p->m > 1 ? sizeof(float) * (size_t)(BLOCK * p->k) * (size_t)s->parts : 0;
     *prepared = s;
     return FIG_OK;

@@ -4,13 +4,13 @@
  * back at the end; the setting belongs to the calling thread, so other threads of the host never see it.
  *
  * Starting OpenMP's team takes more than a microsecond, and small products little more. Within fig__team the threads are started once
- * and then watch one word, the ticket, which says what job there is and which of its parts is the next to be taken:
+ * and then watch one word, the ticket, which says what job there is and which of its parts nobody has taken yet:
  *
- *     ticket = job (24 bits) | parts (20) | next part (20)
+ *     ticket = job (24 bits) | end (20) | begin (20)          parts begin ... end - 1 are left
  *
- * Whoever replaces a ticket by the one behind it has taken that part; if the ticket is no longer the one that was read, the job may
- * be over and nothing was taken. The leader waits for parts that others took, never for a thread: one that the machine runs late
- * finds nothing left to do. */
+ * The leader takes the first of them, the others the last, so that each walks through memory of its own. Whoever replaces a ticket by
+ * one with a part less has taken that part; if the ticket is no longer the one that was read, the job may be over and nothing was
+ * taken. The leader waits for parts that others took, never for a thread: one that the machine runs late finds nothing left to do. */
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
 
@@ -28,7 +28,8 @@ typedef struct team {
     _Alignas(128) _Atomic uint64_t ticket;
     _Atomic(part_function *) body; /* of the ticket's job; read before a part is taken, so these are atomic, too */
     void *_Atomic context;
-    _Alignas(128) _Atomic int done; /* parts of the job that others took and finished */
+    _Atomic int parts;
+    _Alignas(128) _Atomic int done; /* parts of the job that are finished */
 } team;
 
 /* The team that this thread leads; NULL outside of fig__team and while the leader is inside a part. */
@@ -49,12 +50,12 @@ void fig__threads_leave(int saved)
 
 int fig__threads_now(void) { return omp_get_max_threads(); }
 
-static inline uint64_t make_ticket(uint64_t job, int parts, int next)
+static inline uint64_t make_ticket(uint64_t job, int begin, int end)
 {
-    return job << 2 * PART_BITS | (uint64_t)parts << PART_BITS | (uint64_t)next;
+    return job << 2 * PART_BITS | (uint64_t)end << PART_BITS | (uint64_t)begin;
 }
-static inline int parts_of(uint64_t ticket) { return (int)(ticket >> PART_BITS & MOST_PARTS); }
-static inline int next_of(uint64_t ticket) { return (int)(ticket & MOST_PARTS); }
+static inline int begin_of(uint64_t ticket) { return (int)(ticket & MOST_PARTS); }
+static inline int end_of(uint64_t ticket) { return (int)(ticket >> PART_BITS & MOST_PARTS); }
 
 static inline void wait_a_little(int *spins)
 {
@@ -65,16 +66,18 @@ static inline void wait_a_little(int *spins)
 #endif
 }
 
-/* Takes and runs one part of the job at hand, if there is one. */
-static bool take_part(team *t, uint64_t ticket)
+/* Takes and runs one part of the job at hand; false when there is none. */
+static bool take_part(team *t, uint64_t ticket, bool leader)
 {
-    int part = next_of(ticket), parts = parts_of(ticket);
-    if (part >= parts)
+    int begin = begin_of(ticket), end = end_of(ticket);
+    if (begin >= end)
         return false;
     part_function *body = atomic_load_explicit(&t->body, memory_order_relaxed);
     void *context = atomic_load_explicit(&t->context, memory_order_relaxed);
-    if (atomic_compare_exchange_strong_explicit(&t->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_relaxed)) {
-        body(context, part, parts);
+    int parts = atomic_load_explicit(&t->parts, memory_order_relaxed);
+    uint64_t less = leader ? ticket + 1 : ticket - ((uint64_t)1 << PART_BITS);
+    if (atomic_compare_exchange_strong_explicit(&t->ticket, &ticket, less, memory_order_acq_rel, memory_order_relaxed)) {
+        body(context, leader ? begin : end - 1, parts);
         atomic_fetch_add_explicit(&t->done, 1, memory_order_release);
     }
     return true;
@@ -87,7 +90,7 @@ static void follow(team *t)
         uint64_t ticket = atomic_load_explicit(&t->ticket, memory_order_acquire);
         if (ticket == LAST_TICKET)
             return;
-        if (take_part(t, ticket))
+        if (take_part(t, ticket, false))
             spins = 0;
         else
             wait_a_little(&spins);
@@ -99,11 +102,11 @@ static void lead(team *t, int parts, part_function *body, void *context)
     uint64_t job = (atomic_load_explicit(&t->ticket, memory_order_relaxed) >> 2 * PART_BITS) + 1;
     atomic_store_explicit(&t->body, body, memory_order_relaxed);
     atomic_store_explicit(&t->context, context, memory_order_relaxed);
-    atomic_store_explicit(&t->done, 1, memory_order_relaxed); /* part 0 is the leader's */
-    atomic_store_explicit(&t->ticket, make_ticket(job, parts, 1), memory_order_release);
+    atomic_store_explicit(&t->parts, parts, memory_order_relaxed);
+    atomic_store_explicit(&t->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->ticket, make_ticket(job, 0, parts), memory_order_release);
     leading = NULL; /* a body that hands out parts of its own does them all itself */
-    body(context, 0, parts);
-    while (take_part(t, atomic_load_explicit(&t->ticket, memory_order_acquire)))
+    while (take_part(t, atomic_load_explicit(&t->ticket, memory_order_acquire), true))
         continue;
     for (int spins = 0; atomic_load_explicit(&t->done, memory_order_acquire) < parts;)
         wait_a_little(&spins);

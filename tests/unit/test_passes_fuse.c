@@ -326,12 +326,33 @@ FIG_TEST(a_gate_joins_a_convolution_of_several_taps)
         }
 }
 
+FIG_TEST(an_activation_joins_a_product_without_bias)
+{
+    pass_rig r = rig_begin("fuse-epilogue");
+    rig_output(&r, fig_gelu_tanh(fig_reshape(product(&r), FIG_SHAPE(2, 3, 4))));
+    check_product(&r, 1, 1);
+    r = rig_begin("fuse-epilogue"); /* the product is wanted, too */
+    fig_node y = product(&r);
+    rig_output(&r, fig_tanh(y));
+    rig_output(&r, y);
+    check_product(&r, 0, 2);
+}
+
 FIG_TEST(through_a_view_that_keeps_the_last_axis)
 {
     pass_rig r = rig_begin("fuse-epilogue");
     fig_node y = fig_reshape(product(&r), FIG_SHAPE(2, 3, 4));
     rig_output(&r, fig_tanh(fig_add(y, rig_input(&r, FIG_SHAPE(4)))));
     check_product(&r, 1, 1);
+    r = rig_begin("fuse-epilogue"); /* behind the sum as well */
+    y = fig_reshape(fig_add(product(&r), rig_input(&r, FIG_SHAPE(4))), FIG_SHAPE(3, 2, 4));
+    rig_output(&r, fig_gelu_tanh(y));
+    check_product(&r, 1, 1);
+    r = rig_begin("fuse-epilogue"); /* but not one that is wanted itself */
+    y = fig_reshape(fig_add(product(&r), rig_input(&r, FIG_SHAPE(4))), FIG_SHAPE(3, 2, 4));
+    rig_output(&r, y);
+    rig_output(&r, fig_gelu_tanh(y));
+    check_product(&r, 1, 2);
     r = rig_begin("fuse-epilogue");
     y = fig_reshape(product(&r), FIG_SHAPE(12, 2));
     rig_output(&r, fig_tanh(fig_add(y, rig_input(&r, FIG_SHAPE(2)))));
