@@ -31,8 +31,8 @@ static fig_status step_infer(fig_infer *c)
         fig__type_text(qkv, a);
         fig__type_text(cache, b);
         return fig_fail(c->err, FIG_E_SHAPE,
-                        "attention_step: %s (batch, steps, 3, heads, width) needs a cache (batch, 2, heads, positions, width) with at least "
-                        "as many positions as steps, and a position per row; the cache is %s",
+                        "attention_step: %s (batch, steps, 3, heads, width) needs a cache (batch, 2, heads, positions, width) with at "
+                        "least as many positions as steps, and a position per row; the cache is %s",
                         a, b);
     }
     c->n_out = RESULTS;
