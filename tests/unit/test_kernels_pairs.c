@@ -2,6 +2,7 @@
 #include "../test.h"
 
 #include "core/core.h"
+#include "kernels/cast.h"
 #include "kernels/kernel.h"
 #include "kernels/pair_product.h"
 #include "ops/bf16.h"
@@ -136,6 +137,29 @@ FIG_TEST(weight_gradients)
     weight_gradient(9, 13, 20, 16, 3, 1, 1, 2);
     weight_gradient(3, 9, 16, 40, 5, 1, 2, 1);
     weight_gradient(8, 16, 16, 16, 3, 1, 0, 2);
+}
+
+/* Infinities, NaN, zeros and subnormal numbers among others, by vectors and in what is left of them. */
+FIG_TEST(rounding_follows_the_rule)
+{
+    enum { N = 1 << 12, ODD = N - 5 };
+    static float x[N], next[N];
+    static uint16_t found[N];
+    static uint32_t joined[N];
+    int wrong = 0;
+    for (uint32_t block = 0; block < 256; block++) {
+        for (uint32_t i = 0; i < N; i++) {
+            uint32_t bits = block << 24 | i << 12 | (i * 2654435761u >> 20), other = bits ^ 0x80000001u;
+            memcpy(&x[i], &bits, sizeof bits);
+            memcpy(&next[i], &other, sizeof other);
+        }
+        fig__fast_f32_to_bf16(found, x, ODD);
+        fig__fast_pair_rows_f32(joined, x, next, ODD);
+        for (int i = 0; i < ODD; i++)
+            wrong += found[i] != fig__to_bf16(x[i]) ||
+                     joined[i] != ((uint32_t)fig__to_bf16(x[i]) | (uint32_t)fig__to_bf16(next[i]) << 16);
+    }
+    CHECK_INT(wrong, 0);
 }
 
 FIG_TEST_MAIN
