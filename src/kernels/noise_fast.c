@@ -54,6 +54,11 @@ static int64_t philox_avx512(const fig__noise_stream *stream, uint64_t first, in
     const __m512i m0 = _mm512_set1_epi64(MULTIPLIER_0), m1 = _mm512_set1_epi64(MULTIPLIER_1), low = _mm512_set1_epi64(0xFFFFFFFF);
     const __m512i count = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i front = _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0), back = _mm512_set_epi64(15, 7, 14, 6, 13, 5, 12, 4);
+    uint64_t key[ROUNDS][2]; /* in memory, from where a round reads them at no cost */
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        key[round][0] = stream->key[0] + round * WEYL_0;
+        key[round][1] = stream->key[1] + round * WEYL_1;
+    }
     int64_t done = 0;
     for (; done + LANES <= blocks; done += LANES, words += 4 * LANES) {
         __m512i c0[2], c1[2], c2[2], c3[2];
@@ -63,12 +68,12 @@ static int64_t philox_avx512(const fig__noise_stream *stream, uint64_t first, in
             c2[h] = _mm512_set1_epi64((int64_t)(stream->step & 0xFFFFFFFFu));
             c3[h] = _mm512_set1_epi64((int64_t)(stream->step >> 32));
         }
-        uint32_t k0 = stream->key[0], k1 = stream->key[1];
-        for (int round = 0; round < ROUNDS; round++, k0 += WEYL_0, k1 += WEYL_1)
+#pragma GCC unroll 10
+        for (int round = 0; round < ROUNDS; round++)
             for (int h = 0; h < 2; h++) {
                 __m512i p0 = _mm512_mul_epu32(c0[h], m0), p1 = _mm512_mul_epu32(c2[h], m1);
-                c0[h] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c1[h], _mm512_set1_epi64(k0), 0x96);
-                c2[h] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c3[h], _mm512_set1_epi64(k1), 0x96);
+                c0[h] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c1[h], _mm512_set1_epi64((int64_t)key[round][0]), 0x96);
+                c2[h] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c3[h], _mm512_set1_epi64((int64_t)key[round][1]), 0x96);
                 c1[h] = p1; /* high halves are rubbish from here on; only low ones are read */
                 c3[h] = p0;
             }
