@@ -298,7 +298,8 @@ static void make_step(compile *c, int32_t n, fig__step *step)
                          .run = c->kernel[n] ? c->kernel[n]->run : node->op->reference,
                          .node = n,
                          .workspace = c->workspace[n],
-                         .team = !c->kernel[n] || c->kernel[n]->team }; /* reference loops have one thread */
+                         .team = !c->kernel[n] || c->kernel[n]->team, /* reference loops have one thread */
+                         .shares = c->kernel[n] && c->kernel[n]->team };
     step->eval =
         (fig_eval){ .n_in = node->n_in,
                     .n_out = node->n_out,

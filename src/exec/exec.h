@@ -55,6 +55,7 @@ typedef struct fig__step {
     int32_t node;             /* in plan->graph */
     size_t workspace;
     bool team;                /* may run inside a team of threads (kernels/parallel.h) */
+    bool shares;              /* gives the team's threads parts of its work */
 } fig__step;
 
 /* state storage := value storage after the last step, where the value could not be computed in place. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORTEST_STRETCH = 8 }; /* steps: starting a team for fewer gains nothing */
+enum { SHORTEST_STRETCH = 8 }; /* steps that share their work: starting a team for fewer gains nothing */
 
 fig_plan_info fig_plan_get_info(const fig_plan *plan)
 {
@@ -99,9 +99,10 @@ static void run_stretch(void *context)
 void fig__plan_steps(fig_plan *plan, int begin, int end, double *least)
 {
     for (int from = begin, to; from < end; from = to) {
-        for (to = from; to < end && plan->step[to].team;)
-            to++;
-        bool together = to - from >= SHORTEST_STRETCH;
+        int sharing = 0;
+        for (to = from; to < end && plan->step[to].team; to++)
+            sharing += plan->step[to].shares;
+        bool together = sharing >= SHORTEST_STRETCH;
         for (; !together && to < end && (to == from || !plan->step[to].team);)
             to++;
         fig__team(together ? plan->session->threads : 1, run_stretch, &(stretch){ plan, from, to, least });

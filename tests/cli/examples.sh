@@ -54,10 +54,12 @@ if [ -n "${FIGMENT_SANITIZED:-}" ] || ! command -v valgrind >/dev/null; then
     [ -n "${FIGMENT_SANITIZED:-}" ] || echo "no valgrind here: memory errors are left to the sanitizers"
     finish
 fi
+# On one processor, so that no thread is started: those of OpenMP live until the end and valgrind takes their stacks for lost.
+core=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
 checked() { # checked PROGRAM ARGUMENTS...
     program=$1
     shift
-    FIGMENT_KERNELS=reference OMP_NUM_THREADS=1 valgrind --quiet --error-exitcode=99 --leak-check=full \
+    FIGMENT_KERNELS=reference taskset -c "$core" valgrind --quiet --error-exitcode=99 --leak-check=full \
         --show-leak-kinds=definite,possible --errors-for-leak-kinds=definite,possible \
         "$examples/$program" "$@" >out 2>err </dev/null
     code=$?
