@@ -105,7 +105,7 @@ void fig__plan_steps(fig_plan *plan, int begin, int end, double *least)
         bool together = sharing >= SHORTEST_STRETCH;
         for (; !together && to < end && (to == from || !plan->step[to].team);)
             to++;
-        fig__team(together ? plan->session->threads : 1, run_stretch, &(stretch){ plan, from, to, least });
+        fig__with_team(together ? plan->session->threads : 1, &plan->run.team, run_stretch, &(stretch){ plan, from, to, least });
     }
 }
 

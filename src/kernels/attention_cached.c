@@ -74,7 +74,7 @@ static void cached_part(void *context, int part, int parts)
 static void cached_run(fig_eval *c)
 {
     const cached_state *s = c->prepared;
-    fig__parallel(s->parts, cached_part, c);
+    fig__parallel_in(c->run->team, s->parts, cached_part, c);
 }
 
 /* -- a step with its cache: cache (B, 2, H, S, D), qkv (B, T, 3, H, D) ------------------------------------------------------------- */
@@ -122,7 +122,7 @@ static void step_part(void *context, int part, int parts)
 static void step_run(fig_eval *c)
 {
     const cached_state *s = c->prepared;
-    fig__parallel(s->parts, step_part, c);
+    fig__parallel_in(c->run->team, s->parts, step_part, c);
 }
 
 const fig_kernel fig_kernel_attention_cached = {

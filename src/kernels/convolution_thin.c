@@ -125,7 +125,7 @@ static void images_part(void *context, int part, int parts)
         fig__gemm(false, false, count * g->out_places, s->length, g->outputs, w->fat + i * g->out_places * g->outputs, g->outputs,
                   w->weights, s->length, 0.0f, columns, s->length);
         fig__columns_scatter(g, columns, count, 0, g->in[1], w->thin + i * thin);
-        fig__epilogue(w->thin + i * thin, count * g->in_places, g->channels, w->bias, &s->v.after_sum, 1);
+        fig__epilogue(w->thin + i * thin, count * g->in_places, g->channels, w->bias, &s->v.after_sum, NULL);
     }
 }
 
@@ -152,7 +152,7 @@ static void run_sums(fig_eval *c, thin_work *w)
         w->image_columns = block_of(w, 0);
         fig__parallel(s->parts, lines_part, w);
     }
-    fig__epilogue(FIG_F32_OUT(c, 0), g->batch * g->in_places, g->channels, w->bias, &s->v.after_sum, c->run->threads);
+    fig__epilogue(FIG_F32_OUT(c, 0), g->batch * g->in_places, g->channels, w->bias, &s->v.after_sum, c->run);
 }
 
 /* -- weight gradient ------------------------------------------------------------------------------------------------------------- */

@@ -78,15 +78,15 @@ static void update_part(void *context, int part, int parts)
 static void slice_run(fig_eval *c)
 {
     dynamic_work w = work_of(c, 1);
-    fig__parallel(fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), slice_part, &w);
+    fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), slice_part, &w);
 }
 
 static void update_run(fig_eval *c)
 {
     dynamic_work w = work_of(c, 2);
     if (w.to != w.from)
-        fig__parallel(fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), keep_part, &w);
-    fig__parallel(fig__parts(fig_elements(&c->in[1].type) / 2, c->run->threads), update_part, &w);
+        fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), keep_part, &w);
+    fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->in[1].type) / 2, c->run->threads), update_part, &w);
 }
 
 const fig_kernel fig_kernel_dynamic_slice = {

@@ -54,7 +54,7 @@ static void forward_part(void *context, int part, int parts)
 static void forward_run(fig_eval *c)
 {
     gate_work w = work_of(c, &c->in[0].type);
-    fig__parallel(fig__parts(w.rows * w.width * 16, c->run->threads), forward_part, &w);
+    fig__parallel_in(c->run->team, fig__parts(w.rows * w.width * 16, c->run->threads), forward_part, &w);
 }
 
 static void backward_part(void *context, int part, int parts)
@@ -79,7 +79,7 @@ static void backward_part(void *context, int part, int parts)
 static void backward_run(fig_eval *c)
 {
     gate_work w = work_of(c, &c->in[0].type);
-    fig__parallel(fig__parts(w.rows * w.width * 4, c->run->threads), backward_part, &w);
+    fig__parallel_in(c->run->team, fig__parts(w.rows * w.width * 4, c->run->threads), backward_part, &w);
 }
 
 const fig_kernel fig_kernel_gate = {

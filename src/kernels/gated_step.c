@@ -80,7 +80,7 @@ static void step_run(fig_eval *c)
 {
     int64_t rows = c->in[X].type.dim[0];
     int parts = fig__parts(rows * fig_elements(&c->in[WEIGHT].type) / 8, c->run->threads);
-    fig__parallel(parts < rows ? parts : (int)rows, step_part, c);
+    fig__parallel_in(c->run->team, parts < rows ? parts : (int)rows, step_part, c);
 }
 
 const fig_kernel fig_kernel_gated_step = {

@@ -80,14 +80,14 @@ static void scatter_part(void *context, int part, int parts)
 
 static void gather_run(fig_eval *c)
 {
-    fig__parallel(fig__parts(fig_elements(&c->out[0].type), c->run->threads), gather_part, c);
+    fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->out[0].type), c->run->threads), gather_part, c);
 }
 
 static void scatter_run(fig_eval *c)
 {
     if (c->n_in < 3 || c->in[2].data != c->out[0].data)
-        fig__parallel(fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), begin_part, c);
-    fig__parallel(fig__parts(fig_elements(&c->in[1].type), c->run->threads), scatter_part, c);
+        fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->out[0].type) / 2, c->run->threads), begin_part, c);
+    fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->in[1].type), c->run->threads), scatter_part, c);
 }
 
 /* -- elements of the last axis ------------------------------------------------------------------------------------ */
@@ -150,16 +150,16 @@ static void one_hot_part(void *context, int part, int parts)
 
 static void pick_run(fig_eval *c)
 {
-    fig__parallel(fig__parts(4 * fig_elements(&c->out[0].type), c->run->threads), pick_part, c);
+    fig__parallel_in(c->run->team, fig__parts(4 * fig_elements(&c->out[0].type), c->run->threads), pick_part, c);
 }
 static void place_run(fig_eval *c)
 {
     int64_t work = fig_elements(&c->out[0].type) + 4 * fig_elements(&c->in[0].type);
-    fig__parallel(fig__parts(work, c->run->threads), place_part, c);
+    fig__parallel_in(c->run->team, fig__parts(work, c->run->threads), place_part, c);
 }
 static void one_hot_run(fig_eval *c)
 {
-    fig__parallel(fig__parts(fig_elements(&c->out[0].type), c->run->threads), one_hot_part, c);
+    fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->out[0].type), c->run->threads), one_hot_part, c);
 }
 
 const fig_kernel fig_kernel_gather = {

@@ -34,7 +34,7 @@ typedef struct fig_kernel {
     bool bf16;         /* may be asked about tensors stored in bf16; kernels without it never see one */
     bool int8;         /* may be asked about operands stored as int8 lines (ops/int8.h) */
     bool rounds;       /* with bf16 operands it rounds to bf16 in between, too: its f32 results are as exact as bf16 ones */
-    bool team;         /* all its threads come from fig__parallel: it may run inside a team of ours (kernels/parallel.h) */
+    bool team;         /* all its threads come from fig__parallel_in (kernels/parallel.h): it may run inside a team of ours */
     unsigned inplace;  /* bit i: output 0 may share memory with operand i of equal type */
 } fig_kernel;
 

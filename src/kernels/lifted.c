@@ -44,10 +44,10 @@ static void lines_part(void *context, int part, int parts)
         fig__fast_int8_to_f32(w->to + line * length, (const int8_t *)w->from->data + line * length, scale[line], length);
 }
 
-static void cast(void *to, const void *from, int64_t n, bool widen, int threads)
+static void cast(void *to, const void *from, int64_t n, bool widen, const fig_run *run)
 {
     cast_work w = { to, from, n, widen };
-    fig__parallel(fig__parts(n, threads), cast_part, &w);
+    fig__parallel_in(run->team, fig__parts(n, run->threads), cast_part, &w);
 }
 
 typedef struct lifted_state {
@@ -135,15 +135,14 @@ static void lifted_run(fig_eval *c)
 {
     lifted_state *s = c->prepared;
     char *workspace = c->workspace;
-    int threads = c->run->threads;
     for (int i = 0; i < c->n_in; i++) {
         bool narrow = fig__narrow_dtype(c->in[i].type.dtype);
         int64_t n = fig_elements(&c->in[i].type);
         s->in[i].data = narrow ? workspace + s->at[i] : c->in[i].data;
         if (c->in[i].type.dtype == FIG_I8)
-            fig__parallel(fig__parts(n, threads), lines_part, &(lines_work){ &c->in[i], s->in[i].data });
+            fig__parallel_in(c->run->team, fig__parts(n, c->run->threads), lines_part, &(lines_work){ &c->in[i], s->in[i].data });
         else if (narrow)
-            cast(s->in[i].data, c->in[i].data, n, true, threads);
+            cast(s->in[i].data, c->in[i].data, n, true, c->run);
     }
     for (int k = 0; k < c->n_out; k++)
         s->out[k].data = c->out[k].type.dtype == FIG_BF16 ? workspace + s->at[c->n_in + k] : c->out[k].data;
@@ -155,7 +154,7 @@ static void lifted_run(fig_eval *c)
     s->kernel->run(&inner);
     for (int k = 0; k < c->n_out; k++)
         if (c->out[k].type.dtype == FIG_BF16)
-            cast(c->out[k].data, s->out[k].data, fig_elements(&c->out[k].type), false, threads);
+            cast(c->out[k].data, s->out[k].data, fig_elements(&c->out[k].type), false, c->run);
 }
 
 const fig_kernel fig_kernel_lifted = {

@@ -101,7 +101,7 @@ static void lines_part(void *context, int part, int parts)
 static void lines_run(fig_eval *c)
 {
     const lines_state *s = c->prepared;
-    fig__parallel(s->parts, lines_part, c);
+    fig__parallel_in(c->run->team, s->parts, lines_part, c);
 }
 
 const fig_kernel fig_kernel_matmul_lines = {

@@ -115,8 +115,8 @@ static void rows_run(fig_eval *c)
         copy_small(s, work.small, c->workspace);
         work.small = c->workspace;
     }
-    fig__parallel(fig__parts(p->batch * s->big * p->k / 4, c->run->threads), rows_part, &work);
-    fig__epilogue(work.c, p->batch * p->m, p->n, fig__epilogue_bias(c, &p->after), &p->after, c->run->threads);
+    fig__parallel_in(c->run->team, fig__parts(p->batch * s->big * p->k / 4, c->run->threads), rows_part, &work);
+    fig__epilogue(work.c, p->batch * p->m, p->n, fig__epilogue_bias(c, &p->after), &p->after, c->run);
 }
 
 const fig_kernel fig_kernel_matmul_rows = {

@@ -106,7 +106,7 @@ static void move_part(void *context, int part, int parts)
     }
 }
 
-void fig__move_run(const fig__move *m, const void *from, void *to, int threads)
+void fig__move_run(const fig__move *m, const void *from, void *to, const fig_run *run)
 {
     move_work w = {
         .m = m, .from = (const char *)from + m->from_at * (int64_t)m->size, .to = (char *)to + m->to_at * (int64_t)m->size,
@@ -122,5 +122,5 @@ void fig__move_run(const fig__move *m, const void *from, void *to, int threads)
     }
     for (int axis = 0; axis < m->axes - 2; axis++)
         w.planes *= m->dim[axis];
-    fig__parallel(fig__parts(w.planes * w.rows * w.columns, threads), move_part, &w);
+    fig__parallel_in(run ? run->team : NULL, fig__parts(w.planes * w.rows * w.columns, run ? run->threads : 1), move_part, &w);
 }

@@ -17,7 +17,8 @@ typedef struct fig__move {
 
 /* Merges axes and brings the axis that is straight in `to` last; then the move is ready to run. */
 void fig__move_finish(fig__move *move);
-void fig__move_run(const fig__move *move, const void *from, void *to, int threads);
+/* run NULL: on this thread alone. */
+void fig__move_run(const fig__move *move, const void *from, void *to, const fig_run *run);
 
 /* -- move_fast.c: planes of 4- or 2-byte elements, straight along rows in `to` and along columns in `from` ---------------- */
 /* to[i * to_row + j] = from[j * from_column + i] */

@@ -152,7 +152,7 @@ static void moves_run(fig_eval *c)
 {
     const moves_state *s = c->prepared;
     for (int i = 0; i < s->count; i++)
-        fig__move_run(&s->move[i], c->in[i].data, c->out[0].data, c->run->threads);
+        fig__move_run(&s->move[i], c->in[i].data, c->out[0].data, c->run);
 }
 
 /* Operand after operand, each would walk through the whole result in steps of a page or so; here parts own rows, and some rows of
@@ -169,7 +169,7 @@ static void woven_part(void *context, int part, int parts)
             some.dim[0] = row + ROWS_AT_ONCE < end ? ROWS_AT_ONCE : end - row;
             some.from_at += row * some.from[0];
             some.to_at += row * some.to[0];
-            fig__move_run(&some, c->in[i].data, c->out[0].data, 1);
+            fig__move_run(&some, c->in[i].data, c->out[0].data, NULL);
         }
 }
 
@@ -177,7 +177,7 @@ static void concat_run(fig_eval *c)
 {
     const moves_state *s = c->prepared;
     if (s->woven)
-        fig__parallel(fig__parts(fig_elements(&c->out[0].type), c->run->threads), woven_part, c);
+        fig__parallel_in(c->run->team, fig__parts(fig_elements(&c->out[0].type), c->run->threads), woven_part, c);
     else
         moves_run(c);
 }
@@ -216,7 +216,7 @@ static void pad_run(fig_eval *c)
         memcpy(&b.value, &attr->value, sizeof(b.value));
     else
         b.value = (uint32_t)(int32_t)attr->value;
-    fig__parallel(fig__parts(b.outer * (b.before + b.after), c->run->threads), border_part, &b);
+    fig__parallel_in(c->run->team, fig__parts(b.outer * (b.before + b.after), c->run->threads), border_part, &b);
     moves_run(c);
 }
 

@@ -51,7 +51,7 @@ static void run_noise(fig_eval *c, tile_function *tile)
         .c = c, .stream = fig__noise_open(c->run, attr->stream), .first = fig__noise_first(c->run, &c->out[0].type),
         .n = fig_elements(&c->out[0].type), .rate = attr->rate, .kept = 1.0f / (1.0f - attr->rate), .tile = tile,
     };
-    fig__parallel(fig__parts(w.n * 8, c->run->threads), noise_part, &w);
+    fig__parallel_in(c->run->team, fig__parts(w.n * 8, c->run->threads), noise_part, &w);
 }
 
 static void uniform_tile(const noise_work *w, int64_t at, const uint32_t *words, int64_t n)
@@ -139,7 +139,7 @@ static void categorical_run(fig_eval *c)
     categorical_work w = { c, fig__noise_open(c->run, ((const fig_noise_attr *)c->attr)->stream), fig__noise_first(c->run, x), 0,
                            x->dim[x->rank - 1] };
     w.rows = fig_elements(x) / w.classes;
-    fig__parallel(fig__parts(fig_elements(x) * 16, c->run->threads), categorical_part, &w);
+    fig__parallel_in(c->run->team, fig__parts(fig_elements(x) * 16, c->run->threads), categorical_part, &w);
 }
 
 const fig_kernel fig_kernel_normal = { .name = "philox", .op = "normal", .team = true, .accepts = noise_accepts, .run = normal_run };

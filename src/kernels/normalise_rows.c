@@ -89,7 +89,7 @@ static void forward_run(fig_eval *c)
 {
     const rows_state *s = c->prepared;
     rows_work work = { s, c };
-    fig__parallel(s->parts, forward_part, &work);
+    fig__parallel_in(c->run->team, s->parts, forward_part, &work);
 }
 
 /* Memory of a part: sums in float, then in double; dgamma first, dbeta second. */
@@ -141,7 +141,7 @@ static void backward_run(fig_eval *c)
 {
     const rows_state *s = c->prepared;
     rows_work work = { s, c };
-    fig__parallel(s->parts, backward_part, &work);
+    fig__parallel_in(c->run->team, s->parts, backward_part, &work);
     for (int k = 0; s->affine && k < (s->centred ? 2 : 1); k++)
         for (int64_t i = 0; i < s->n; i++) {
             double sum = 0;

@@ -232,7 +232,7 @@ static void each_part(void *context, int part, int parts)
         float *c = w->c + i * p->m * p->n;
         fig__gemm(p->transpose_a, p->transpose_b, p->m, p->n, p->k, w->a + p->a_at[i], p->a_row, w->b + p->b_at[i], p->b_row, 0.0f,
                   c, p->n);
-        fig__epilogue(c, p->m, p->n, w->bias, &p->after, 1);
+        fig__epilogue(c, p->m, p->n, w->bias, &p->after, NULL);
     }
 }
 
@@ -257,7 +257,7 @@ static void matmul_run(fig_eval *c)
     switch (s->method) {
     case SGEMM:
         fig__gemm(p->transpose_a, p->transpose_b, p->m, p->n, p->k, work.a, p->a_row, work.b, p->b_row, 0.0f, work.c, p->n);
-        fig__epilogue(work.c, p->m, p->n, bias, &p->after, c->run->threads);
+        fig__epilogue(work.c, p->m, p->n, bias, &p->after, c->run);
         break;
     case SGEMM_EACH:
         /* The thread's own sgemm inside a team runs alone; with fewer matrices than threads the team goes into each. */

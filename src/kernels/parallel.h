@@ -15,10 +15,14 @@ void fig__parallel(int parts, void (*body)(void *context, int part, int parts), 
  * them, so a step costs a barrier rather than a start. */
 void fig__parallel_steps(int parts, int64_t steps, void (*body)(void *context, int64_t step, int part, int parts), void *context);
 
-/* Calls body(context) on this thread, with up to `threads` - 1 others at hand for every fig__parallel that it does: they are started
- * once and take parts as they come, which costs a fifth of starting a team each time, and evens out what a busy machine does. The body
- * may use no other threads than these (fig_kernel.team). */
-void fig__team(int threads, void (*body)(void *context), void *context);
+/* Calls body(context) on this thread, with up to `threads` - 1 others at hand, which *team names meanwhile (NULL before and after; if it
+ * names some already, those are used). They are started once and take parts as they come, which costs a fifth of starting a team each
+ * time, and evens out what a busy machine does. The body gets no other threads than these (fig_kernel.team). */
+typedef struct fig__team fig__team;
+void fig__with_team(int threads, fig__team **team, void (*body)(void *context), void *context);
+
+/* fig__parallel by the threads of a team, in any number; NULL = as fig__parallel. A part that does this in turn does it all by itself. */
+void fig__parallel_in(fig__team *team, int parts, void (*body)(void *context, int part, int parts), void *context);
 
 /* Number of parts worth starting for work that takes about `elements` simple operations. */
 static inline int fig__parts(int64_t elements, int threads)

@@ -99,10 +99,10 @@ static void epilogue_part(void *context, int part, int parts)
     fig__fast_epilogue(w->c + begin * w->n, end - begin, w->n, w->bias, w->after);
 }
 
-void fig__epilogue(float *c, int64_t rows, int64_t n, const float *bias, const fig_epilogue *after, int threads)
+void fig__epilogue(float *c, int64_t rows, int64_t n, const float *bias, const fig_epilogue *after, const fig_run *run)
 {
     if (!bias && after->activation == FIG_LINEAR)
         return;
     epilogue_work work = { c, rows, n, bias, after };
-    fig__parallel(fig__parts(rows * n, threads), epilogue_part, &work);
+    fig__parallel_in(run ? run->team : NULL, fig__parts(rows * n, run ? run->threads : 1), epilogue_part, &work);
 }

@@ -23,7 +23,8 @@ void fig__product_init(fig__product *p, const fig_kernel_query *q);
 void fig__product_clear(fig__product *p);
 
 /* c (rows, n) = activation(c + bias) in up to `threads` threads; nothing to do is fine. bias may be NULL. */
-void fig__epilogue(float *c, int64_t rows, int64_t n, const float *bias, const fig_epilogue *after, int threads);
+/* run NULL: on this thread alone. */
+void fig__epilogue(float *c, int64_t rows, int64_t n, const float *bias, const fig_epilogue *after, const fig_run *run);
 static inline const float *fig__epilogue_bias(const fig_eval *c, const fig_epilogue *after)
 {
     return after->bias ? FIG_F32_IN(c, 2) : NULL;

@@ -37,7 +37,7 @@ static void run_rows(fig_eval *c, void (*each)(const row *r))
     const fig_type *x = &c->in[0].type;
     int64_t n = x->dim[x->rank - 1];
     rows_work work = { c, each, fig_elements(x) / n, n };
-    fig__parallel(fig__parts(work.rows * n * 8, c->run->threads), rows_part, &work);
+    fig__parallel_in(c->run->team, fig__parts(work.rows * n * 8, c->run->threads), rows_part, &work);
 }
 
 static bool rows_accepts(const fig_kernel_query *q)

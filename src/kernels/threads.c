@@ -3,7 +3,7 @@
  * oneDNN and our own kernels share OpenMP's team. A session sets its size when a run begins and puts the host's own setting
  * back at the end; the setting belongs to the calling thread, so other threads of the host never see it.
  *
- * Starting OpenMP's team takes more than a microsecond, and small products little more. Within fig__team the threads are started once
+ * Starting OpenMP's team takes more than a microsecond, and small products little more. Within fig__with_team the threads are started once
  * and then watch one word, the ticket, which says what job there is and which of its parts nobody has taken yet:
  *
  *     ticket = job (24 bits) | end (20) | begin (20)          parts begin ... end - 1 are left
@@ -24,16 +24,14 @@ typedef void part_function(void *context, int part, int parts);
 enum { PART_BITS = 20, MOST_PARTS = (1 << PART_BITS) - 1, SPINS = 1000 };
 #define LAST_TICKET UINT64_MAX /* no job: none has MOST_PARTS parts */
 
-typedef struct team {
+struct fig__team {
     _Alignas(128) _Atomic uint64_t ticket;
     _Atomic(part_function *) body; /* of the ticket's job; read before a part is taken, so these are atomic, too */
     void *_Atomic context;
     _Atomic int parts;
     _Alignas(128) _Atomic int done; /* parts of the job that are finished */
-} team;
-
-/* The team that this thread leads; NULL outside of fig__team and while the leader is inside a part. */
-static _Thread_local team *leading;
+    _Atomic bool busy;              /* a job is going on: whoever hands out another from inside of it does it alone */
+};
 
 void fig__threads_enter(int threads, int *saved)
 {
@@ -67,7 +65,7 @@ static inline void wait_a_little(int *spins)
 }
 
 /* Takes and runs one part of the job at hand; false when there is none. */
-static bool take_part(team *t, uint64_t ticket, bool leader)
+static bool take_part(fig__team *t, uint64_t ticket, bool leader)
 {
     int begin = begin_of(ticket), end = end_of(ticket);
     if (begin >= end)
@@ -83,7 +81,7 @@ static bool take_part(team *t, uint64_t ticket, bool leader)
     return true;
 }
 
-static void follow(team *t)
+static void follow(fig__team *t)
 {
     int spins = 0;
     for (;;) {
@@ -97,7 +95,7 @@ static void follow(team *t)
     }
 }
 
-static void lead(team *t, int parts, part_function *body, void *context)
+static void lead(fig__team *t, int parts, part_function *body, void *context)
 {
     uint64_t job = (atomic_load_explicit(&t->ticket, memory_order_relaxed) >> 2 * PART_BITS) + 1;
     atomic_store_explicit(&t->body, body, memory_order_relaxed);
@@ -105,26 +103,24 @@ static void lead(team *t, int parts, part_function *body, void *context)
     atomic_store_explicit(&t->parts, parts, memory_order_relaxed);
     atomic_store_explicit(&t->done, 0, memory_order_relaxed);
     atomic_store_explicit(&t->ticket, make_ticket(job, 0, parts), memory_order_release);
-    leading = NULL; /* a body that hands out parts of its own does them all itself */
     while (take_part(t, atomic_load_explicit(&t->ticket, memory_order_acquire), true))
         continue;
     for (int spins = 0; atomic_load_explicit(&t->done, memory_order_acquire) < parts;)
         wait_a_little(&spins);
-    leading = t;
 }
 
-void fig__team(int threads, void (*body)(void *context), void *context)
+void fig__with_team(int threads, fig__team **team, void (*body)(void *context), void *context)
 {
-    if (threads <= 1 || leading) {
+    if (threads <= 1 || *team) {
         body(context);
         return;
     }
-    team t = { .ticket = 0 };
+    fig__team t = { .ticket = 0 };
 #pragma omp parallel num_threads(threads)
     if (omp_get_thread_num() == 0) {
-        leading = &t;
+        *team = &t;
         body(context);
-        leading = NULL;
+        *team = NULL;
         atomic_store_explicit(&t.ticket, LAST_TICKET, memory_order_release);
     } else {
         follow(&t);
@@ -137,33 +133,32 @@ void fig__parallel(int parts, void (*body)(void *context, int part, int parts), 
         body(context, 0, 1);
         return;
     }
-    if (leading && parts < MOST_PARTS) {
-        lead(leading, parts, body, context);
-        return;
-    }
     /* The team may be smaller than asked for (limits, nesting); every part is run all the same. */
 #pragma omp parallel num_threads(parts)
     for (int part = omp_get_thread_num(); part < parts; part += omp_get_num_threads())
         body(context, part, parts);
 }
 
-typedef struct one_step {
-    void (*body)(void *context, int64_t step, int part, int parts);
-    void *context;
-    int64_t step;
-} one_step;
-
-static void step_part(void *context, int part, int parts)
+void fig__parallel_in(fig__team *team, int parts, void (*body)(void *context, int part, int parts), void *context)
 {
-    const one_step *s = context;
-    s->body(s->context, s->step, part, parts);
+    if (!team || parts <= 1 || parts >= MOST_PARTS) {
+        fig__parallel(parts, body, context);
+        return;
+    }
+    if (atomic_exchange_explicit(&team->busy, true, memory_order_acquire)) {
+        for (int part = 0; part < parts; part++)
+            body(context, part, parts);
+        return;
+    }
+    lead(team, parts, body, context);
+    atomic_store_explicit(&team->busy, false, memory_order_release);
 }
 
 void fig__parallel_steps(int parts, int64_t steps, void (*body)(void *context, int64_t step, int part, int parts), void *context)
 {
-    if (parts <= 1 || leading) {
+    if (parts <= 1) {
         for (int64_t step = 0; step < steps; step++)
-            fig__parallel(parts, step_part, &(one_step){ body, context, step });
+            body(context, step, 0, 1);
         return;
     }
 #pragma omp parallel num_threads(parts)

@@ -319,12 +319,12 @@ static void combine_part(void *context, int part, int parts)
 void fig__tiles_run(const fig__tiles *t, fig_eval *c)
 {
     tiles_work work = { t, c };
-    fig__parallel(t->parts, tiles_part, &work);
+    fig__parallel_in(c->run->team, t->parts, tiles_part, &work);
     for (int k = 0; k < t->n_out; k++) {
         const output *o = &t->output[k];
         if (!o->reduced)
             continue;
         combine_work combine = { t, o, c->workspace, c->out[k].data };
-        fig__parallel(fig__parts(o->elements * t->parts, c->run->threads), combine_part, &combine);
+        fig__parallel_in(c->run->team, fig__parts(o->elements * t->parts, c->run->threads), combine_part, &combine);
     }
 }

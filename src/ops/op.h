@@ -17,11 +17,12 @@ typedef struct fig_tensor {
     void *data;
 } fig_tensor;
 
-/* What one run of a plan is told; constant while it runs. */
+/* What one run of a plan is told; constant while a step of it runs. */
 typedef struct fig_run {
     uint64_t seed, step;
     uint64_t first_row; /* index in the global batch of row 0 of this plan's batch, for noise */
     int threads;
+    struct fig__team *team; /* threads that wait for parts of a step's work; NULL = a step starts its own (kernels/parallel.h) */
 } fig_run;
 
 /* Shape rule: reads in[], fills out[] (n_out is 1 unless the rule changes it, at most FIG_MAX_OUTPUTS). */

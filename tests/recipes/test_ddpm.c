@@ -208,15 +208,6 @@ FIG_TEST(samplers_with_noise_have_the_data_s_moments)
 
 /* -- training --------------------------------------------------------------------------------------------------------- */
 
-static double on_their_side(const fig_samples *s)
-{
-    const float *v = s ? fig_samples_values(s, NULL) : NULL;
-    int64_t good = 0, n = s ? fig_samples_count(s) : 1;
-    for (int64_t i = 0; v && i < n; i++)
-        good += (v[2 * i] > 0) == (fig_samples_class(s, i) == 0);
-    return (double)good / (double)n;
-}
-
 FIG_TEST(every_target_is_learned)
 {
     static const char *const kinds[] = { "predict=noise noise=linear", "predict=velocity noise=cosine weighting=min_snr",

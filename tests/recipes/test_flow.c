@@ -100,16 +100,6 @@ FIG_TEST(samples_do_not_depend_on_how_many)
     exact_close(&r);
 }
 
-/* Share of points whose sign of x is that of their mode: mode 0 of ring2 lies at (1, 0), mode 1 at (-1, 0). */
-static double on_their_side(const fig_samples *s)
-{
-    const float *v = s ? fig_samples_values(s, NULL) : NULL;
-    int64_t good = 0, n = s ? fig_samples_count(s) : 1;
-    for (int64_t i = 0; v && i < n; i++)
-        good += (v[2 * i] > 0) == (fig_samples_class(s, i) == 0);
-    return (double)good / (double)n;
-}
-
 FIG_TEST(points_are_learned_with_their_classes)
 {
     char folder[256];

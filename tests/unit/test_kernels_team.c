@@ -12,7 +12,7 @@ typedef struct work {
     _Atomic int count[MOST];
     int parts, wrong, jobs;
     bool nested;
-    int64_t last;
+    fig__team *team;
 } work;
 
 static void inner(void *context, int part, int parts)
@@ -27,7 +27,7 @@ static void part_body(void *context, int part, int parts)
     w->wrong += parts != w->parts; /* written by nobody unless something is wrong */
     if (w->nested) {
         _Atomic int inside[5] = { 0 };
-        fig__parallel(5, inner, inside);
+        fig__parallel_in(w->team, 5, inner, inside);
         for (int i = 0; i < 5; i++)
             w->wrong += atomic_load(&inside[i]) != 1;
     }
@@ -38,9 +38,9 @@ static void one_job(work *w, int parts)
 {
     w->parts = parts;
     memset(w->count, 0, sizeof w->count);
-    fig__parallel(parts, part_body, w);
+    fig__parallel_in(w->team, parts, part_body, w);
     for (int i = 0; i < MOST; i++)
-        w->wrong += atomic_load(&w->count[i]) != (i < parts); /* all done, once, when fig__parallel returns */
+        w->wrong += atomic_load(&w->count[i]) != (i < parts); /* all done, once, when fig__parallel_in returns */
     w->jobs++;
 }
 
@@ -56,7 +56,7 @@ FIG_TEST(every_part_once)
     for (int threads = 1; threads <= 4; threads++)
         for (int nested = 0; nested < 2; nested++) {
             work w = { .nested = nested && threads > 1 };
-            fig__team(threads, many_jobs, &w);
+            fig__with_team(threads, &w.team, many_jobs, &w);
             CHECK_INT(w.jobs, JOBS);
             CHECK_INT(w.wrong, 0);
         }
@@ -76,18 +76,25 @@ FIG_TEST(steps_in_order)
     steps(&w);
     CHECK_INT(w.wrong, 0);
     memset(&w, 0, sizeof w);
-    fig__team(3, steps, &w);
+    fig__with_team(3, &w.team, steps, &w);
     CHECK_INT(w.wrong, 0);
     CHECK_INT(atomic_load(&w.count[2]), 50);
 }
 
-static void inside(void *context) { fig__team(3, many_jobs, context); }
+static void inside(void *context)
+{
+    work *w = context;
+    fig__team *ours = w->team;
+    fig__with_team(3, &w->team, many_jobs, w);
+    w->wrong += w->team != ours;
+}
 
 FIG_TEST(a_team_inside_a_team_is_the_same_one)
 {
     work w = { .parts = 0 };
-    fig__team(3, inside, &w);
-    fig__team(2, many_jobs, &w); /* and the next one starts afresh */
+    fig__with_team(3, &w.team, inside, &w);
+    CHECK(w.team == NULL);
+    fig__with_team(2, &w.team, many_jobs, &w); /* and the next one starts afresh */
     CHECK_INT(w.jobs, 2 * JOBS);
     CHECK_INT(w.wrong, 0);
 }
