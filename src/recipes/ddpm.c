@@ -142,30 +142,29 @@ static const fig_option ddpm_option_table[] = {
 static const fig_preset ddpm_presets[] = {
     /* clang-format off */
     { .name = "pictures",
-      .summary = "grey pictures of 28 pixels, of a class if they have classes: 640,000 looked at, 0.43 GFLOP each, about 20 minutes",
+      .summary = "grey pictures of 28 pixels, of a class if they have classes: 640,000 looked at, 0.43 GFLOP each",
       .settings = MODERN "stem=2 width=32 levels=1,2 blocks=2 " USUAL "steps=10000 sample_rows=10 sample_columns=10",
       .data_kinds = FIG_DATA_IMAGES, .data = "mnist" },
     { .name = "points",
-      .summary = "points in the plane: 31 million looked at, 26 TFLOP, about 5 minutes",
+      .summary = "points in the plane: 31 million looked at, 26 TFLOP",
       .settings = "noise=cosine predict=velocity sample_steps=100 hidden=256,256,256 batch=512 lr=2e-3 warmup=100 schedule=cosine "
                   "lr_end=0.01 ema=0.999 steps=60000 sample_rows=25 sample_columns=40",
       .data_kinds = FIG_DATA_POINTS, .data = "synthetic:ring8" },
     { .name = "classic",
-      .summary = "linear schedule, noise prediction and 1000 ancestral steps as in the paper: 640,000 looked at, 1.9 GFLOP each, about "
-                 "75 minutes",
+      .summary = "linear schedule, noise prediction and 1000 ancestral steps as in the paper: 640,000 looked at, 1.9 GFLOP each",
       .settings = "noise=linear predict=noise sampler=ancestral sample_steps=1000 width=32 levels=1,2,2 blocks=2 attention=16 "
                   "batch=64 lr=2e-4 clip=1 ema=0.999 steps=10000 sample_every=5000",
       .data = "fashion-mnist" },
     { .name = "dit",
-      .summary = "the same pictures through a small Transformer: 0.5 GFLOP each, about 20 minutes",
+      .summary = "the same pictures through a small Transformer: 0.5 GFLOP each",
       .settings = MODERN "body=dit patch=4 width=128 depth=8 heads=4 " USUAL "steps=10000 sample_rows=10 sample_columns=10",
       .data = "mnist" },
     { .name = "folder-32",
-      .summary = "colour pictures of 32 pixels: 576,000 looked at, 1.6 GFLOP each, about an hour",
+      .summary = "colour pictures of 32 pixels: 576,000 looked at, 1.6 GFLOP each",
       .settings = MODERN "size=32 channels=3 stem=2 width=48 levels=1,2,3 blocks=2 " USUAL "steps=9000 sample_rows=10 sample_columns=10",
       .data = "a picture folder" },
     { .name = "folder-64",
-      .summary = "colour pictures of 64 pixels: 537,600 looked at, 1.9 GFLOP each, about an hour",
+      .summary = "colour pictures of 64 pixels: 537,600 looked at, 1.9 GFLOP each",
       .settings = MODERN "size=64 channels=3 stem=2 width=32 levels=1,2,3 blocks=1 " USUAL "steps=8400",
       .data = "a picture folder" },
     /* clang-format on */
