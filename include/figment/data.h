@@ -145,7 +145,7 @@ FIG_API fig_status fig_data_get(const char *name, const fig_data_open_opts *opts
 /* -- pictures ---------------------------------------------------------------------------------------------------------------- */
 /* 8-bit interleaved picture, 1, 3 or 4 channels; free with fig_picture_free. */
 typedef struct fig_picture { int width, height, channels; uint8_t *pixels; } fig_picture;
-FIG_API fig_status fig_picture_load(const char *path, fig_picture *out, fig_error *err); /* PNG, JPEG */
+FIG_API fig_status fig_picture_load(const char *path, fig_picture *out, fig_error *err); /* PNG, JPEG, WebP */
 FIG_API fig_status fig_picture_save(const fig_picture *picture, const char *path, fig_error *err); /* PNG, atomic */
 FIG_API void fig_picture_free(fig_picture *picture);
 /* Contact sheet of n pictures (n, H, W, C) f32 in low..high: `columns` wide, `gap` pixels of grey between and around,

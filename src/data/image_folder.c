@@ -15,8 +15,8 @@
 
 #define CHECK_BUDGET (256ull << 20)
 
-static const char *const endings[] = { ".png", ".jpg", ".jpeg", ".jpe", NULL };
-static const char *const other_endings[] = { ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif", NULL };
+static const char *const endings[] = { ".png", ".jpg", ".jpeg", ".jpe", ".webp", NULL };
+static const char *const other_endings[] = { ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif", NULL };
 
 typedef struct image_folder {
     const char *root;
@@ -121,7 +121,7 @@ static fig_status check_start(const char *path, fig_error *err)
         close(file);
     if (got < 0)
         return fig_fail(err, FIG_E_IO, "cannot be read");
-    return fig__codec_find(start, (uint64_t)got) ? FIG_OK : fig_fail(err, FIG_E_FORMAT, "neither PNG nor JPEG");
+    return fig__codec_find(start, (uint64_t)got) ? FIG_OK : fig_fail(err, FIG_E_FORMAT, "neither PNG, JPEG nor WebP");
 }
 
 /* Looks at one file and feeds the hash; `facts` has width 0 when only its start was looked at. */
@@ -212,7 +212,7 @@ static void tell_what_is_left_out(const fig__contents *contents, const char *pat
     for (size_t i = 0; i < files->count; i++)
         others += !is_picture_name(files->names[i]);
     if (others)
-        fig__warn(contents, "%s: %zu pictures of other formats are left out; only PNG and JPEG are read", path, others);
+        fig__warn(contents, "%s: %zu pictures of other formats are left out; only PNG, JPEG and WebP are read", path, others);
     if (files->links)
         fig__warn(contents, "%s: %zu links were not followed", path, files->links);
     if (files->too_deep)
@@ -238,7 +238,7 @@ static fig_status image_folder_open(fig__contents *contents, const char *path, f
         if (is_picture_name(files.names[i]))
             sort_file(contents->arena, files.names[i], has_splits, &s.files[s.count++]);
     if (!s.count)
-        return fig_fail(err, FIG_E_NOT_FOUND, "%s: no PNG or JPEG pictures in it", path);
+        return fig_fail(err, FIG_E_NOT_FOUND, "%s: no PNG, JPEG or WebP pictures in it", path);
     find_classes(contents, &s);
     return keep_good(contents, &s, err);
 }
@@ -272,7 +272,7 @@ static void image_folder_item_name(const fig__contents *contents, fig_split spli
 
 const fig_source fig_source_images = {
     .name = "images",
-    .summary = "a folder of PNG and JPEG pictures; sub-folders are classes, train/ val/ test/ are splits",
+    .summary = "a folder of PNG, JPEG and WebP pictures; sub-folders are classes, train/ val/ test/ are splits",
     .probe = image_folder_probe,
     .open = image_folder_open,
     .close = image_folder_close,

@@ -1,8 +1,8 @@
 /* exif.c - which way up a photograph was taken
  *
  * Cameras store the sensor's picture and note in EXIF tag 0x0112 how it must be turned. An EXIF block is "Exif\0\0"
- * and a small TIFF file: byte order, 42, offset of the first directory; a directory is a count and entries of 12
- * bytes. Only the first directory is read and no offset is followed from it, so that a damaged block cannot lead in
+ * (in JPEG always, in WebP sometimes, in PNG never) and a small TIFF file: byte order, 42, offset of the first
+ * directory; a directory is a count and entries of 12 bytes. Only the first directory is read and no offset is followed from it, so that a damaged block cannot lead in
  * circles; anything unexpected means "as stored". */
 #include "media/media.h"
 #include <stdlib.h>
@@ -23,10 +23,9 @@ static uint32_t read_u32(tiff *t) { return t->big ? fig__read_u32_be(&t->reader)
 
 int fig__exif_orientation(const uint8_t *block, uint64_t length)
 {
-    if (length < 6 || memcmp(block, "Exif\0\0", 6))
-        return 1;
+    uint64_t head = length >= 6 && !memcmp(block, "Exif\0\0", 6) ? 6 : 0;
     tiff t = { 0 };
-    fig__reader_init(&t.reader, block + 6, length - 6);
+    fig__reader_init(&t.reader, block + head, length - head);
     uint8_t first = fig__read_u8(&t.reader), second = fig__read_u8(&t.reader);
     t.big = first == 'M';
     if (first != second || (first != 'M' && first != 'I') || read_u16(&t) != 42)

@@ -2,8 +2,8 @@
  *
  * Pictures are 8-bit interleaved (fig_picture). Every byte of a file is hostile: a codec checks sizes before it
  * allocates, never returns pixels that were not written, and reports corruption as FIG_E_FORMAT. Values are taken as
- * sRGB; gamma and colour profiles are ignored. Transparency is composited on white in that space unless the caller
- * keeps it. */
+ * sRGB; gamma and colour profiles are ignored. Transparency is composited on a background (white by itself) in that
+ * space unless the caller keeps it. */
 #ifndef FIG_MEDIA_H
 #define FIG_MEDIA_H
 
@@ -25,6 +25,7 @@ typedef struct fig__picture_facts {
 typedef struct fig__decode_opts {
     bool keep_alpha; /* transparent pictures come out with 4 channels */
     int short_side; /* a hint: shrunk to this short side later, so a coarser decode of at least twice it does */
+    const uint8_t *background; /* red, green, blue below what is transparent; NULL = white */
 } fig__decode_opts;
 
 typedef struct fig_codec {
@@ -46,11 +47,15 @@ fig_status fig__picture_decode(const uint8_t *bytes, uint64_t length, const fig_
 fig_status fig__picture_limits(uint64_t width, uint64_t height, fig_error *err);
 fig_status fig__picture_new(int width, int height, int channels, fig_picture *out, fig_error *err); /* zeroed pixels */
 
+/* Lays a picture of 2 (grey, alpha) or 4 channels on the background, or keeps its alpha as RGBA. */
+fig_status fig__picture_settle_alpha(fig_picture *picture, const fig__decode_opts *opts, fig_error *err);
+
 /* -- png.c */
 fig_status fig__png_write(const fig_picture *picture, void (*write)(void *user, const void *data, size_t length),
                           void *user, fig_error *err);
 
-/* -- exif.c: the orientation 1-8 that an EXIF block asks for; 1 when there is none or it is damaged. */
+/* -- exif.c: the orientation 1-8 that an EXIF block asks for (with or without "Exif" before it); 1 when there is none
+ * or it is damaged. */
 int fig__exif_orientation(const uint8_t *block, uint64_t length);
 fig_status fig__picture_orient(fig_picture *picture, int orientation, fig_error *err);
 

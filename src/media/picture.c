@@ -33,7 +33,7 @@ static fig_status find_codec(const uint8_t *bytes, uint64_t length, const fig_co
     char start[3 * 4 + 1] = "";
     for (uint64_t i = 0; i < 4 && i < length; i++)
         snprintf(start + 3 * i, sizeof start - 3 * i, "%02x ", bytes[i]);
-    return fig_fail(err, FIG_E_FORMAT, "neither PNG nor JPEG (first bytes %.*s)", (int)strlen(start) - 1, start);
+    return fig_fail(err, FIG_E_FORMAT, "neither PNG, JPEG nor WebP (first bytes %.*s)", (int)strlen(start) - 1, start);
 }
 
 fig_status fig__picture_check(const uint8_t *bytes, uint64_t length, fig__picture_facts *facts, fig_error *err)
@@ -76,6 +76,50 @@ fig_status fig__picture_new(int width, int height, int channels, fig_picture *ou
     *out = (fig_picture){ width, height, channels, pixels };
     return FIG_OK;
 }
+
+/* -- transparency -------------------------------------------------------------------------------------------------- */
+
+/* v over ground by alpha a, rounded */
+static uint8_t over(int v, int a, int ground) { return (uint8_t)((v * a + ground * (255 - a) + 127) / 255); }
+
+/* Grey and alpha as RGBA. */
+static fig_status widen(fig_picture *picture, fig_error *err)
+{
+    fig_picture wide;
+    FIG_TRY(fig__picture_new(picture->width, picture->height, 4, &wide, err));
+    size_t count = (size_t)picture->width * (size_t)picture->height;
+    for (size_t i = 0; i < count; i++) {
+        memset(wide.pixels + 4 * i, picture->pixels[2 * i], 3);
+        wide.pixels[4 * i + 3] = picture->pixels[2 * i + 1];
+    }
+    fig_picture_free(picture);
+    *picture = wide;
+    return FIG_OK;
+}
+
+fig_status fig__picture_settle_alpha(fig_picture *picture, const fig__decode_opts *opts, fig_error *err)
+{
+    static const uint8_t white[3] = { 255, 255, 255 };
+    const uint8_t *ground = opts->background ? opts->background : white;
+    bool grey_ground = ground[0] == ground[1] && ground[1] == ground[2];
+    if (picture->channels == 2 && (opts->keep_alpha || !grey_ground))
+        FIG_TRY(widen(picture, err));
+    if (picture->channels == 1 || picture->channels == 3 || opts->keep_alpha)
+        return FIG_OK;
+    size_t count = (size_t)picture->width * (size_t)picture->height;
+    const uint8_t *from = picture->pixels;
+    uint8_t *to = picture->pixels;
+    int channels = picture->channels, colours = channels - 1;
+    for (size_t i = 0; i < count; i++, from += channels) {
+        int alpha = from[colours];
+        for (int c = 0; c < colours; c++)
+            *to++ = over(from[c], alpha, ground[c]);
+    }
+    picture->channels = colours;
+    return FIG_OK;
+}
+
+/* -- files --------------------------------------------------------------------------------------------------------- */
 
 fig_status fig_picture_load(const char *path, fig_picture *out, fig_error *err)
 {

@@ -54,7 +54,7 @@ static fig_status png_check(const uint8_t *bytes, uint64_t length, fig__picture_
     fig__reader_init(&reader, bytes, length);
     fig__read_bytes(&reader, 8);
     bool header = false, palette = false, pixels = false;
-    int colour_type = 0;
+    int colour_type = 0, orientation = 1;
     for (;;) {
         uint64_t place = reader.position;
         uint32_t size = fig__read_u32_be(&reader);
@@ -78,6 +78,8 @@ static fig_status png_check(const uint8_t *bytes, uint64_t length, fig__picture_
             facts->alpha = true;
         else if (!memcmp(chunk, "IDAT", 4))
             pixels = true;
+        else if (!memcmp(chunk, "eXIf", 4))
+            orientation = fig__exif_orientation(chunk + 4, size);
         else if (!memcmp(chunk, "IEND", 4))
             break;
     }
@@ -85,7 +87,25 @@ static fig_status png_check(const uint8_t *bytes, uint64_t length, fig__picture_
         return fig_fail(err, FIG_E_FORMAT, "corrupt PNG: no pixel data");
     if (colour_type == 3 && !palette)
         return fig_fail(err, FIG_E_FORMAT, "corrupt PNG: palette colours without a palette");
+    if (orientation >= 5)
+        *facts = (fig__picture_facts){ facts->height, facts->width, facts->channels, facts->alpha };
     return FIG_OK;
+}
+
+/* What an eXIf chunk asks for, wherever it stands. The file has been read to its end before. */
+static int find_orientation(const uint8_t *bytes, uint64_t length)
+{
+    fig__reader reader;
+    fig__reader_init(&reader, bytes, length);
+    fig__read_bytes(&reader, 8);
+    for (;;) {
+        uint32_t size = fig__read_u32_be(&reader);
+        const uint8_t *chunk = fig__read_bytes(&reader, 8 + (uint64_t)size); /* name, data, checksum */
+        if (!chunk || !memcmp(chunk, "IEND", 4))
+            return 1;
+        if (!memcmp(chunk, "eXIf", 4))
+            return fig__exif_orientation(chunk + 4, size);
+    }
 }
 
 /* -- decoding ------------------------------------------------------------------------------------------------------ */
@@ -192,37 +212,6 @@ static bool run_decode(png_job *job, fig_error *err)
     return png_get_color_type(job->png, job->info) != PNG_COLOR_TYPE_PALETTE || expand_palette(job, err);
 }
 
-/* v over white by alpha a, rounded */
-static uint8_t over_white(int v, int a) { return (uint8_t)((v * a + 255 * (255 - a) + 127) / 255); }
-
-/* Removes the alpha channel in place, or widens grey and alpha to RGBA. */
-static fig_status settle_alpha(fig_picture *picture, bool keep, fig_error *err)
-{
-    int channels = picture->channels;
-    if (channels == 1 || channels == 3 || (channels == 4 && keep))
-        return FIG_OK;
-    size_t count = (size_t)picture->width * (size_t)picture->height;
-    const uint8_t *from = picture->pixels;
-    if (keep) {
-        fig_picture wide;
-        FIG_TRY(fig__picture_new(picture->width, picture->height, 4, &wide, err));
-        for (size_t i = 0; i < count; i++) {
-            memset(wide.pixels + 4 * i, from[2 * i], 3);
-            wide.pixels[4 * i + 3] = from[2 * i + 1];
-        }
-        fig_picture_free(picture);
-        *picture = wide;
-        return FIG_OK;
-    }
-    uint8_t *to = picture->pixels;
-    int colours = channels - 1;
-    for (size_t i = 0; i < count; i++, from += channels)
-        for (int c = 0; c < colours; c++)
-            *to++ = over_white(from[c], from[colours]);
-    picture->channels = colours;
-    return FIG_OK;
-}
-
 static fig_status png_decode(const uint8_t *bytes, uint64_t length, const fig__decode_opts *opts, fig_picture *out,
                              fig_error *err)
 {
@@ -234,7 +223,8 @@ static fig_status png_decode(const uint8_t *bytes, uint64_t length, const fig__d
     bool fine = job.info && run_decode(&job, &inner);
     png_destroy_read_struct(&job.png, &job.info, NULL);
     if (fine)
-        fine = settle_alpha(&job.raw, opts->keep_alpha, &inner) == FIG_OK;
+        fine = fig__picture_settle_alpha(&job.raw, opts, &inner) == FIG_OK &&
+               fig__picture_orient(&job.raw, find_orientation(bytes, length), &inner) == FIG_OK;
     if (fine) {
         *out = job.raw;
         return FIG_OK;

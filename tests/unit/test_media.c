@@ -1,49 +1,6 @@
-/* test_media.c - PNG and JPEG of every kind, broken ones, orientation, resizing, contact sheets */
-#include "sample_data.h"
+/* test_media.c - PNG, JPEG and WebP of every kind, broken ones, orientation, resizing, contact sheets */
+#include "sample_pictures.h"
 #include "test.h"
-#include <png.h>
-
-/* -- making PNGs of every colour type through libpng itself -------------------------------------------------------- */
-
-typedef struct buffer {
-    uint8_t bytes[1 << 16];
-    size_t length;
-} buffer;
-
-static void to_buffer(png_structp png, png_bytep data, size_t length)
-{
-    buffer *out = png_get_io_ptr(png);
-    if (out->length + length > sizeof out->bytes)
-        abort();
-    memcpy(out->bytes + out->length, data, length);
-    out->length += length;
-}
-static void no_flush(png_structp png) { (void)png; }
-
-/* rows: height rows as PNG stores them at this depth. */
-static void make_png(buffer *out, int width, int height, int depth, int colour, bool interlaced,
-                     const png_color *palette, int colours, const png_byte *alpha, int alphas, uint8_t *rows,
-                     size_t stride)
-{
-    out->length = 0;
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
-    png_infop info = png_create_info_struct(png);
-    png_set_write_fn(png, out, to_buffer, no_flush);
-    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, colour,
-                 interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
-    png_set_check_for_invalid_index(png, 0);
-    if (palette)
-        png_set_PLTE(png, info, palette, colours);
-    if (alpha)
-        png_set_tRNS(png, info, alpha, alphas, NULL);
-    png_bytep pointers[64];
-    for (int y = 0; y < height; y++)
-        pointers[y] = rows + (size_t)y * stride;
-    png_set_rows(png, info, pointers);
-    png_write_png(png, info, PNG_TRANSFORM_IDENTITY, NULL);
-    png_destroy_write_struct(&png, &info);
-}
 
 static fig_picture decoded(const void *bytes, size_t length, bool keep_alpha)
 {
@@ -161,7 +118,7 @@ FIG_TEST(save_and_load)
     CHECK_FAILS(fig_picture_load(sample_path(folder, "none.png"), &none, &err), err, FIG_E_NOT_FOUND, "none.png");
     sample_text(sample_path(folder, "html.png"), "<html>");
     CHECK_FAILS(fig_picture_load(sample_path(folder, "html.png"), &none, &err), err, FIG_E_FORMAT,
-                "neither PNG nor JPEG (first bytes 3c 68 74 6d)");
+                "neither PNG, JPEG nor WebP (first bytes 3c 68 74 6d)");
     sample_text(sample_path(folder, "empty.png"), "");
     CHECK_FAILS(fig_picture_load(sample_path(folder, "empty.png"), &none, &err), err, FIG_E_FORMAT, "empty");
     CHECK_FAILS(fig_picture_load(folder, &none, &err), err, FIG_E_IO, "regular");
@@ -300,6 +257,107 @@ FIG_TEST(exif_orientation)
     fig_picture_free(&read);
     fig_picture_free(&made);
     free(bytes);
+}
+
+FIG_TEST(webp_kinds)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        bool lossless = kind & 1;
+        int channels = kind < 2 ? 3 : 4;
+        fig_picture made = sample_picture(40, 24, channels, 0);
+        for (int i = 0; channels == 4 && i < 40 * 24; i++)
+            made.pixels[4 * i + 3] = (uint8_t)(i % 40 < 20 ? 0 : 255);
+        size_t length;
+        uint8_t *bytes = sample_webp(&made, lossless, NULL, 0, &length);
+        fig_picture read = decoded(bytes, length, false);
+        REQUIRE(read.pixels);
+        CHECK_INT(read.channels, 3);
+        for (int i = 0; i < 40 * 24; i++)
+            for (int c = 0; c < 3; c++) {
+                int wanted = channels == 4 && i % 40 < 20 ? 255 : made.pixels[i * channels + c];
+                CHECK(abs(read.pixels[3 * i + c] - wanted) <= (lossless ? 0 : 40));
+            }
+        fig_picture_free(&read);
+        read = decoded(bytes, length, true);
+        CHECK_INT(read.channels, channels);
+        fig_picture_free(&read);
+        fig__picture_facts facts;
+        for (size_t cut = 0; cut < length; cut += 1 + cut / 50) { /* cut anywhere: an error */
+            CHECK(fig__picture_check(bytes, cut, &facts, NULL) != FIG_OK);
+            CHECK(fig__picture_decode(bytes, cut, NULL, &read, NULL) != FIG_OK);
+            CHECK(!read.pixels);
+        }
+        for (size_t bit = 0; bit < length * 8; bit += 7) { /* damaged anywhere: no crash */
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            if (fig__picture_decode(bytes, length, NULL, &read, NULL) == FIG_OK)
+                fig_picture_free(&read);
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        free(bytes);
+        fig_picture_free(&made);
+    }
+}
+
+FIG_TEST(webp_orientation_and_animation)
+{
+    uint8_t exif[] = "Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    for (unsigned skip = 0; skip <= 6; skip += 6) { /* with and without "Exif" before it */
+        fig_picture made = sample_picture(48, 16, 3, 1);
+        size_t length;
+        uint8_t *bytes = sample_webp(&made, true, exif + skip, sizeof exif - 1 - skip, &length);
+        fig_picture read = decoded(bytes, length, false);
+        CHECK_INT(read.width, 16);
+        CHECK_INT(read.height, 48);
+        CHECK(read.pixels && !memcmp(read.pixels + 15 * 3, made.pixels, 3)); /* the first pixel is right at the top */
+        fig_picture_free(&read);
+        fig_picture_free(&made);
+        free(bytes);
+    }
+    size_t length;
+    uint8_t *bytes = sample_webp_animation(20, 10, 3, &length);
+    fig_picture read = decoded(bytes, length, false);
+    CHECK_INT(read.width, 20);
+    CHECK(read.pixels && read.pixels[0] == 40 && read.pixels[1] == 41); /* the first frame, not a later one */
+    fig_picture_free(&read);
+    free(bytes);
+}
+
+FIG_TEST(backgrounds)
+{
+    static buffer out;
+    uint8_t grey_alpha[1][8] = { { 100, 255, 100, 0, 0, 51, 7, 255 } };
+    make_png(&out, 4, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA, false, NULL, 0, NULL, 0, grey_alpha[0], 8);
+    fig_picture read;
+    fig_error err = { 0 };
+    static const uint8_t black[3], red[3] = { 255, 0, 0 };
+    CHECK_OK(fig__picture_decode(out.bytes, out.length, &(fig__decode_opts){ .background = black }, &read, &err), err);
+    CHECK_INT(read.channels, 1);
+    CHECK(!memcmp(read.pixels, "\x64\0\0\x07", 4));
+    fig_picture_free(&read);
+    CHECK_OK(fig__picture_decode(out.bytes, out.length, &(fig__decode_opts){ .background = red }, &read, &err), err);
+    CHECK_INT(read.channels, 3); /* a grey picture on a coloured ground has colour */
+    CHECK(!memcmp(read.pixels, "\x64\x64\x64\xff\0\0\xcc\0\0", 9));
+    fig_picture_free(&read);
+}
+
+FIG_TEST(png_orientation)
+{
+    static buffer out;
+    uint8_t rows[1][3] = { { 1, 2, 3 } };
+    make_png(&out, 3, 1, 8, PNG_COLOR_TYPE_GRAY, false, NULL, 0, NULL, 0, rows[0], 3);
+    static const uint8_t body[] = "eXIfMM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0";
+    uint8_t chunk[100] = { 0, 0, 0, sizeof body - 5 };
+    memcpy(chunk + 4, body, sizeof body - 1);
+    uint32_t crc = (uint32_t)crc32(0, chunk + 4, sizeof body - 1);
+    size_t size = 4 + sizeof body - 1, place = 33; /* after the header chunk */
+    for (int k = 0; k < 4; k++)
+        chunk[size++] = (uint8_t)(crc >> (24 - 8 * k));
+    memmove(out.bytes + place + size, out.bytes + place, out.length - place);
+    memcpy(out.bytes + place, chunk, size);
+    fig_picture read = decoded(out.bytes, out.length + size, false);
+    CHECK_INT(read.height, 3);
+    CHECK(read.pixels && read.pixels[0] == 3 && read.pixels[2] == 1);
+    fig_picture_free(&read);
 }
 
 FIG_TEST(resizing)
