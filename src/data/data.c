@@ -65,8 +65,34 @@ static fig_status unknown_name(const fig__catalogue *catalogue, const char *name
     return status;
 }
 
+static bool is_any_file(const char *name) { return *name != 0; }
+
+/* What a folder that no source wants has in it: nothing, something unreadable, or other files. */
+static fig_status unknown_folder(const char *path, fig_error *err)
+{
+    fig__arena *arena = fig__arena_new();
+    fig__files files;
+    char *kinds = fig__source_names(), first[200];
+    fig_status status = fig__find_files(arena, path, is_any_file, &files, err);
+    if (status == FIG_OK && !files.count)
+        status = fig_fail(err, FIG_E_NOT_FOUND, "%s: an empty folder%s; put PNG, JPEG or WebP pictures or other data into it",
+                          path, files.links ? " (links are not followed)" : "");
+    else if (status == FIG_OK) {
+        fig__printable(files.names[0], first, sizeof first);
+        status = fig_fail(err, FIG_E_FORMAT,
+                          "%s: none of its %zu files is data of a known kind (the first is %s); known are %s, and KIND:PATH "
+                          "forces one",
+                          path, files.count, first, kinds);
+    }
+    free(kinds);
+    fig__arena_free(arena);
+    return status;
+}
+
 static fig_status unknown_kind(const char *path, fig_error *err)
 {
+    if (fig__path_is_folder(path))
+        return unknown_folder(path, err);
     char *kinds = fig__source_names();
     fig_status status =
         fig_fail(err, FIG_E_FORMAT, "%s: no kind of data that is known (%s); force one with KIND:PATH", path, kinds);

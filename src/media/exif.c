@@ -2,8 +2,8 @@
  *
  * Cameras store the sensor's picture and note in EXIF tag 0x0112 how it must be turned. An EXIF block is "Exif\0\0"
  * (in JPEG always, in WebP sometimes, in PNG never) and a small TIFF file: byte order, 42, offset of the first
- * directory; a directory is a count and entries of 12 bytes. Only the first directory is read and no offset is followed from it, so that a damaged block cannot lead in
- * circles; anything unexpected means "as stored". */
+ * directory; a directory is a count and entries of 12 bytes. Only the first directory is read and no offset is followed
+ * from it, so that a damaged block cannot lead in circles; anything unexpected means "as stored". */
 #include "media/media.h"
 #include <stdlib.h>
 #include <string.h>
