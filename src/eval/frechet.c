@@ -1,0 +1,207 @@
+/* eval/frechet.c - Frechet distance of two normal distributions fitted to features (Dowson and Landau 1982; Heusel et al. 2017)
+ *
+ *     d^2 = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
+ *
+ * S1 S2 has the eigenvalues of the symmetric matrix A S2 A, A = S1^(1/2), so no root of an unsymmetric matrix is taken, nothing
+ * imaginary is dropped and singular covariances need no help. Covariances divide by n - 1. The value falls with the number of
+ * items (by about d (d + 1) / 2n for each side), so that scores of different counts must not be compared. */
+#include "eval/features.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDEST_ERROR = 512 }; /* features: beyond, a covariance for each group takes too much memory, and there is no error */
+
+static double *square(int64_t width) { return fig__alloc(sizeof(double) * (size_t)(width * width + 1)); }
+
+/* Eigenvalues that are nothing but rounding: their roots would be a thousand times larger than they are. */
+static double root_of(double value, double largest, int64_t width)
+{
+    return value > (double)width * DBL_EPSILON * largest ? sqrt(value) : 0;
+}
+
+static double largest_of(const double *value, int64_t count)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(value[i]));
+    return largest;
+}
+
+/* root (width, width) = covariance^(1/2) = V diag(sqrt l) V'. */
+static void root_matrix(const double *covariance, int64_t width, double *root)
+{
+    double *a = square(width), *vector = square(width), *value = fig__alloc(sizeof *value * (size_t)(width + 1));
+    memcpy(a, covariance, sizeof *a * (size_t)(width * width));
+    fig__symmetric_eigen(a, width, value, vector);
+    double largest = largest_of(value, width);
+    for (int64_t i = 0; i < width; i++) /* columns of a: vectors times the fourth root, so that root = a a' */
+        for (int64_t k = 0; k < width; k++)
+            a[k * width + i] = sqrt(root_of(value[i], largest, width)) * vector[i * width + k];
+    fig__matrix m = { a, width, width };
+    fig__products(m, m, root);
+    free(value);
+    free(vector);
+    free(a);
+}
+
+static double trace(const double *a, int64_t width)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < width; i++)
+        sum += a[i * width + i];
+    return sum;
+}
+
+static double distance(const double *mean1, const double *covariance1, const double *root1, const double *mean2,
+                       const double *covariance2, int64_t width)
+{
+    double *half = square(width), *inner = square(width), *value = fig__alloc(sizeof *value * (size_t)(width + 1));
+    fig__products((fig__matrix){ root1, width, width }, (fig__matrix){ covariance2, width, width }, half);
+    fig__products((fig__matrix){ half, width, width }, (fig__matrix){ root1, width, width }, inner);
+    for (int64_t i = 0; i < width; i++)
+        for (int64_t k = 0; k < i; k++) /* symmetric but for rounding */
+            inner[i * width + k] = inner[k * width + i] = (inner[i * width + k] + inner[k * width + i]) / 2;
+    fig__symmetric_eigen(inner, width, value, NULL);
+    double largest = largest_of(value, width), roots = 0, apart = 0;
+    for (int64_t i = 0; i < width; i++) {
+        roots += root_of(value[i], largest, width);
+        apart += (mean1[i] - mean2[i]) * (mean1[i] - mean2[i]);
+    }
+    free(value);
+    free(inner);
+    free(half);
+    return apart + trace(covariance1, width) + trace(covariance2, width) - 2 * roots;
+}
+
+double fig__frechet(const double *mean1, const double *covariance1, const double *mean2, const double *covariance2, int64_t width)
+{
+    double *root = square(width);
+    root_matrix(covariance1, width, root);
+    double found = distance(mean1, covariance1, root, mean2, covariance2, width);
+    free(root);
+    return found;
+}
+
+/* -- fitting ------------------------------------------------------------------------------------------------------------------- */
+
+/* Sums over items [first, last) of x - centre (width) and of its outer products (width, width). */
+static void add_up(fig__matrix x, int64_t first, int64_t last, const double *centre, double *sum, double *outer)
+{
+    int64_t count = last - first, width = x.width;
+    double *across = fig__alloc(sizeof *across * (size_t)(count * width + 1)); /* (width, count) */
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t k = 0; k < width; k++)
+            across[k * count + i] = x.at[(first + i) * width + k] - centre[k];
+    for (int64_t k = 0; k < width; k++) {
+        sum[k] = 0;
+        for (int64_t i = 0; i < count; i++)
+            sum[k] += across[k * count + i];
+    }
+    fig__products((fig__matrix){ across, width, count }, (fig__matrix){ across, width, count }, outer);
+    free(across);
+}
+
+static void mean_of(fig__matrix x, double *mean)
+{
+    memset(mean, 0, sizeof *mean * (size_t)x.width);
+    for (int64_t i = 0; i < x.rows; i++)
+        for (int64_t k = 0; k < x.width; k++)
+            mean[k] += x.at[i * x.width + k];
+    for (int64_t k = 0; k < x.width; k++)
+        mean[k] /= (double)x.rows;
+}
+
+/* Mean and covariance of n items from their sums around `centre`; `mean` may be `centre`'s copy. */
+static void fit(const double *centre, const double *sum, const double *outer, int64_t n, int64_t width, double *mean,
+                double *covariance)
+{
+    for (int64_t i = 0; i < width; i++) {
+        mean[i] = centre[i] + sum[i] / (double)n;
+        for (int64_t k = 0; k < width; k++)
+            covariance[i * width + k] = (outer[i * width + k] - sum[i] * sum[k] / (double)n) / (double)(n - 1);
+    }
+}
+
+typedef struct side { /* a fitted cloud, with the sums of each group (or none) */
+    int64_t n, width;
+    int groups;
+    double *centre, *mean, *covariance, *sum, *outer, *group_sum, *group_outer;
+} side;
+
+static void side_init(side *s, fig__matrix x, bool by_group)
+{
+    int64_t w = x.width;
+    *s = (side){ .n = x.rows, .width = w, .groups = by_group ? fig__group_count(x.rows) : 1 };
+    if (s->groups < 2)
+        s->groups = 1;
+    size_t vector = sizeof(double) * (size_t)(w + 1), matrix = sizeof(double) * (size_t)(w * w + 1);
+    s->centre = fig__alloc(vector);
+    s->mean = fig__alloc(vector);
+    s->sum = fig__alloc(vector);
+    s->covariance = fig__alloc(matrix);
+    s->outer = fig__alloc(matrix);
+    s->group_sum = fig__alloc(vector * (size_t)s->groups);
+    s->group_outer = fig__alloc(matrix * (size_t)s->groups);
+    mean_of(x, s->centre);
+    for (int g = 0; g < s->groups; g++) {
+        double *sum = s->group_sum + g * w, *outer = s->group_outer + g * w * w;
+        add_up(x, x.rows * g / s->groups, x.rows * (g + 1) / s->groups, s->centre, sum, outer);
+        for (int64_t i = 0; i < w; i++)
+            s->sum[i] += sum[i];
+        for (int64_t i = 0; i < w * w; i++)
+            s->outer[i] += outer[i];
+    }
+    fit(s->centre, s->sum, s->outer, s->n, w, s->mean, s->covariance);
+}
+
+static void side_clear(side *s)
+{
+    double *all[] = { s->centre, s->mean, s->covariance, s->sum, s->outer, s->group_sum, s->group_outer };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+/* Mean and covariance without group g. */
+static void fit_without(const side *s, int g, double *mean, double *covariance)
+{
+    int64_t w = s->width, n = s->n - (s->n * (g + 1) / s->groups - s->n * g / s->groups);
+    double *sum = fig__alloc(sizeof *sum * (size_t)(w + 1)), *outer = square(w);
+    for (int64_t i = 0; i < w; i++)
+        sum[i] = s->sum[i] - s->group_sum[g * w + i];
+    for (int64_t i = 0; i < w * w; i++)
+        outer[i] = s->outer[i] - s->group_outer[g * w * w + i];
+    fit(s->centre, sum, outer, n, w, mean, covariance);
+    free(outer);
+    free(sum);
+}
+
+fig__estimate fig__frechet_of(fig__matrix real, fig__matrix made)
+{
+    fig__estimate found = { NAN, NAN };
+    if (real.rows < 2 || made.rows < 2 || real.width != made.width)
+        return found;
+    int64_t w = real.width;
+    side a, b;
+    side_init(&a, real, false);
+    side_init(&b, made, w <= WIDEST_ERROR);
+    double *root = square(w), value[FIG__GROUPS];
+    root_matrix(a.covariance, w, root);
+    found.value = distance(a.mean, a.covariance, root, b.mean, b.covariance, w);
+    if (b.groups > 1 && made.rows / b.groups * (b.groups - 1) > 2) {
+        double *mean = fig__alloc(sizeof *mean * (size_t)(w + 1)), *covariance = square(w);
+        for (int g = 0; g < b.groups; g++) {
+            fit_without(&b, g, mean, covariance);
+            value[g] = distance(a.mean, a.covariance, root, mean, covariance, w);
+        }
+        found.standard_error = fig__jackknife(value, b.groups);
+        free(covariance);
+        free(mean);
+    }
+    free(root);
+    side_clear(&a);
+    side_clear(&b);
+    return found;
+}
