@@ -107,6 +107,8 @@ static int any_operands(instance *t, fig_convolution_fused_attr *attr, bool even
     int64_t least = two_taps ? 8 : 1, most = two_taps ? 72 : 9, size = two_taps ? any_between(t, 1, 300) : any_between(t, 1, 9);
     int64_t channels = any_between(t, least, most), filters = any_between(t, least, most) * (even ? 2 : 1);
     int64_t dilation = any_between(t, 1, two_taps ? 40 : 2), taps = two_taps ? 2 : any_between(t, 1, 3);
+    if (even && two_taps && any_chance(t, 0.5)) /* halves that are whole vectors */
+        filters = 32 * any_between(t, 1, 4), channels += channels % 2;
     attr->conv.spatial = attr->conv.groups = 1;
     for (int i = 0; i < FIG_MAX_SPATIAL; i++)
         attr->conv.stride[i] = attr->conv.dilation[i] = 1;
