@@ -65,6 +65,9 @@ typedef struct fig_plan_opts {
     const char *state_prefix; /* bind state "w" to "<prefix>w" where the store has it (EMA weights); NULL = none */
     const char *dump;         /* folder for text dumps of the graph before and after each pass; NULL = none */
     bool bf16;                /* operands of products and stored activations in bf16; weights, states and sums stay f32 */
+    bool keep_copies;         /* of a training in bf16 without a budget: the bf16 copies of weights that this plan's optimizer changes
+                               * stay from run to run, and the optimizer writes them with the weights. Who writes a state from outside
+                               * asks fig_store_data for its address each time, which is how the plan knows */
     fig_weights weights;      /* other than f32: of states that the graph only reads; see fig_plan_renew */
     bool dry;                 /* measure only: no memory is taken, the plan cannot run */
     fig_choices *choices;     /* of a training, which keeps them in its checkpoints; NULL = as the session says */

@@ -21,6 +21,7 @@ typedef struct compile {
     void **prepared;             /* per node */
     int *entry;                  /* per value: store entry */
     bool *once;                  /* per node: depends on weights alone, and these are the same in every run */
+    int32_t *kept;               /* per value: the value that is its bf16 copy and stays from run to run; 0 = none. NULL: nowhere */
     const char *outside;         /* see fig__layout_request */
     uint64_t held;               /* tensor memory that kernels took for themselves */
     bool measuring;              /* kernels are asked what they would take, no more */
@@ -242,6 +243,53 @@ static void find_once(compile *c)
     }
 }
 
+/* Node n casts a weight to bf16. Returns the value assigned to that weight if its kernel can write the copy, too, and every reader
+ * of the copy has run by then; else 0. */
+static int32_t kept_with(const compile *c, int32_t n)
+{
+    const fig_graph *g = c->plan->graph;
+    const fig__node *node = &g->nodes[n];
+    int32_t state = node->in[0], value = 0;
+    if (node->op != &fig_op_cast || fig__node_of(g, state)->op != &fig_op_state ||
+        g->values[state].type.dtype != FIG_F32 || g->values[node->first_out].type.dtype != FIG_BF16)
+        return 0;
+    for (int i = 0; i < g->n_assigns; i++)
+        value = g->assigns[i].state == state ? g->assigns[i].value : value;
+    if (!value || c->kept[value] || fig__node_of(g, value)->op == &fig_op_state)
+        return 0;
+    int32_t maker = g->values[value].node;
+    bool *copy = fig__alloc(sizeof *copy * (size_t)g->n_values), late = false; /* the copy and its views */
+    copy[node->first_out] = true;
+    for (int32_t m = n + 1; m < g->n_nodes; m++)
+        for (int i = 0; i < g->nodes[m].n_in; i++)
+            if (copy[g->nodes[m].in[i]]) {
+                copy[g->nodes[m].first_out] |= (g->nodes[m].op->flags & FIG_OP_VIEW) != 0;
+                late |= m >= maker && !(g->nodes[m].op->flags & FIG_OP_VIEW);
+            }
+    for (int i = 0; i < c->plan->n_outputs; i++)
+        late |= copy[c->plan->output[i]];
+    free(copy);
+    return !late && c->kernel[maker] && c->kernel[maker]->copies ? value : 0;
+}
+
+/* Weights that an optimizer changes are cast by it, so that a step need not read them once more. */
+static void find_kept(compile *c)
+{
+    const fig_graph *g = c->plan->graph;
+    c->kept = NULL;
+    c->plan->keeps = c->opts->keep_copies && !c->opts->memory_budget;
+    if (!c->plan->keeps)
+        return;
+    c->kept = FIG_NEW_ARRAY(c->plan->arena, int32_t, g->n_values);
+    for (int32_t n = 0; n < g->n_nodes; n++) {
+        int32_t value = g->nodes[n].n_in == 1 ? kept_with(c, n) : 0;
+        if (value) {
+            c->kept[value] = g->nodes[n].first_out;
+            c->once[n] = true;
+        }
+    }
+}
+
 static fig_status take_memory(compile *c, fig_error *err)
 {
     fig_plan *plan = c->plan;
@@ -277,10 +325,24 @@ static void address_values(compile *c)
         if (c->layout.place[root] == FIG_OUTSIDE)
             continue;
         if (c->layout.place[root] == FIG_IN_STORE)
-            plan->data[v] = fig_store_data(plan->store, (int)offset);
+            plan->data[v] = plan->store->entry[offset].data;
         else
             plan->data[v] = (char *)(c->layout.place[root] == FIG_IN_FIXED ? plan->fixed : plan->block->base) + offset;
     }
+}
+
+/* Where a node's kernel writes bf16 copies of its results; NULL: nowhere. */
+static uint16_t *const *copies_of(const compile *c, const fig__node *node)
+{
+    uint16_t **copy = NULL;
+    for (int i = 0; c->kept && i < node->n_out; i++) {
+        int32_t kept = c->kept[node->first_out + i];
+        if (kept && !copy)
+            copy = FIG_NEW_ARRAY(c->plan->arena, uint16_t *, node->n_out);
+        if (kept)
+            copy[i] = c->plan->data[kept];
+    }
+    return copy;
 }
 
 static void make_step(compile *c, int32_t n, fig__step *step)
@@ -308,6 +370,7 @@ static void make_step(compile *c, int32_t n, fig__step *step)
                     .attr = node->attr,
                     .run = &plan->run,
                     .prepared = c->prepared[n],
+                    .copy = copies_of(c, node),
                     .workspace = c->workspace[n] ? (char *)plan->block->base + c->layout.workspace_offset[n] : NULL };
 }
 
@@ -366,6 +429,7 @@ static fig_status lay_out(compile *c, fig_error *err)
     FIG_TRY(find_states(c, err));
     find_once(c);
     FIG_TRY(choose_kernels(c, err));
+    find_kept(c);
     fig__layout_request request = { .graph = g,
                                     .outputs = plan->output,
                                     .n_outputs = plan->n_outputs,

@@ -34,6 +34,7 @@ struct fig_store {
     fig__entry *entry;
     int count, capacity;
     fig__index names; /* hash of name -> entry */
+    uint64_t version; /* changes whenever a state may have got another value */
 };
 
 /* A store that sees every tensor of `below` where it lies, and keeps what is added to itself: several samplers of
@@ -72,6 +73,8 @@ struct fig_plan {
     fig__step *step;
     int n_steps, n_once;  /* the first n_once run only when `stale`: what depends on weights alone */
     bool stale;
+    bool keeps;           /* copies of weights that it changes itself are up to date as long as the store's version is `seen` */
+    uint64_t seen;
     fig__copy *copy;
     int n_copies;
     int32_t *output;      /* value numbers in graph */

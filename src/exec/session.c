@@ -183,6 +183,7 @@ void fig_store_set_flags(fig_store *store, int index, unsigned flags)
 
 void *fig_store_data(fig_store *store, int index)
 {
+    store->version++; /* who asks may write */
     return store->entry[index].data;
 }
 

@@ -35,6 +35,7 @@ typedef struct fig_kernel {
     bool int8;         /* may be asked about operands stored as int8 lines (ops/int8.h) */
     bool rounds;       /* with bf16 operands it rounds to bf16 in between, too: its f32 results are as exact as bf16 ones */
     bool team;         /* all its threads come from fig__parallel_in (kernels/parallel.h): it may run inside a team of ours */
+    bool copies;       /* writes a bf16 copy of an f32 result as well, where fig_eval.copy asks for one */
     unsigned inplace;  /* bit i: output 0 may share memory with operand i of equal type */
 } fig_kernel;
 

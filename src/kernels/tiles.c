@@ -1,6 +1,7 @@
 /* kernels/tiles.c - compiling a program for the tile engine (tiles.h draws the picture); tiles_run.c runs it */
 #include "kernels/tiles_inside.h"
 #include "kernels/parallel.h"
+#include "ops/pointwise.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -302,6 +303,13 @@ static void order_outputs(fig__tiles *t)
         }
 }
 
+/* One sum over the squares of one operand. */
+static bool is_norm(const fig__tiles *t, const fig__tile_program *program)
+{
+    return t->n_in == 1 && t->n_steps == 1 && t->n_out == 1 && program->step[0].code == FIG__CODE_square &&
+           t->output[0].reduced && t->output[0].elements == 1 && program->in[0].dtype == FIG_F32;
+}
+
 fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t *workspace)
 {
     fig__tiles *t = fig__alloc(sizeof(*t));
@@ -321,8 +329,8 @@ fig__tiles *fig__tiles_new(const fig__tile_program *program, int threads, size_t
         o->copied = true;
     }
     order_outputs(t);
-    /* As many elements as keep a dozen registers in the first cache. */
-    int64_t wanted = t->n_in + t->n_steps > 12 ? 512 : 1024;
+    /* As many elements as keep a dozen registers in the first cache; a norm stores nothing on its way. */
+    int64_t wanted = t->n_in + t->n_steps > 12 ? 512 : is_norm(t, program) ? 8192 : 1024;
     size_tiles(t, wanted);
     for (int i = 0; i < t->n_in; i++) {
         classify(t, &t->operand[i]);

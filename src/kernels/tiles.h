@@ -58,6 +58,7 @@ extern fig__tile *const fig__tile_joined[FIG__JOINS];
 
 /* -- tiles_fast.c: moving and adding up tiles -------------------------------------------------------------------------------- */
 float fig__fast_sum(const float *x, int64_t n);
+float fig__fast_sum_squares(const float *x, int64_t n);
 float fig__fast_max(const float *x, int64_t n); /* NaN when there is one */
 /* out[i] = sum of x[i * columns ... + columns) */
 void fig__fast_row_sums(float *out, const float *x, int64_t rows, int64_t columns);

@@ -35,6 +35,7 @@ typedef struct output {
     bool reduced, copied; /* copied: elementwise, from the register's slot at the tile's end */
     bool wide;            /* sums in double */
     bool narrow;          /* stored in bf16: copied */
+    bool squared;         /* a sum of the register's squares */
     size_t sums;          /* offset of the accumulators in a part's memory */
     float scale;
 } output;

@@ -8,11 +8,15 @@
  *     v' = c v + (1 - c) g g          add(scale, scale(square))       square
  *     d  = sqrt(v') root + eps        shift(mul(sqrt, number))        root
  *     w' = w - m' rate / d            sub(., div(mul(., number), .))  quotient
- *     and add or sub of a product     add(mul(., .), .)               product */
+ *     and add or sub of a product     add(mul(., .), .)               product
+ *
+ * A sum of squares squares while it adds. */
 #include "kernels/tiles_inside.h"
 #include "ops/pointwise.h"
 
 #include <string.h>
+
+enum { FOR_AN_OUTPUT = 2 };
 
 typedef struct joiner {
     fig__tiles *t;
@@ -128,6 +132,21 @@ static bool join_quotient(joiner *j, step *s)
     return true;
 }
 
+/* A gradient's norm: squares that nobody but one sum over everything wants. */
+static void join_squares(joiner *j, output *o)
+{
+    const fig__tiles *t = j->t;
+    if (o->reg < t->n_in || j->uses[o->reg] != FOR_AN_OUTPUT || !o->reduced || t->combine != FIG__COMBINE_SUM)
+        return;
+    step *s = &j->t->step[o->reg - t->n_in];
+    int from = s->source[0];
+    if (s->joined >= 0 || s->gone || s->rule->code != FIG__CODE_square || from >= t->n_in || t->operand[from].kind != STRAIGHT ||
+        o->stride[t->axes - 2] || o->stride[t->axes - 1])
+        return;
+    s->gone = o->squared = true;
+    o->reg = from;
+}
+
 void fig__tiles_join(fig__tiles *t)
 {
     joiner j = { .t = t };
@@ -135,7 +154,7 @@ void fig__tiles_join(fig__tiles *t)
         for (int k = 0; k < t->step[i].arity; k++)
             j.uses[t->step[i].source[k]]++;
     for (int k = 0; k < t->n_out; k++)
-        j.uses[t->output[k].reg] += 2; /* never a part of another */
+        j.uses[t->output[k].reg] += FOR_AN_OUTPUT; /* never a part of another step */
     for (int i = 0; i < t->n_steps; i++) {
         step *s = &t->step[i];
         if (s->rule->code == FIG__CODE_add)
@@ -145,4 +164,6 @@ void fig__tiles_join(fig__tiles *t)
         else if (s->rule->code == FIG__CODE_shift)
             join_root(&j, s);
     }
+    for (int k = 0; k < t->n_out; k++)
+        join_squares(&j, &t->output[k]);
 }

@@ -166,7 +166,9 @@ static void accumulate_sum(walk *w, const output *o, const float *x, int64_t at,
     char *sums = w->memory + o->sums;
     float *spare = (float *)(void *)(w->memory + t->spare);
     int64_t row_stride = o->stride[t->axes - 2], column_stride = o->stride[t->axes - 1];
-    if (column_stride == 0 && row_stride == 0) {
+    if (o->squared) {
+        add_number(sums, o, at, fig__fast_sum_squares(x, z->rows * z->columns));
+    } else if (column_stride == 0 && row_stride == 0) {
         add_number(sums, o, at, fig__fast_sum(x, z->rows * z->columns));
     } else if (column_stride == 0) {
         if (z->rows == 1) {

@@ -67,6 +67,7 @@ typedef struct fig_eval {
     const fig_run *run;
     void *workspace;    /* as many bytes as the kernel asked for, 64-byte aligned; NULL for reference loops */
     void *prepared;     /* what the kernel's prepare made */
+    uint16_t *const *copy; /* per output: where its bf16 copy goes as well, or NULL; NULL: none. Kernels that say .copies are asked */
 } fig_eval;
 
 enum {

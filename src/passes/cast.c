@@ -2,11 +2,12 @@
  *
  * A training in bf16 keeps f32 where small differences add up - weights, optimizer, statistics, losses, every sum - and uses
  * bf16 where the time goes: operands of products, and the activations and gradients stored between them. Arithmetic stays f32;
- * a product adds up in f32 (graph.h, fig__node.stored, says what storage is). Three facts about each value decide:
+ * a product adds up in f32 (graph.h, fig__node.stored, says what storage is). Four facts about each value decide:
  *
  *     full     an output, a new state, or on the way to one through element-by-element work: stays f32
  *     wished   a product reads it, perhaps behind element-by-element work of its own size
  *     small    fewer than SMALL elements: nothing to gain
+ *     widened  everyone who reads it reads f32, so storing it in bf16 would only add a cast
  *
  * and what its op can do, which its record says (fig_op.narrow): a product reads bf16, so its operands are cast; a free op
  * reads and writes either, so its result is bf16 where one of its operands is or a product wishes it; a move keeps what it
@@ -25,6 +26,7 @@ typedef struct caster {
     fig_node *map;         /* the value as it is stored in the new graph */
     fig_node *other;       /* the same value cast to the other type; FIG_NONE until somebody asks */
     bool *full, *wished;
+    int *readers, *wide;   /* readers; how many of them read f32 whatever is stored */
 } caster;
 
 /* -- what an op can do ------------------------------------------------------------------------------------------------- */
@@ -44,6 +46,13 @@ static fig_narrow rule_of(const fig__node *node)
 }
 
 static bool real(const fig_graph *g, int32_t value) { return g->values[value].type.dtype == FIG_F32; }
+
+/* Whether the op reads operand i in f32 even where it is stored in bf16. */
+static bool reads_f32(const fig__node *node, const fig_narrow *r, int i)
+{
+    bool either = i < 32 && (r->either >> i & 1);
+    return r->kind == FIG_NARROW_NONE || (r->kind == FIG_NARROW_PRODUCT && i > 1 && !either && !(node->op->flags & FIG_OP_VIEW));
+}
 
 static int64_t count(const fig_graph *g, int32_t value) { return fig__count(&g->values[value].type); }
 
@@ -70,6 +79,8 @@ static void mark(caster *c, const fig__needs *needs)
         fig_narrow r = rule_of(node);
         bool exact = r.kind == FIG_NARROW_MOVE || (node->op->flags & FIG_OP_POINTWISE) || node->op == &fig_op_fused;
         for (int i = 0; i < node->n_in; i++) {
+            c->readers[node->in[i]]++;
+            c->wide[node->in[i]] += reads_f32(node, &r, i);
             if (r.kind == FIG_NARROW_PRODUCT && i < 2)
                 c->wished[node->in[i]] = true;
             for (int k = 0; k < node->n_out && k < 32; k++)
@@ -96,7 +107,8 @@ static uint64_t choose(const caster *c, const fig__node *node, const fig_narrow 
         bool view = (node->op->flags & FIG_OP_VIEW) != 0; /* is what its operand is */
         if (!(r->stores >> k & 1) || !real(g, v))
             continue;
-        if (view ? any : !c->full[v] && count(g, v) >= SMALL && (any || c->wished[v]))
+        bool widened = c->readers[v] && c->wide[v] == c->readers[v];
+        if (view ? any : !c->full[v] && !widened && count(g, v) >= SMALL && (any || c->wished[v]))
             bits |= 1ull << k;
     }
     return bits;
@@ -155,6 +167,8 @@ void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fi
     c.full = fig__alloc(sizeof *c.full * values);
     c.wished = fig__alloc(sizeof *c.wished * values);
     c.other = fig__alloc(sizeof *c.other * values);
+    c.readers = fig__alloc(sizeof *c.readers * values);
+    c.wide = fig__alloc(sizeof *c.wide * values);
     mark(&c, needs);
     for (int32_t n = 0; n < from->n_nodes; n++) {
         const fig__node *node = &from->nodes[n];
@@ -169,4 +183,6 @@ void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fi
     free(c.full);
     free(c.wished);
     free(c.other);
+    free(c.readers);
+    free(c.wide);
 }

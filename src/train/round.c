@@ -188,7 +188,7 @@ bool fig__round_in_bf16(const fig__round *r)
 
 fig_status fig__round_compile(fig__round *r, fig_store *store, fig_choices *choices, bool dry, fig_error *err)
 {
-    fig_plan_opts how = { .dry = dry, .choices = choices, .bf16 = fig__round_in_bf16(r) };
+    fig_plan_opts how = { .dry = dry, .choices = choices, .bf16 = fig__round_in_bf16(r), .keep_copies = fig__round_in_bf16(r) };
     fig__builder b;
     fig__builder_begin(&b, r, store);
     fig_status status = FIG_OK;
