@@ -68,7 +68,8 @@ typedef struct fig_plan_opts {
     bool keep_copies;         /* of a training in bf16 without a budget: the bf16 copies of weights that this plan's optimizer changes
                                * stay from run to run, and the optimizer writes them with the weights. Who writes a state from outside
                                * asks fig_store_data for its address each time, which is how the plan knows */
-    fig_weights weights;      /* other than f32: of states that the graph only reads; see fig_plan_renew */
+    fig_weights weights;      /* other than f32: of states that the graph only reads; see fig_plan_renew. Keys and values of earlier
+                               * steps are kept in bf16 then, also by the store, which serves no f32 plan of them any more */
     bool dry;                 /* measure only: no memory is taken, the plan cannot run */
     fig_choices *choices;     /* of a training, which keeps them in its checkpoints; NULL = as the session says */
     struct fig_plan *share;   /* reuse this plan's arena when it is large enough (plans that run in turn) */

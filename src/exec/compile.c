@@ -187,6 +187,24 @@ static fig_status choose_kernels(compile *c, fig_error *err)
     return FIG_OK;
 }
 
+static fig_status bind_state(const fig_plan *plan, int found, const char *name, const fig_type *type, fig_error *err)
+{
+    const fig_type *stored = fig_store_type(plan->store, found);
+    bool narrower = type->dtype == FIG_BF16 && stored->dtype == FIG_F32 && fig__shapes_equal(type, stored); /* passes/weights.c */
+    if (!fig__types_equal(stored, type) && !narrower) {
+        char a[128], b[128];
+        fig__type_text(type, a);
+        fig__type_text(stored, b);
+        return fig_fail(err, FIG_E_SHAPE, "state \"%s\" is %s in the graph and %s in the store", name, a, b);
+    }
+    if (plan->dry)
+        return FIG_OK;
+    if (narrower)
+        FIG_TRY(fig__store_narrow(plan->store, found, err));
+    plan->store->entry[found].bound = true;
+    return FIG_OK;
+}
+
 static fig_status find_states(compile *c, fig_error *err)
 {
     fig_plan *plan = c->plan;
@@ -207,12 +225,7 @@ static fig_status find_states(compile *c, fig_error *err)
         if (found < 0)
             return fig_fail(err, FIG_E_NOT_FOUND, "the graph uses state \"%s\", which the store does not have", name);
         const fig_type *type = &g->values[node->first_out].type;
-        if (!fig__types_equal(fig_store_type(plan->store, found), type)) {
-            char a[128], b[128];
-            fig__type_text(type, a);
-            fig__type_text(fig_store_type(plan->store, found), b);
-            return fig_fail(err, FIG_E_SHAPE, "state \"%s\" is %s in the graph and %s in the store", name, a, b);
-        }
+        FIG_TRY(bind_state(plan, found, name, type, err));
         c->entry[node->first_out] = found;
         plan->info.state_bytes += fig__bytes(type);
     }

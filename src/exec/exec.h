@@ -27,6 +27,7 @@ typedef struct fig__entry {
     void *data;
     size_t bytes;
     bool borrowed; /* data belongs to the store below */
+    bool bound;    /* a plan, or a store above, knows where data lies */
 } fig__entry;
 
 struct fig_store {
@@ -40,6 +41,9 @@ struct fig_store {
 /* A store that sees every tensor of `below` where it lies, and keeps what is added to itself: several samplers of
  * one model have caches of their own this way. `below` must outlive it. */
 fig_status fig__store_above(const fig_store *below, fig_store **out, fig_error *err);
+
+/* Keeps a state in bf16 from now on, with its values rounded; FIG_E_USAGE where something knows it as it is. */
+fig_status fig__store_narrow(fig_store *store, int index, fig_error *err);
 
 /* A block of memory that plans which run in turn may share. */
 typedef struct fig__block {

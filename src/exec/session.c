@@ -1,5 +1,6 @@
 /* exec/session.c - sessions (threads, kernel choice, memory hooks) and stores (named tensors) */
 #include "exec/exec.h"
+#include "ops/bf16.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ fig_status fig__store_above(const fig_store *below, fig_store **out, fig_error *
     store->count = store->capacity = below->count;
     store->entry = fig__alloc(sizeof *store->entry * (size_t)(below->count + 1));
     for (int i = 0; i < below->count; i++) {
+        below->entry[i].bound = true;
         store->entry[i] = below->entry[i];
         store->entry[i].name = fig__strdup(below->entry[i].name);
         store->entry[i].borrowed = true;
@@ -153,6 +155,22 @@ fig_status fig_store_add(fig_store *store, const char *name, const fig_type *typ
     entry.name = fig__strdup(name);
     *fig__index_at(&store->names, name_key(name), -1) = store->count;
     store->entry[store->count++] = entry;
+    return FIG_OK;
+}
+
+fig_status fig__store_narrow(fig_store *store, int index, fig_error *err)
+{
+    fig__entry *entry = &store->entry[index], narrow = *entry;
+    if (entry->bound || entry->borrowed || entry->type.dtype != FIG_F32)
+        return fig_fail(err, FIG_E_USAGE, "state \"%s\" would be kept in bf16, but is in use as it is: give this plan a store of its own",
+                        entry->name);
+    narrow.type.dtype = FIG_BF16;
+    narrow.bytes = (fig__bytes(&narrow.type) + 63) / 64 * 64;
+    FIG_TRY(fig__session_allocate(store->session, narrow.bytes, &narrow.data, err));
+    for (int64_t i = 0, n = fig__count(&narrow.type); i < n; i++)
+        ((uint16_t *)narrow.data)[i] = fig__to_bf16(((const float *)entry->data)[i]);
+    fig__session_release(store->session, entry->data, entry->bytes);
+    *entry = narrow;
     return FIG_OK;
 }
 

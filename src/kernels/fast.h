@@ -45,6 +45,18 @@ void fig__fast_attention_weights(float *x, float scale, int64_t rows, int64_t se
 /* Rows of ds = p (dp - sum(p dp)) scale, into dp. */
 void fig__fast_attention_slopes(float *dp, const float *p, float scale, int64_t rows, int64_t n);
 
+/* -- attention_heads_fast.c: keys and values of a few heads next to one another, stored in bf16 --------------------------------- */
+#define FIG__HEADS 4
+typedef struct fig__heads {
+    int heads;           /* 1 to FIG__HEADS */
+    int64_t seen, width; /* positions, columns */
+    int64_t apart, row;  /* from head to head in the cache, and in scores and weights */
+} fig__heads;
+/* score[l * row + i] = sum over d of q[l * width + d] keys[l * apart + i * width + d] */
+void fig__fast_heads_keys(fig__heads h, const float *q, const uint16_t *keys, float *score);
+/* y[l * width + d] = sum over i of weight[l * row + i] values[l * apart + i * width + d] */
+void fig__fast_heads_values(fig__heads h, const float *weight, const uint16_t *values, float *y);
+
 /* -- gate_fast.c: rows of 2 n numbers; `trace` may be x, `dx` may be `trace` ---------------------------------------------------- */
 void fig__fast_gate(const float *x, float *trace, float *y, int64_t rows, int64_t n);
 void fig__fast_gate_gradient(const float *trace, const float *dy, float *dx, int64_t rows, int64_t n);

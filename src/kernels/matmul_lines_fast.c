@@ -4,6 +4,7 @@
  * such small numbers one by one, so the loops are written for AVX-512 and for AVX2, beside plain ones for all other processors. */
 #include "core/core.h"
 #include "kernels/fast.h"
+#include "kernels/four_sums.h"
 #include "kernels/parallel.h"
 
 #include <string.h>
@@ -93,17 +94,6 @@ WIDE_LINES(int8, int8_t)
  * neighbours at once at 70, 54, 72 and 64. Lines of a multiple of 32 numbers, at most APART. Returns how many it did. */
 enum { APART = 4096, LINES_AT_ONCE = 4 };
 
-IN_WIDE __m128 four_sums(__m512 s0, __m512 s1, __m512 s2, __m512 s3)
-{
-    __m512 p = _mm512_add_ps(_mm512_shuffle_f32x4(s0, s1, 0x44), _mm512_shuffle_f32x4(s0, s1, 0xEE));
-    __m512 q = _mm512_add_ps(_mm512_shuffle_f32x4(s2, s3, 0x44), _mm512_shuffle_f32x4(s2, s3, 0xEE));
-    p = _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xDD)); /* a quarter for each line */
-    p = _mm512_add_ps(p, _mm512_permute_ps(p, 0x4E));
-    p = _mm512_add_ps(p, _mm512_permute_ps(p, 0xB1));
-    const __m512i first = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0);
-    return _mm512_castps512_ps128(_mm512_permutexvar_ps(first, p));
-}
-
 __attribute__((target(WIDE))) static int64_t wide_bf16_pairs(int64_t n, int64_t k, const float *restrict a,
                                                              const uint16_t *restrict b, float *restrict c)
 {
@@ -132,8 +122,8 @@ __attribute__((target(WIDE))) static int64_t wide_bf16_pairs(int64_t n, int64_t 
             }
         }
         float sum[LINES_AT_ONCE];
-        _mm_storeu_ps(sum, four_sums(_mm512_add_ps(s[0], t[0]), _mm512_add_ps(s[1], t[1]), _mm512_add_ps(s[2], t[2]),
-                                     _mm512_add_ps(s[3], t[3])));
+        _mm_storeu_ps(sum, fig__four_sums(_mm512_add_ps(s[0], t[0]), _mm512_add_ps(s[1], t[1]), _mm512_add_ps(s[2], t[2]),
+                                          _mm512_add_ps(s[3], t[3])));
         for (int l = 0; l < LINES_AT_ONCE; l++)
             c[j + l * quarter] = sum[l];
     }

@@ -3,8 +3,9 @@
  *     cache (B, 2, H, S, D), qkv (B, T, 3, H, D), position i32 (B)
  *     next[b][0 and 1][h][position[b] + t] = keys and values of step t        y (B, T, H, D) = attention_cached(q, next)
  *
- * Keys are cache[:, 0], values cache[:, 1]. As single ops this is three slices and two updates around the attention, each of a few
- * hundred numbers, and starting them takes longer than moving those. */
+ * Keys are cache[:, 0], values cache[:, 1]; stored in f32, or in bf16 where a plan has narrow weights (passes/weights.c). As single
+ * ops this is three slices and two updates around the attention, each of a few hundred numbers, and starting them takes longer than
+ * moving those. */
 #include "ops/attributes.h"
 #include "ops/op.h"
 
@@ -126,6 +127,7 @@ const fig_op fig_op_attention_step = {
     .decompose = step_decompose,
     .reference = step_reference,
     .flops = step_flops,
+    .remembers = 1 << CACHE, /* CACHE and NEXT are both the first */
 };
 
 fig_node fig_attention_step(fig_node cache, fig_node qkv, fig_node position, fig_node *next)

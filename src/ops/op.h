@@ -126,6 +126,9 @@ struct fig_op {
     /* Operands (bit i) that are matrices of weights, read line by line: a plan that decodes may store them narrower (passes/weights.c,
      * which treats products by itself, as they may be stored either way round). */
     unsigned lines;
+    /* Operands (bit i) that are a memory of the op's own, which result i replaces and nobody else reads (keys and values): such a plan
+     * may store the state that holds it in bf16. */
+    unsigned remembers;
 };
 
 /* All records, in the order of ops.def; NULL-terminated. */

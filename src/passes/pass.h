@@ -17,7 +17,7 @@ typedef struct fig__program {
 /* Which values of the old graph matter: those that some root depends on, and the roots (outputs, assigned states and
  * their values) themselves, which must exist in the new graph as they are. */
 typedef struct fig__needs {
-    const bool *value, *root;
+    const bool *value, *root, *output;
 } fig__needs;
 
 static inline bool fig__node_needed(const fig_graph *g, const fig__needs *needs, int32_t n)

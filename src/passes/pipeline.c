@@ -41,12 +41,12 @@ static void rewrite(fig__program *p, const fig_graph *from,
 {
     fig_graph *to = fig_graph_new();
     bool *needed = fig__alloc(sizeof *needed * (size_t)from->n_values),
-         *root = fig__alloc(sizeof *root * (size_t)from->n_values);
+         *root = fig__alloc(sizeof *root * (size_t)from->n_values), *output = fig__alloc(sizeof *output * (size_t)from->n_values);
     fig_node *map = fig__alloc(sizeof *map * (size_t)from->n_values);
     int32_t *roots = fig__alloc(sizeof *roots * (size_t)(p->n_outputs + 2 * from->n_assigns + 1));
     int n_roots = 0;
     for (int i = 0; i < p->n_outputs; i++)
-        roots[n_roots++] = p->output[i];
+        output[roots[n_roots++] = p->output[i]] = true;
     for (int i = 0; i < from->n_assigns; i++) {
         roots[n_roots++] = from->assigns[i].state;
         roots[n_roots++] = from->assigns[i].value;
@@ -54,13 +54,14 @@ static void rewrite(fig__program *p, const fig_graph *from,
     fig__mark_needed(from, roots, n_roots, needed);
     for (int i = 0; i < n_roots; i++)
         root[roots[i]] = true;
-    pass(from, &(fig__needs){needed, root}, to, map);
+    pass(from, &(fig__needs){needed, root, output}, to, map);
     for (int i = 0; i < p->n_outputs; i++)
         p->output[i] = map[p->output[i]].id;
     for (int i = 0; i < from->n_assigns; i++)
         fig_assign(map[from->assigns[i].state], map[from->assigns[i].value]);
     free(needed);
     free(root);
+    free(output);
     free(map);
     free(roots);
     p->graph = to;

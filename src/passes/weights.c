@@ -9,7 +9,10 @@
  * It is brought to lines along the sum (n, k) first, since that is how kernels read it. Tables keep f32 where rows are picked from
  * them, as that reads one line a token, so a table shared with the last product is exact on one side. Convolutions to and from single
  * places are products of a matrix as well; other ops say in their records which operands are lines. Convolutions otherwise and
- * recurrent layers read f32. */
+ * recurrent layers read f32.
+ *
+ * Keys and values of earlier steps are read once a token, too: a state that one op alone reads and replaces, and that its record says
+ * it remembers by, becomes bf16 itself, for int8 weights as well, and the store keeps it so. Such memories begin at zero. */
 #include "passes/pass.h"
 
 #include <stdlib.h>
@@ -22,6 +25,7 @@ typedef struct keeper {
     fig_graph *to;
     fig_node *map;
     bool *replaced;   /* value: a state that is assigned */
+    bool *memory;     /* value: a state that is stored in bf16 */
     fig_node *lines;  /* value: its lines in the narrow form; FIG_NONE until somebody asks */
     fig_node *turned; /* the same of its transpose */
     fig_dtype dtype;
@@ -122,27 +126,86 @@ static bool keep_lines(keeper *k, const fig__node *node)
     return true;
 }
 
+static int uses_of(const fig_graph *g, const fig__needs *needs, int32_t value)
+{
+    int count = 0;
+    for (int32_t n = 0; n < g->n_nodes; n++)
+        for (int i = 0; i < g->nodes[n].n_in && fig__node_needed(g, needs, n); i++)
+            count += g->nodes[n].in[i] == value;
+    for (int i = 0; i < g->n_assigns; i++)
+        count += g->assigns[i].value == value;
+    return count;
+}
+
+/* Operand i of a node is a state that the node alone reads, and result i is what replaces it and nothing else. */
+static bool only_memory(const fig_graph *g, const fig__needs *needs, const fig__node *node, int i)
+{
+    int32_t state = node->in[i], next = node->first_out + i;
+    bool replaces = false;
+    for (int k = 0; k < g->n_assigns; k++)
+        replaces |= g->assigns[k].state == state && g->assigns[k].value == next;
+    return replaces && !needs->output[state] && !needs->output[next] && fig__node_of(g, state)->op == &fig_op_state &&
+           g->values[state].type.dtype == FIG_F32 && uses_of(g, needs, state) == 1 && uses_of(g, needs, next) == 1;
+}
+
+static void find_memories(keeper *k, const fig__needs *needs)
+{
+    for (int32_t n = 0; n < k->from->n_nodes; n++) {
+        const fig__node *node = &k->from->nodes[n];
+        for (int i = 0; node->op->remembers >> i && !node->stored && fig__node_needed(k->from, needs, n); i++)
+            if ((node->op->remembers >> i & 1) && only_memory(k->from, needs, node, i))
+                k->memory[node->in[i]] = true;
+    }
+}
+
+/* A state in bf16, and the op that remembers by it. */
+static bool keep_memory(keeper *k, const fig__node *node)
+{
+    fig_node in[32], out[FIG_MAX_OUTPUTS];
+    uint64_t stored = 0;
+    if (node->op == &fig_op_state && k->memory[node->first_out]) {
+        fig_type type = k->from->values[node->first_out].type;
+        type.dtype = FIG_BF16;
+        k->map[node->first_out] = fig_state(k->to, ((const fig_leaf_attr *)node->attr)->name, type);
+        return true;
+    }
+    for (int i = 0; node->op->remembers >> i; i++)
+        stored |= (uint64_t)((node->op->remembers >> i & 1) && k->memory[node->in[i]]) << i;
+    if (!stored)
+        return false;
+    for (int i = 0; i < node->n_in; i++)
+        in[i] = k->map[node->in[i]];
+    fig__emit_stored(k->to, node->op, in, node->n_in, node->attr, stored, out, node->n_out);
+    for (int i = 0; i < node->n_out; i++)
+        k->map[node->first_out + i] = out[i];
+    return true;
+}
+
 static void keep(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map, fig_dtype dtype)
 {
     size_t values = (size_t)from->n_values;
     keeper k = { .from = from, .to = to, .map = map, .dtype = dtype };
     k.replaced = fig__alloc(sizeof *k.replaced * values);
+    k.memory = fig__alloc(sizeof *k.memory * values);
     k.lines = fig__alloc(sizeof *k.lines * values);
     k.turned = fig__alloc(sizeof *k.turned * values);
     for (int i = 0; i < from->n_assigns; i++)
         k.replaced[from->assigns[i].state] = true;
+    find_memories(&k, needs);
     for (int32_t n = 0; n < from->n_nodes; n++) {
         const fig__node *node = &from->nodes[n];
         if (!fig__node_needed(from, needs, n))
             continue;
         const char *saved = to->scopes.override_path;
         to->scopes.override_path = fig__arena_text(to->arena, node->path);
-        bool kept = !node->stored && (keep_product(&k, node) || keep_convolution(&k, node) || keep_lines(&k, node));
+        bool kept = !node->stored && (keep_product(&k, node) || keep_convolution(&k, node) || keep_lines(&k, node) ||
+                                      keep_memory(&k, node));
         to->scopes.override_path = saved;
         if (!kept)
             fig__copy_node(to, from, n, map);
     }
     free(k.replaced);
+    free(k.memory);
     free(k.lines);
     free(k.turned);
 }

@@ -219,7 +219,7 @@ void fig__sampler_reset_states(fig_sampler *s)
         int index = fig_store_find(s->store, w->name);
         if (w->exported || w->trained || index < 0)
             continue;
-        if (w->type.dtype == FIG_F32)
+        if (fig_store_type(s->store, index)->dtype == FIG_F32)
             fig__init_fill(&w->init, &w->type, s->trained->seed, w->name, fig_store_data(s->store, index));
         else
             memset(fig_store_data(s->store, index), 0, fig_store_bytes(s->store, index));

@@ -1,5 +1,6 @@
 /* test_passes_weights.c - narrow weights in plans: what the pass narrows and what it leaves, that copies are made once and anew when
- * asked for, and what a small trained GPT loses by them */
+ * asked for, and what a small trained GPT loses by them, keys and values in bf16
+ * included */
 #include "../test.h"
 
 #include "graph/graph.h"
@@ -135,6 +136,115 @@ FIG_TEST(plans_of_one_row) { compare(1, false); }
 FIG_TEST(plans_of_several_rows) { compare(16, false); }
 FIG_TEST(plans_of_many_rows) { compare(80, false); }
 FIG_TEST(plans_of_reference_loops) { compare(3, true); }
+
+/* -- keys and values ----------------------------------------------------------------------------------------------------------- */
+
+enum { ROOM = 40, FED = 30 };
+
+static fig_graph *attention_graph(int64_t rows, int64_t heads, int64_t width, fig_node *y)
+{
+    fig_graph *g = fig_graph_new();
+    fig_type place = { .dtype = FIG_I32, .rank = 1, .dim = { rows } };
+    fig_node cache = fig_state(g, "cache", FIG_SHAPE(rows, 2, heads, ROOM, width)), next;
+    fig_node qkv = fig_input(g, "qkv", FIG_SHAPE(rows, 1, 3, heads, width));
+    *y = fig_attention_step(cache, qkv, fig_input(g, "position", place), &next);
+    fig_assign(cache, next);
+    return g;
+}
+
+static fig_store *attention_store(fig_session *session, int64_t rows, int64_t heads, int64_t width)
+{
+    fig_error err = { 0 };
+    fig_store *store = NULL;
+    fig_type type = FIG_SHAPE(rows, 2, heads, ROOM, width);
+    CHECK_OK(fig_store_new(session, &store, &err), err);
+    CHECK_OK(fig_store_add(store, "cache", &type, 0, &err), err);
+    fill_store(store, 2);
+    return store;
+}
+
+/* Steps of f32, and of narrow weights by kernels and by the reference loop, each with its own cache. Keys and values lie between -1 and
+ * 1 and are off by 2^-9 of themselves, so results, which are averages of values, may be off by about as much of the largest. */
+static void compare_attention(int64_t rows, int64_t heads, int64_t width)
+{
+    enum { PLANS = 4 };
+    fig_session *session[2] = { NULL };
+    fig_store *store[PLANS];
+    fig_plan *plan[PLANS] = { NULL };
+    fig_node y;
+    fig_error err = { 0 };
+    fig_graph *g = attention_graph(rows, heads, width, &y);
+    for (int i = 0; i < 2; i++)
+        REQUIRE_OK(fig_session_new(&(fig_session_opts){ .threads = 2, .reference_kernels = i == 1 }, &session[i], &err), err);
+    const fig_weights form[PLANS] = { FIG_WEIGHTS_F32, FIG_WEIGHTS_BF16, FIG_WEIGHTS_INT8, FIG_WEIGHTS_BF16 };
+    for (int p = 0; p < PLANS; p++) {
+        store[p] = attention_store(session[p == 3], rows, heads, width);
+        REQUIRE_OK(fig_plan_compile(g, store[p], &(fig_plan_opts){ .outputs = &y, .n_outputs = 1, .weights = form[p] }, &plan[p], &err),
+                   err);
+        CHECK_INT(fig_store_type(store[p], 0)->dtype, p ? FIG_BF16 : FIG_F32);
+    }
+    fig__rng rng = { 3 };
+    fig_type type;
+    for (int at = 0; at < FED; at++) {
+        const float *first = fig_plan_input(plan[0], "qkv", &type);
+        for (int p = 0; p < PLANS; p++) {
+            float *qkv = fig_plan_input(plan[p], "qkv", NULL);
+            for (int64_t i = 0; i < fig_elements(&type); i++)
+                qkv[i] = p ? first[i] : (float)fig__rng_uniform(&rng) * 2 - 1;
+            for (int64_t row = 0; row < rows; row++)
+                ((int32_t *)fig_plan_input(plan[p], "position", NULL))[row] = at + (int32_t)row;
+            REQUIRE_OK(fig_plan_run(plan[p], NULL, &err), err);
+        }
+        CHECK(distance(plan[1], plan[0]) < 0.01);
+        CHECK(distance(plan[1], plan[0]) > 0);
+        CHECK(distance(plan[2], plan[1]) == 0);
+        CHECK(distance(plan[3], plan[1]) < 0.01); /* the loop reads the step's own keys and values before they are rounded */
+    }
+    CHECK(!memcmp(fig_store_data(store[1], 0), fig_store_data(store[3], 0), fig_store_bytes(store[1], 0)));
+    for (int p = 0; p < PLANS; p++) {
+        fig_plan_free(plan[p]);
+        fig_store_free(store[p]);
+    }
+    fig_session_free(session[0]);
+    fig_session_free(session[1]);
+    fig_graph_free(g);
+}
+
+FIG_TEST(keys_and_values)
+{
+    const int64_t width[] = { 5, 32, 64, 96, 128 };
+    for (int i = 0; i < 5; i++)
+        for (int64_t heads = 1; heads <= 9; heads += i == 2 ? 1 : 4)
+            compare_attention(1 + heads % 3, heads, width[i]);
+}
+
+/* A store keeps them in one form, and says so when a plan comes that wants another. */
+FIG_TEST(keys_and_values_in_one_form)
+{
+    fig_error err = { 0 };
+    fig_node y;
+    fig_plan *plan = NULL, *other = NULL;
+    fig_session *session = NULL;
+    REQUIRE_OK(fig_session_new(&(fig_session_opts){ .threads = 1 }, &session, &err), err);
+    fig_graph *g = attention_graph(1, 2, 32, &y);
+    for (int narrow_first = 0; narrow_first < 2; narrow_first++) {
+        fig_store *store = attention_store(session, 1, 2, 32);
+        fig_plan_opts f32 = { .outputs = &y, .n_outputs = 1 }, narrow = { .outputs = &y, .n_outputs = 1, .weights = FIG_WEIGHTS_INT8 };
+        fig_plan_opts dry = narrow;
+        dry.dry = true;
+        REQUIRE_OK(fig_plan_compile(g, store, &dry, &plan, &err), err);
+        CHECK_INT(fig_store_type(store, 0)->dtype, FIG_F32); /* a dry plan changes nothing */
+        fig_plan_free(plan);
+        REQUIRE_OK(fig_plan_compile(g, store, narrow_first ? &narrow : &f32, &plan, &err), err);
+        CHECK(fig_plan_compile(g, store, narrow_first ? &f32 : &narrow, &other, &err) != FIG_OK);
+        CHECK(strstr(err.message, "cache") != NULL);
+        err = (fig_error){ 0 };
+        fig_plan_free(plan);
+        fig_store_free(store);
+    }
+    fig_session_free(session);
+    fig_graph_free(g);
+}
 
 /* -- a trained GPT ------------------------------------------------------------------------------------------------------------- */
 
