@@ -48,6 +48,7 @@ typedef struct fig_linear_opts {
     bool no_bias;
     fig_init init, bias_init;
     fig_node mask; /* (units, in), times the weight: 0 cuts a connection; none = all stand */
+    bool spectral; /* spectral norm: the weight is divided by its largest singular value (Miyato et al. 2018) */
     const char *label;
 } fig_linear_opts;
 /* x (..., in) -> (..., units). Weights "weight" (units, in), "bias" (units). */
@@ -59,6 +60,7 @@ typedef struct fig_conv_layer_opts {
     int output_extra;             /* transposed only */
     bool causal;                  /* conv1d: padded before only, so that step t sees no later one; instead of .padding */
     bool no_bias;
+    bool spectral;                /* spectral norm of the weight as a matrix (filters, rest) */
     fig_init init, bias_init;
     const char *label;
 } fig_conv_layer_opts;
@@ -100,7 +102,7 @@ FIG_API fig_node fig_gated_layer(fig_node x, const fig_gated_opts *opts, fig_nod
 /* Sum of 1x1 convolutions of `count` values (B, T, C): (B, T, filters). Weights "weight" (filters, 1, sum of C), "bias". */
 FIG_API fig_node fig_skip_sum(const fig_node *inside, int count, int64_t filters, const fig_conv_layer_opts *opts);
 
-typedef struct fig_embedding_opts { fig_init init; const char *label; } fig_embedding_opts;
+typedef struct fig_embedding_opts { fig_init init; bool spectral; const char *label; } fig_embedding_opts;
 /* index i32 (...) -> (..., width). Weight "weight" (count, width). */
 FIG_API fig_node fig_embedding(fig_node index, int64_t count, int64_t width, const fig_embedding_opts *opts);
 
@@ -220,6 +222,9 @@ FIG_API fig_node fig_critic_loss(fig_adversarial kind, fig_node logits, fig_goal
 FIG_API fig_node fig_generator_loss(fig_adversarial kind, fig_node logits);
 /* (||d critic(x) / d x|| - 1)^2 per example at given points x, logits = critic(x) (Gulrajani et al. 2017). */
 FIG_API fig_node fig_gradient_penalty(fig_node logits, fig_node x);
+/* ||d critic(x) / d x||^2 / 2 per logit, at real examples x (R1, Mescheder et al. 2018). Where a logit judges several examples, as in
+ * a pack, both penalties take their gradients together: one number per logit. */
+FIG_API fig_node fig_r1_penalty(fig_node logits, fig_node x);
 
 #ifdef __cplusplus
 }

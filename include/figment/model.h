@@ -113,6 +113,7 @@ typedef struct fig_phase {
     bool simultaneous;
     const char *stage;       /* NULL = the only one */
     const char *settings;    /* defaults of phases.NAME.*: "lr=2e-4 beta1=0.5"; what the user sets wins */
+    double rate;             /* its learning rate is so many times lr (two time-scales, Heusel et al. 2017); 0 = once */
     float clip_weights;      /* after the update, clamp the trained weights to [-c, c]; 0 = no (Wasserstein clipping) */
 } fig_phase;
 FIG_API fig_status fig_model_phase(fig_model *model, const fig_phase *phase, fig_error *err);

@@ -91,11 +91,24 @@ fig_node fig_generator_loss(fig_adversarial kind, fig_node logits)
     return fig_graph_fail(l.graph, "generator_loss: unknown kind %d", (int)kind);
 }
 
+/* |d sum(logits) / d x|^2 for each logit (B / packed): examples do not mix, so the rows of x that belong to logit b hold its gradient. */
+static fig_node slope_square(fig_node logits, fig_node x)
+{
+    fig_node slope; /* of x's shape */
+    fig_gradients(logits, &x, 1, &slope);
+    if (fig__poisoned(slope))
+        return slope;
+    int64_t rows = fig_dim(logits, 0);
+    if (rows != fig_dim(x, 0))
+        slope = fig_reshape(slope, FIG_SHAPE(rows, -1));
+    return fig_sum_rows(fig_square(slope));
+}
+
 fig_node fig_gradient_penalty(fig_node logits, fig_node x)
 {
-    fig_node slope; /* d sum(logits) / d x, of x's shape: examples do not mix, so row b is the gradient of logit b */
-    fig_gradients(logits, &x, 1, &slope);
     /* The small number keeps the root's own derivative finite where the critic is flat. */
-    fig_node length = fig_sqrt(fig_shift(fig_sum_rows(fig_square(slope)), 1e-12f)); /* (B) */
+    fig_node length = fig_sqrt(fig_shift(slope_square(logits, x), 1e-12f)); /* (B) */
     return fig_square(fig_shift(length, -1));
 }
+
+fig_node fig_r1_penalty(fig_node logits, fig_node x) { return fig_scale(slope_square(logits, x), 0.5f); }

@@ -38,6 +38,8 @@ static fig_node conv_layer(fig_node x, int spatial, int64_t filters, int kernel,
 
     fig__layer_begin(g, o.label, transposed ? "transposed" : "conv");
     fig_node weight = fig_param(g, "weight", shape, o.init); /* (to, k..., from / groups) */
+    if (o.spectral)
+        weight = fig__spectral(g, weight);
     fig_conv_opts how = { .stride = { o.stride },
                           .dilation = { o.dilation },
                           .groups = o.groups,

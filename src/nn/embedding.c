@@ -13,6 +13,8 @@ fig_node fig_embedding(fig_node index, int64_t count, int64_t width, const fig_e
     fig__layer_begin(g, o.label, "embedding");
     /* A row is picked, not mixed: fans say nothing here, so the default is N(0, 0.02^2) as in GPT-2. */
     fig_node table = fig_param(g, "weight", FIG_SHAPE(count, width), fig__init_or(o.init, FIG_INIT_NORMAL));
+    if (o.spectral)
+        table = fig__spectral(g, table);
     fig_node y = fig_gather(table, index); /* (..., width) */
     fig_scope_pop(g);
     return y;

@@ -15,6 +15,10 @@ static inline void fig__layer_begin(fig_graph *graph, const char *label, const c
 fig_node fig__bias(fig_graph *graph, int64_t units, fig_init init, int64_t fan_in);
 /* True while the graph is built to gather batch norm's statistics for weights that no step has seen (train/standing.c). */
 bool fig__is_standing(const fig_graph *graph);
+/* The weight (out, ..., in) of the layer whose scope is open, divided by its largest singular value (nn/spectral.c). */
+fig_node fig__spectral(fig_graph *graph, fig_node weight);
+/* Where a model keeps what was made of a weight, so that a network that is called twice makes it once; NULL in a bare graph. */
+fig_node *fig__weight_made(fig_graph *graph, fig_node weight);
 /* First choice that is not the default. */
 static inline fig_init fig__init_or(fig_init init, fig_init_kind kind)
 {

@@ -19,6 +19,7 @@ typedef struct fig__weight { /* a named state with its first value */
     fig_reset reset;
     fig_combine combine;
     fig_node node;
+    fig_node made; /* of it: W / sigma (nn/spectral.c); FIG_NONE */
 } fig__weight;
 
 typedef struct fig__input {

@@ -55,6 +55,15 @@ static fig__weight *find_weight(const fig_model *model, const char *name)
     return NULL;
 }
 
+fig_node *fig__weight_made(fig_graph *graph, fig_node weight)
+{
+    fig_model *model = model_of(graph);
+    for (int i = 0; model && i < model->n_weights; i++)
+        if (model->weights[i].node.id == weight.id)
+            return &model->weights[i].made;
+    return NULL;
+}
+
 static fig__weight *add_weight(fig_model *model)
 {
     if (model->n_weights == model->cap_weights) {

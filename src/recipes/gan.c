@@ -3,90 +3,40 @@
  *     generator       noise (B, latent) -> [linear, batch norm?, activation]... -> linear -> tanh?
  *     discriminator   sample, flattened -> [linear, activation]... -> linear 1: a logit
  *
- * The classic listings B to E are presets of this file. Batch norm keeps Keras' constants (eps 1e-3, momentum 0.01), which
- * they rely on. Pictures lie in [-1, 1], the range of tanh. */
+ * The networks are those of recipes/bodies.c, the game that of recipes/game.c; the classic listings B to E are presets of this file.
+ * Pictures lie in [-1, 1], the range of tanh. */
+#include "recipes/bodies.h"
 #include "recipes/game.h"
-#include <string.h>
 
-typedef struct player {
-    char *hidden;
-    int activation;
-    double slope;
-} player;
 typedef struct gan_options {
     fig__rules rules;
-    player generator, critic;
-    bool batch_norm;
-    int output, init;
-    int64_t size, channels;
+    fig__body_options body;
 } gan_options;
-enum { OUTPUT_AUTO, OUTPUT_TANH, OUTPUT_LINEAR };
-
-typedef struct gan { /* the options, read */
-    const gan_options *o;
-    fig_type sample; /* (B, H, W, C) or (B, D) */
-    fig__widths generator, critic;
-    bool squash;
-} gan;
-
-static fig_node generate(fig_model *model, const void *networks, fig_node noise)
-{
-    const gan *n = networks;
-    fig_scope_push(fig_model_graph(model), "generator");
-    fig_node h = noise; /* (B, latent) */
-    for (int i = 0; i < n->generator.count; i++) {
-        h = fig_linear(h, n->generator.width[i], NULL);
-        if (n->o->batch_norm)
-            h = fig_batch_norm(h, &(fig_norm_opts){ .eps = 1e-3f, .momentum = 0.01f });
-        h = fig__activate(h, n->o->generator.activation, n->o->generator.slope);
-    }
-    fig_node y = fig_linear(h, fig_elements(&n->sample) / n->sample.dim[0], NULL);
-    y = fig_reshape(n->squash ? fig_tanh(y) : y, n->sample);
-    fig_scope_pop(fig_model_graph(model));
-    return y;
-}
-
-static fig_node judge(fig_model *model, const void *networks, fig_node samples)
-{
-    const gan *n = networks;
-    fig_scope_push(fig_model_graph(model), "discriminator");
-    fig_node h = fig_flatten(samples); /* (B or 2B, elements) */
-    for (int i = 0; i < n->critic.count; i++)
-        h = fig__activate(fig_linear(h, n->critic.width[i], NULL), n->o->critic.activation, n->o->critic.slope);
-    fig_node logit = fig_linear(h, 1, NULL); /* (B, 1) */
-    fig_scope_pop(fig_model_graph(model));
-    return logit;
-}
 
 static fig_status gan_request(const void *options, const fig_data_info *found, fig_data_request *request,
                               fig_error *err)
 {
-    const gan_options *o = options;
     (void)err;
     request->kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS;
     request->low = -1;
     request->high = 1;
     request->standardise = true;
-    if (found->kind == FIG_DATA_IMAGES)
-        fig__ask_pictures(found, o->size, o->channels, request);
+    fig__body_request(&((const gan_options *)options)->body, found, request);
     return FIG_OK;
 }
 
 static fig_status gan_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
     const gan_options *o = options;
-    bool points = data->kind == FIG_DATA_POINTS;
-    int64_t b = fig_model_batch(model);
-    gan n = { .o = o,
-              .sample =
-                  points ? FIG_SHAPE(b, data->dimensions) : FIG_SHAPE(b, data->height, data->width, data->channels) };
-    n.squash = o->output == OUTPUT_TANH || (o->output == OUTPUT_AUTO && !points);
-    FIG_TRY(fig__read_widths("generator.hidden", o->generator.hidden, &n.generator, err));
-    FIG_TRY(fig__read_widths("critic.hidden", o->critic.hidden, &n.critic, err));
-    fig__set_init(model, o->init);
-    fig__game game = { .rules = &o->rules, .networks = &n, .generate = generate, .judge = judge };
+    fig__body body;
+    FIG_TRY(fig__body_open(&body, model, &o->body, data, fig__rows_apart(&o->rules), err));
+    fig__game game = { .rules = &o->rules,
+                       .networks = &body,
+                       .classes = body.classes > 0,
+                       .generate = fig__body_generate,
+                       .judge = fig__body_judge };
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
-        return fig__play(model, &game, fig_model_input(model, points ? "point" : "image"), err);
+        return fig__play(model, &game, fig_model_input(model, data->kind == FIG_DATA_POINTS ? "point" : "image"), err);
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
         fig__draw(model, &game);
     return FIG_OK;
@@ -97,36 +47,14 @@ static char *gan_advise(const void *options, const fig_data_spec *data)
     const gan_options *o = options;
     fig__text out;
     fig__text_init(&out, 4096);
-    fig__widths critic;
-    if (fig__read_widths("critic.hidden", o->critic.hidden, &critic, NULL) == FIG_OK && critic.count == 0)
-        fig__text_print(&out, "the critic has no hidden layer: it is linear, can compare mean pictures only, and "
-                              "samples will collapse; set critic.hidden=128\n");
-    if (o->output == OUTPUT_TANH && data && data->kind == FIG_DATA_POINTS)
-        fig__text_print(&out, "output=tanh keeps points inside the unit square, but the data need not lie there; "
-                              "set output=linear\n");
+    fig__body_advise(&o->body, fig__rows_apart(&o->rules), data, &out);
+    fig__rules_advise(&o->rules, &out);
     return out.data;
 }
 
-#define AT(field) offsetof(gan_options, field)
 static const fig_option gan_option_table[] = {
     FIG__RULES_ROWS(gan_options, rules),
-    { "generator.hidden", FIG_TEXT, AT(generator.hidden), 0, 0, 0, "widths of the generator's hidden layers; 0 = none",
-      .fallback_text = "128", .metavar = "N,N" },
-    { "generator.activation", FIG_CHOICE, AT(generator.activation), 1, 0, 0, "of the generator's hidden layers",
-      .choices = FIG__ACTIVATION_CHOICES },
-    { "generator.slope", FIG_FLOAT, AT(generator.slope), 0.2, 0, 1, "leaky_relu: slope below zero" },
-    { "generator.batch_norm", FIG_BOOL, AT(batch_norm), 0, 0, 0, "normalise the generator's hidden layers" },
-    { "critic.hidden", FIG_TEXT, AT(critic.hidden), 0, 0, 0, "widths of the critic's hidden layers; 0 = none",
-      .fallback_text = "128", .metavar = "N,N" },
-    { "critic.activation", FIG_CHOICE, AT(critic.activation), 1, 0, 0, "of the critic's hidden layers",
-      .choices = FIG__ACTIVATION_CHOICES },
-    { "critic.slope", FIG_FLOAT, AT(critic.slope), 0.2, 0, 1, "leaky_relu: slope below zero" },
-    { "output", FIG_CHOICE, AT(output), OUTPUT_AUTO, 0, 0,
-      "last activation of the generator; auto = tanh for pictures, linear for points", .choices = "auto tanh linear" },
-    { "size", FIG_INT, AT(size), 0, 0, 512, "side of a picture in pixels; 0 = as the data, at most 64" },
-    { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
-    { "init", FIG_CHOICE, AT(init), FIG__INIT_GLOROT, 0, 0, "first values of the weights",
-      .choices = FIG__INIT_CHOICES },
+    FIG__BODY_ROWS(gan_options, body, FIG__GAN_MLP, FIG__INIT_GLOROT),
     { 0 },
 };
 

@@ -101,6 +101,8 @@ static fig_status read_phases(fig__round *r, fig_error *err)
     FIG_TRY(fig__settings_check_phases(r->settings, r->phase_name, m->n_phases, err));
     for (int p = 0; p < m->n_phases; p++) {
         FIG_TRY(fig__settings_phase(r->settings, m->phase[p].name, m->phase[p].settings, &r->phase[p], err));
+        if (m->phase[p].rate > 0)
+            r->phase[p].lr *= m->phase[p].rate;
         r->times[p] = r->phase[p].times ? (int)r->phase[p].times : m->phase[p].times;
     }
     return FIG_OK;
