@@ -1,6 +1,7 @@
 /* kernels/cells_fast.c - the element-by-element part of recurrent steps (ops/recurrent.c has the formulas) */
 #include "kernels/cells.h"
 #include "kernels/exponential.h"
+#include "kernels/pair_product.h"
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
 
@@ -14,8 +15,8 @@ static void tanh_forward(const fig__cells *c)
 {
     int64_t n = c->units;
     for (int64_t r = 0; r < c->rows; r++) {
-        const float *z = c->product + r * FIG__PANEL, *x = c->x + r * c->x_row;
-        float *y = c->trace + r * c->trace_row, *state = c->state + r * c->state_row;
+        const float *z = c->product + r * FIG__PANEL, *x = (const float *)c->x + r * c->x_row;
+        float *y = (float *)c->trace + r * c->trace_row, *state = (float *)c->state + r * c->state_row;
         EACH_UNIT y[j] = state[j] = fig__tanh(x[j] + z[j]);
     }
 }
@@ -25,9 +26,10 @@ static void lstm_forward(const fig__cells *c)
 {
     int64_t n = c->units, gate = c->x_gate, kept = c->trace_gate;
     for (int64_t r = 0; r < c->rows; r++) {
-        const float *z = c->product + r * 4 * FIG__PANEL, *x = c->x + r * c->x_row, *before = c->before + r * c->before_row;
-        float *trace = c->trace + r * c->trace_row, *cell = c->extra + r * c->extra_row, *y = c->y + r * c->y_row;
-        float *state = c->state + r * c->state_row;
+        const float *z = c->product + r * 4 * FIG__PANEL, *x = (const float *)c->x + r * c->x_row;
+        const float *before = (const float *)c->before + r * c->before_row;
+        float *trace = (float *)c->trace + r * c->trace_row, *cell = c->extra + r * c->extra_row, *y = (float *)c->y + r * c->y_row;
+        float *state = (float *)c->state + r * c->state_row;
         EACH_UNIT
         {
             float in = fig__logistic(x[j] + z[j]), forget = fig__logistic(x[gate + j] + z[FIG__PANEL + j]);
@@ -49,9 +51,10 @@ static void gru_forward(const fig__cells *c)
     int64_t n = c->units, gate = c->x_gate, kept = c->trace_gate;
     const float *bias = c->bias;
     for (int64_t r = 0; r < c->rows; r++) {
-        const float *z = c->product + r * 3 * FIG__PANEL, *x = c->x + r * c->x_row, *before = c->before + r * c->before_row;
-        float *trace = c->trace + r * c->trace_row, *extra = c->extra + r * c->extra_row, *y = c->y + r * c->y_row;
-        float *state = c->state + r * c->state_row;
+        const float *z = c->product + r * 3 * FIG__PANEL, *x = (const float *)c->x + r * c->x_row;
+        const float *before = (const float *)c->before + r * c->before_row;
+        float *trace = (float *)c->trace + r * c->trace_row, *extra = c->extra + r * c->extra_row, *y = (float *)c->y + r * c->y_row;
+        float *state = (float *)c->state + r * c->state_row;
         EACH_UNIT
         {
             float reset = fig__logistic(x[j] + z[j]), update = fig__logistic(x[gate + j] + z[FIG__PANEL + j]);
@@ -70,8 +73,8 @@ static void tanh_backward(const fig__cells *c)
 {
     int64_t n = c->units;
     for (int64_t r = 0; r < c->rows; r++) {
-        const float *y = c->trace + r * c->trace_row, *dy = c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
-        float *dx = c->dx + r * c->x_row, *state = c->state + r * c->state_row;
+        const float *y = (float *)c->trace + r * c->trace_row, *dy = (const float *)c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
+        float *dx = (float *)c->dx + r * c->x_row, *state = (float *)c->state + r * c->state_row;
         EACH_UNIT dx[j] = state[j] = (dy[j] + z[j]) * (1.0f - y[j] * y[j]);
     }
 }
@@ -81,9 +84,11 @@ static void lstm_backward(const fig__cells *c)
 {
     int64_t n = c->units, gate = c->x_gate, kept = c->trace_gate, apart = c->state_gate;
     for (int64_t r = 0; r < c->rows; r++) {
-        const float *trace = c->trace + r * c->trace_row, *cell = c->extra + r * c->extra_row, *before = c->before + r * c->before_row;
-        const float *dy = c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL, *dcell = c->dextra ? c->dextra + r * c->extra_row : NULL;
-        float *dx = c->dx + r * c->x_row, *state = c->state + r * c->state_row, *flow = c->flow + r * c->flow_row;
+        const float *trace = (float *)c->trace + r * c->trace_row, *cell = c->extra + r * c->extra_row;
+        const float *before = (const float *)c->before + r * c->before_row;
+        const float *dy = (const float *)c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
+        const float *dcell = c->dextra ? c->dextra + r * c->extra_row : NULL;
+        float *dx = (float *)c->dx + r * c->x_row, *state = (float *)c->state + r * c->state_row, *flow = c->flow + r * c->flow_row;
         if (dcell)
             EACH_UNIT flow[j] += dcell[j];
         EACH_UNIT
@@ -107,9 +112,10 @@ static void gru_backward(const fig__cells *c)
 {
     int64_t n = c->units, gate = c->x_gate, kept = c->trace_gate, apart = c->state_gate, apart_dz = c->dz_gate;
     for (int64_t r = 0; r < c->rows; r++) {
-        const float *trace = c->trace + r * c->trace_row, *extra = c->extra + r * c->extra_row, *before = c->before + r * c->before_row;
-        const float *dy = c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
-        float *dx = c->dx + r * c->x_row, *dz = c->dz + r * c->dz_row, *state = c->state + r * c->state_row;
+        const float *trace = (float *)c->trace + r * c->trace_row, *extra = c->extra + r * c->extra_row;
+        const float *before = (const float *)c->before + r * c->before_row;
+        const float *dy = (const float *)c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
+        float *dx = (float *)c->dx + r * c->x_row, *dz = (float *)c->dz + r * c->dz_row, *state = (float *)c->state + r * c->state_row;
         float *flow = c->flow + r * c->flow_row;
         EACH_UNIT
         {
@@ -175,5 +181,14 @@ void fig__fast_cells_round(const fig__cell_block *b, float *wide)
     }
 }
 
-fig__cells_step *const fig__fast_cells_forward[3] = { tanh_forward, lstm_forward, gru_forward };
-fig__cells_step *const fig__fast_cells_backward[3] = { tanh_backward, lstm_backward, gru_backward };
+void fig__fast_cells_forward(int cell, const fig__cells *c)
+{
+    fig__cells_step *const plain[3] = { tanh_forward, lstm_forward, gru_forward };
+    (fig__pairs_available() ? fig__fast_cells_vectors_forward[cell][c->narrow] : plain[cell])(c);
+}
+
+void fig__fast_cells_backward(int cell, const fig__cells *c)
+{
+    fig__cells_step *const plain[3] = { tanh_backward, lstm_backward, gru_backward };
+    (fig__pairs_available() ? fig__fast_cells_vectors_backward[cell][c->narrow] : plain[cell])(c);
+}

@@ -11,6 +11,8 @@
 #ifndef FIG_KERNELS_PAIR_PRODUCT_H
 #define FIG_KERNELS_PAIR_PRODUCT_H
 
+#include "kernels/panel.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,8 +20,10 @@
 bool fig__pairs_available(void);
 void fig__fast_pair_product(int64_t m, int64_t n, int64_t k, const uint32_t *a, int64_t a_row, int64_t a_column, const uint32_t *b,
                             int64_t b_row, bool more, float *c, int64_t c_row);
-/* c[i * c_row + j] = sum over l < pairs of a[i * a_row + l] . panel[l * 32 + j], for i < rows and j < 32: as kernels/panel.h. */
-void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row);
+/* c[i * c_row + j] = sum over l < pairs of a[i * a_row + l] . panel[l * 32 + j], for i < rows <= FIG__TILE_ROWS and j < 32, asking for
+ * lines meanwhile: as kernels/panel.h. */
+void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row,
+                          fig__lines ask);
 /* to[j] = (first[j], second[j]); second NULL = zeros. */
 void fig__fast_pair_rows(uint32_t *to, const uint16_t *first, const uint16_t *second, int64_t n);
 /* The same from f32, rounded. */

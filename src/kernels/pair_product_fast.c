@@ -154,20 +154,28 @@ void fig__fast_pair_rows_f32(uint32_t *to, const float *first, const float *seco
 #define PAIR_ROW(i) ((i) < 3 ? a0 + (i) * row : (i) < 6 ? a3 + ((i) - 3) * row : (i) < 9 ? a6 + ((i) - 6) * row : \
                      (i) < 12 ? a9 + ((i) - 9) * row : a12)
 
-ALWAYS void pair_tile(int rows, int64_t pairs, const uint32_t *a, int64_t row, const uint32_t *panel, float *c, int64_t c_row)
+ALWAYS void pair_tile(int rows, int64_t pairs, const uint32_t *a, int64_t row, const uint32_t *panel, float *c, int64_t c_row,
+                      fig__lines ask)
 {
     __m512 low[13], high[13];
     const uint32_t *a0 = a, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row, *a12 = a9 + 3 * row;
 #pragma GCC unroll 13
     for (int i = 0; i < rows; i++)
         low[i] = high[i] = _mm512_setzero_ps();
-    for (const uint32_t *end = panel + pairs * 32; panel < end; panel += 32, a0++, a3++, a6++, a9++, a12++) {
-        __m512i left = _mm512_loadu_si512(panel), right = _mm512_loadu_si512(panel + 16);
+    const char *const *asked = ask.at + ask.count;
+    const int64_t stretch = fig__lines_stretch(pairs, ask.count) * 32;
+    for (const uint32_t *end = panel + pairs * 32; panel < end;) {
+        const uint32_t *stop = end - panel > stretch ? panel + stretch : end;
+        if (ask.at < asked)
+            __builtin_prefetch(*ask.at++, 1);
+        for (; panel < stop; panel += 32, a0++, a3++, a6++, a9++, a12++) {
+            __m512i left = _mm512_loadu_si512(panel), right = _mm512_loadu_si512(panel + 16);
 #pragma GCC unroll 13
-        for (int i = 0; i < rows; i++) {
-            __m512i u = _mm512_set1_epi32((int)*PAIR_ROW(i));
-            low[i] = _mm512_dpbf16_ps(low[i], (__m512bh)u, (__m512bh)left);
-            high[i] = _mm512_dpbf16_ps(high[i], (__m512bh)u, (__m512bh)right);
+            for (int i = 0; i < rows; i++) {
+                __m512i u = _mm512_set1_epi32((int)*PAIR_ROW(i));
+                low[i] = _mm512_dpbf16_ps(low[i], (__m512bh)u, (__m512bh)left);
+                high[i] = _mm512_dpbf16_ps(high[i], (__m512bh)u, (__m512bh)right);
+            }
         }
     }
 #pragma GCC unroll 13
@@ -179,9 +187,9 @@ ALWAYS void pair_tile(int rows, int64_t pairs, const uint32_t *a, int64_t row, c
 
 #define PAIR_TILE(rows)                                                                                                       \
     __attribute__((target(TARGET))) static void pair_tile_##rows(int64_t pairs, const uint32_t *a, int64_t a_row,             \
-                                                                 const uint32_t *panel, float *c, int64_t c_row)              \
+                                                                 const uint32_t *panel, float *c, int64_t c_row, fig__lines ask) \
     {                                                                                                                         \
-        pair_tile(rows, pairs, a, a_row, panel, c, c_row);                                                                    \
+        pair_tile(rows, pairs, a, a_row, panel, c, c_row, ask);                                                               \
     }
 PAIR_TILE(1)
 PAIR_TILE(2)
@@ -197,16 +205,13 @@ PAIR_TILE(11)
 PAIR_TILE(12)
 PAIR_TILE(13)
 
-void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row)
+void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row,
+                          fig__lines ask)
 {
-    typedef void tile_of_rows(int64_t, const uint32_t *, int64_t, const uint32_t *, float *, int64_t);
+    typedef void tile_of_rows(int64_t, const uint32_t *, int64_t, const uint32_t *, float *, int64_t, fig__lines);
     static tile_of_rows *const tiles[] = { NULL,        pair_tile_1, pair_tile_2, pair_tile_3,  pair_tile_4,  pair_tile_5,  pair_tile_6,
                                            pair_tile_7, pair_tile_8, pair_tile_9, pair_tile_10, pair_tile_11, pair_tile_12, pair_tile_13 };
-    int64_t blocks = (rows + 12) / 13;
-    for (int64_t block = 0; block < blocks; block++) {
-        int64_t first = rows * block / blocks, count = rows * (block + 1) / blocks - first;
-        tiles[count](pairs, a + first * a_row, a_row, panel, c + first * c_row, c_row);
-    }
+    tiles[rows](pairs, a, a_row, panel, c, c_row, ask);
 }
 
 #else
@@ -216,9 +221,10 @@ void fig__fast_pair_rows_f32(uint32_t *to, const float *first, const float *seco
     join_rounded(to, first, second, n);
 }
 
-void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row)
+void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row,
+                          fig__lines ask)
 {
-    (void)rows, (void)pairs, (void)a, (void)a_row, (void)panel, (void)c, (void)c_row;
+    (void)rows, (void)pairs, (void)a, (void)a_row, (void)panel, (void)c, (void)c_row, (void)ask;
     FIG_BUG("products by pairs on a processor without them");
 }
 

@@ -12,9 +12,26 @@
 #define FIG__PANEL 32
 #define FIG__TILE_ROWS 13
 
+/* Lines of memory that a product asks for on its way, since of many at once most would not be fetched: spread evenly over its sum
+ * but for the last quarter, so that the last ones come in time. */
+typedef struct fig__lines {
+    const char *const *at;
+    int64_t count;
+} fig__lines;
+
+/* Terms of a sum of k from one line to the next. */
+static inline int64_t fig__lines_stretch(int64_t k, int64_t count)
+{
+    int64_t stretch = count ? k * 3 / 4 / count : k;
+    return stretch > 1 ? stretch : 1;
+}
+
 /* c[i * c_row + j] = sum over k of a[i * a_row + k] * panel[k * 32 + j], for i < rows and j < 32; `add`: added to what is there.
  * Any number of rows. */
 void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add);
+/* The same of at most FIG__TILE_ROWS rows, without `add`, asking for lines meanwhile. */
+void fig__fast_panel_asking(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row,
+                            fig__lines ask);
 /* Of two matrices side by side, nothing packed: c[i * c_row + j] = sum over k of a[k * a_row + i] * b[k * b_row + j]. */
 void fig__fast_outer(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c, int64_t c_row,
                      bool add);

@@ -21,6 +21,7 @@ typedef struct tile {
     float *c;
     int64_t c_row;
     bool add;
+    fig__lines ask;
 } tile;
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -45,13 +46,20 @@ typedef struct tile {
             __builtin_prefetch(c + i * c_row, 1);                                                                          \
             __builtin_prefetch(c + i * c_row + 16, 1);                                                                     \
         }                                                                                                                  \
-        for (; panel < end; a0 += along, a3++, a6++, a9++, a12++, panel += pitch) {                                        \
-            vector b0 = *(const vector *)panel, b1 = *(const vector *)(panel + 16);                                        \
-            EACH(R, i)                                                                                                     \
-            {                                                                                                              \
-                float x = ELEMENT(i);                                                                                      \
-                low[i] += x * b0;                                                                                          \
-                high[i] += x * b1;                                                                                         \
+        const char *const *ask = t->ask.at, *const *asked = ask + t->ask.count;                                            \
+        const int64_t stretch = fig__lines_stretch(t->k, t->ask.count);                                                    \
+        while (panel < end) {                                                                                              \
+            const float *stop = end - panel > stretch * pitch ? panel + stretch * pitch : end;                             \
+            if (ask < asked)                                                                                               \
+                __builtin_prefetch(*ask++, 1);                                                                             \
+            for (; panel < stop; a0 += along, a3++, a6++, a9++, a12++, panel += pitch) {                                   \
+                vector b0 = *(const vector *)panel, b1 = *(const vector *)(panel + 16);                                    \
+                EACH(R, i)                                                                                                 \
+                {                                                                                                          \
+                    float x = ELEMENT(i);                                                                                  \
+                    low[i] += x * b0;                                                                                      \
+                    high[i] += x * b1;                                                                                     \
+                }                                                                                                          \
             }                                                                                                              \
         }                                                                                                                  \
         if (t->add)                                                                                                        \
@@ -160,13 +168,19 @@ static void tiles(const tile *whole, int64_t rows, bool columns)
 
 void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add)
 {
-    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add }, rows, false);
+    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add, { 0 } }, rows, false);
+}
+
+void fig__fast_panel_asking(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row,
+                            fig__lines ask)
+{
+    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, false, ask }, rows, false);
 }
 
 void fig__fast_outer(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c, int64_t c_row,
                      bool add)
 {
-    tiles(&(tile){ k, 1, a_row, b_row, a, b, c, c_row, add }, rows, true);
+    tiles(&(tile){ k, 1, a_row, b_row, a, b, c, c_row, add, { 0 } }, rows, true);
 }
 
 void fig__fast_panel_pack(int64_t k, int64_t columns, const float *b, int64_t b_row, float *panel)

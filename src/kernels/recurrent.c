@@ -8,8 +8,9 @@
  * all meet in one set of the cache.
  *
  * A node that rounds (ops/recurrent.c) with a weight stored in bf16 has its products by pairs (kernels/pair_product.h): the weight is
- * packed so, and each block of a state is rounded into turns of its own as soon as it is there. All other arithmetic is f32: what is
- * stored in bf16 passes through blocks of a tile's rows in the first cache.
+ * packed so, and each block of a state is rounded into turns of its own as soon as it is there. All other arithmetic is f32. Where
+ * everything that may be is stored in bf16 as well, a cell reads and writes it so (`narrow`); where only some of it is, that passes
+ * through blocks of a tile's rows in the first cache.
  *
  * Parts own rows of the batch where there are enough of them: then a part runs through all steps alone. Otherwise parts own
  * blocks of units, and meet after each step. A unit's sum is made in the same order either way. */
@@ -27,10 +28,11 @@
 typedef struct recurrent_state {
     int cell, gates, parts;
     bool backward, by_rows, rounded, pairs;   /* rounded: what products read; pairs: and they are made in bf16 */
+    bool narrow;                              /* pairs, and gates, h and their gradients are all stored in bf16 */
     int64_t batch, steps, width, blocks;      /* blocks of 32 units */
     int64_t row_line, step_line;              /* lines of a tensor from one row to the next, and from one step */
     int64_t k, panels, turn_row;              /* of the product: length, panels in all, row length of its dense operand */
-    size_t packed, turn, narrow, flow, parts_at, part; /* offsets and sizes in the workspace */
+    size_t packed, turn, narrow_turn, flow, parts_at, part; /* offsets and sizes in the workspace */
 } recurrent_state;
 
 /* A part's memory, in blocks of a tile's rows: products, then f32 in place of what is stored in bf16. */
@@ -43,15 +45,27 @@ static int64_t area_at(const recurrent_state *s, int area) /* in floats */
 }
 
 /* What may be stored in bf16: gates, what a step hands on, their gradients; the weight where the node rounds. Cell states never. */
+typedef struct narrow_places {
+    unsigned in, out; /* bit i: operand i, result i */
+} narrow_places;
+
+static narrow_places may_be_narrow(const fig_kernel_query *q)
+{
+    const fig_recurrent_attr *attr = q->attr;
+    bool gru = attr->cell == FIG_CELL_GRU;
+    if (!strcmp(q->op->name, "recurrent_gradient"))
+        return (narrow_places){ 1u << FIG__X | 1u << FIG__D_HIDDEN | (gru ? 1u << FIG__GRU_H : 0),
+                                1u << FIG__DX | (gru ? 1u << FIG__GRU_DZ : 0) };
+    return (narrow_places){ 1u << FIG__X, 1u << FIG__TRACE | 1u << FIG__HIDDEN };
+}
+
 static bool recurrent_accepts(const fig_kernel_query *q)
 {
     const fig_recurrent_attr *attr = q->attr;
     bool pairs = attr->rounded && fig__pairs_available() && q->in[FIG__WEIGHT].dim[1] % 2 == 0;
-    unsigned in = 1u << FIG__X | (pairs ? 1u << FIG__WEIGHT : 0), out = 1u << FIG__TRACE | 1u << FIG__HIDDEN;
-    if (!strcmp(q->op->name, "recurrent_gradient")) {
-        in |= 1u << FIG__D_HIDDEN | (attr->cell == FIG_CELL_GRU ? 1u << FIG__GRU_H : 0);
-        out = 1u << FIG__DX | 1u << FIG__GRU_DZ; /* an LSTM's dc stands there */
-    }
+    unsigned in = may_be_narrow(q).in | (pairs ? 1u << FIG__WEIGHT : 0), out = may_be_narrow(q).out;
+    if (!strcmp(q->op->name, "recurrent_gradient"))
+        out |= 1u << FIG__LSTM_DC_FIRST;
     for (int i = 0; i < q->n_in; i++)
         if (q->in[i].dtype == FIG_BF16 && !(in >> i & 1))
             return false;
@@ -59,6 +73,18 @@ static bool recurrent_accepts(const fig_kernel_query *q)
         if (q->out[i].dtype == FIG_BF16 && !(out >> i & 1))
             return false;
     return fig_elements(&q->in[0]) > 0;
+}
+
+static bool all_narrow(const fig_kernel_query *q)
+{
+    narrow_places may = may_be_narrow(q);
+    for (int i = 0; i < q->n_in; i++)
+        if ((may.in >> i & 1) && q->in[i].dtype != FIG_BF16)
+            return false;
+    for (int i = 0; i < q->n_out; i++)
+        if ((may.out >> i & 1) && q->out[i].dtype != FIG_BF16)
+            return false;
+    return q->in[FIG__WEIGHT].dtype == FIG_BF16;
 }
 
 static size_t carve(size_t *total, int64_t floats)
@@ -76,6 +102,7 @@ static fig_status prepare(const fig_kernel_query *q, bool backward, void **prepa
     s->gates = fig__cell_gates(s->cell);
     s->rounded = ((const fig_recurrent_attr *)q->attr)->rounded != 0;
     s->pairs = q->in[FIG__WEIGHT].dtype == FIG_BF16;
+    s->narrow = all_narrow(q);
     s->backward = backward;
     s->batch = dim[0], s->steps = dim[1], s->width = dim[2] / s->gates;
     s->blocks = (s->width + FIG__PANEL - 1) / FIG__PANEL;
@@ -90,7 +117,7 @@ static fig_status prepare(const fig_kernel_query *q, bool backward, void **prepa
     *workspace = 0;
     s->packed = carve(workspace, s->panels * (s->pairs ? s->k / 2 : s->k) * FIG__PANEL);
     s->turn = carve(workspace, 2 * s->batch * s->turn_row);
-    s->narrow = carve(workspace, s->pairs ? s->batch * s->turn_row : 0);
+    s->narrow_turn = carve(workspace, s->pairs ? s->batch * s->turn_row : 0);
     s->flow = carve(workspace, backward ? s->batch * s->width : 0);
     s->part = sizeof(float) * (size_t)area_at(s, AREAS);
     s->parts_at = carve(workspace, area_at(s, AREAS) * s->parts);
@@ -202,16 +229,37 @@ static uint16_t *narrow_turn_of(const recurrent_work *w, int64_t step, int64_t r
     return w->narrow + ((step & 1) * w->s->batch + row) * w->s->turn_row;
 }
 
-/* product (rows, 32), rows c_row apart = the step's state times a panel. */
-static void multiply(const recurrent_work *w, const range *r, int64_t step, int64_t panel, float *product, int64_t c_row)
+/* Lines of memory that a tile's cells of a step will touch. Rows lie far apart, so no prefetcher of the processor finds them; the
+ * product before them asks for them and hides the way from memory. */
+enum { MOST_LINES = 12 * 2 * FIG__TILE_ROWS }; /* the gradient of a GRU: three tensors of three gates and three more, in f32 */
+typedef struct lines {
+    const char *at[MOST_LINES];
+    int64_t count;
+} lines;
+
+static void ask_for(lines *l, const fig_tensor *t, int64_t at, int64_t rows, int64_t row, int64_t gates, int64_t width)
+{
+    int64_t size = t->type.dtype == FIG_BF16 ? 2 : 4;
+    const char *x = (const char *)t->data + at * size;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t g = 0; g < gates; g++)
+            for (int64_t j = 0; j < FIG__PANEL * size && l->count < MOST_LINES; j += 64)
+                l->at[l->count++] = x + (r * row + g * width) * size + j;
+}
+
+/* product (rows, 32), rows c_row apart = the step's state times a panel, and the share `part` of `parts` of the lines is asked for. */
+static void multiply(const recurrent_work *w, const range *r, int64_t step, int64_t panel, float *product, int64_t c_row, const lines *l,
+                     int64_t part, int64_t parts)
 {
     const recurrent_state *s = w->s;
+    int64_t first = l->count * part / parts;
+    fig__lines ask = { l->at + first, l->count * (part + 1) / parts - first };
     if (s->pairs)
         fig__fast_pair_panel(r->rows, s->k / 2, (const uint32_t *)(const void *)narrow_turn_of(w, step, r->row), s->turn_row / 2,
-                             (const uint32_t *)(const void *)w->packed + panel * (s->k / 2) * FIG__PANEL, product, c_row);
+                             (const uint32_t *)(const void *)w->packed + panel * (s->k / 2) * FIG__PANEL, product, c_row, ask);
     else
-        fig__fast_panel(r->rows, s->k, turn_of(w, step, r->row), s->turn_row, w->packed + panel * s->k * FIG__PANEL, product, c_row,
-                        false);
+        fig__fast_panel_asking(r->rows, s->k, turn_of(w, step, r->row), s->turn_row, w->packed + panel * s->k * FIG__PANEL, product,
+                               c_row, ask);
 }
 
 /* What a step has left in its turn, for the next product: `units` from `unit` of each gate. */
@@ -229,9 +277,9 @@ static void round_turn(const recurrent_work *w, int64_t step, int64_t row, int64
 
 /* -- cells in memory ------------------------------------------------------------------------------------------------------- */
 
-/* A tile's cells of one tensor: there, or in an area where the tensor is stored in bf16. */
+/* A tile's cells of one tensor: there, or in an area where the tensor is stored in bf16 and cells are not narrow. */
 typedef struct place {
-    float *at;
+    void *at;
     int64_t row, gate;
     fig__cell_block block;
     uint16_t *narrow; /* NULL: f32 */
@@ -243,6 +291,8 @@ static place place_of(const recurrent_work *w, const range *r, const fig_tensor 
     int64_t row = s->row_line * s->width * gates;
     if (t->type.dtype == FIG_F32)
         return (place){ .at = (float *)t->data + at, .row = row, .gate = s->width };
+    if (s->narrow)
+        return (place){ .at = (uint16_t *)t->data + at, .row = row, .gate = s->width };
     place p = { .at = r->memory + area_at(s, area), .row = gates * FIG__PANEL, .gate = FIG__PANEL, .narrow = (uint16_t *)t->data + at };
     p.block = (fig__cell_block){ r->rows, gates, units, p.row, p.gate, row, s->width };
     return p;
@@ -278,18 +328,6 @@ static void each_tile(const recurrent_work *w, int64_t step, int part, int parts
         }
 }
 
-/* Asks for a block's cells of the step before their product is made: rows lie far apart, so no prefetcher of the processor finds
- * them, and the product hides the way from memory. */
-static void fetch(const fig_tensor *t, int64_t at, int64_t rows, int64_t row, int64_t gates, int64_t width)
-{
-    int64_t size = t->type.dtype == FIG_BF16 ? 2 : 4;
-    const char *x = (const char *)t->data + at * size;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t g = 0; g < gates; g++)
-            for (int64_t j = 0; j < FIG__PANEL * size; j += 64)
-                __builtin_prefetch(x + (r * row + g * width) * size + j, 1);
-}
-
 /* -- forward --------------------------------------------------------------------------------------------------------------- */
 
 static void forward_block(const recurrent_work *w, const range *r, int64_t t, int64_t block)
@@ -299,18 +337,23 @@ static void forward_block(const recurrent_work *w, const range *r, int64_t t, in
     int64_t gates = s->gates, unit = block * FIG__PANEL, units = units_of(s, block), y_row = s->row_line * s->width;
     int64_t line = r->row * s->row_line + t * s->step_line, at = line * s->width + unit, x_at = line * s->width * gates + unit;
     float *product = r->memory + area_at(s, PRODUCT);
-    fetch(&c->in[FIG__X], x_at, r->rows, y_row * gates, gates, s->width);
+    lines ask = { .count = 0 };
+    ask_for(&ask, &c->in[FIG__X], x_at, r->rows, y_row * gates, gates, s->width);
     if (c->in[FIG__X].data != c->out[FIG__TRACE].data)
-        fetch(&c->out[FIG__TRACE], x_at, r->rows, y_row * gates, gates, s->width);
+        ask_for(&ask, &c->out[FIG__TRACE], x_at, r->rows, y_row * gates, gates, s->width);
     for (int i = FIG__HIDDEN; i < c->n_out; i++)
-        fetch(&c->out[i], at, r->rows, y_row, 1, s->width);
+        ask_for(&ask, &c->out[i], at, r->rows, y_row, 1, s->width);
     for (int64_t g = 0; g < gates; g++)
-        multiply(w, r, t, block * gates + g, product + g * FIG__PANEL, gates * FIG__PANEL);
+        multiply(w, r, t, block * gates + g, product + g * FIG__PANEL, gates * FIG__PANEL, &ask, g, gates);
     place x = read_place(w, r, &c->in[FIG__X], x_at, gates, units, STAGE_X), y = { 0 };
     place trace = place_of(w, r, &c->out[FIG__TRACE], x_at, gates, units, STAGE_TRACE);
-    fig__cells cells = { .rows = r->rows, .units = units, .product = product, .x = x.at, .x_row = x.row, .x_gate = x.gate,
-                         .trace = trace.at, .trace_row = trace.row, .trace_gate = trace.gate,
+    fig__cells cells = { .rows = r->rows, .units = units, .narrow = s->narrow, .product = product, .x = x.at, .x_row = x.row,
+                         .x_gate = x.gate, .trace = trace.at, .trace_row = trace.row, .trace_gate = trace.gate,
                          .state = turn_of(w, t + 1, r->row) + unit, .state_row = s->turn_row };
+    if (s->narrow) {
+        cells.wide_state = cells.state;
+        cells.state = narrow_turn_of(w, t + 1, r->row) + unit;
+    }
     if (s->cell != FIG_CELL_TANH) {
         bool lstm = s->cell == FIG_CELL_LSTM;
         y = place_of(w, r, &c->out[FIG__HIDDEN], at, 1, units, STAGE_Y);
@@ -327,10 +370,11 @@ static void forward_block(const recurrent_work *w, const range *r, int64_t t, in
             cells.bias = FIG_F32_IN(c, FIG__CELL_BIAS) + unit;
         }
     }
-    fig__fast_cells_forward[s->cell](&cells);
+    fig__fast_cells_forward(s->cell, &cells);
     finish_place(&trace);
     finish_place(&y);
-    round_turn(w, t + 1, r->row, r->rows, 1, unit, units);
+    if (!s->narrow)
+        round_turn(w, t + 1, r->row, r->rows, 1, unit, units);
 }
 
 static void forward_step(void *context, int64_t t, int part, int parts)
@@ -354,19 +398,21 @@ static void leave(const recurrent_work *w, const range *r, int result, int64_t u
             memcpy((float *)out->data + at + i * s->width, from + i * from_row, sizeof(float) * (size_t)units);
 }
 
-static void fetch_backward(const recurrent_work *w, const range *r, int64_t at, int64_t x_at)
+static void ask_backward(const recurrent_work *w, const range *r, int64_t t, int64_t at, int64_t x_at, lines *l)
 {
     const recurrent_state *s = w->s;
     const fig_eval *c = w->c;
     int64_t gates = s->gates, y_row = s->row_line * s->width;
-    fetch(&c->in[FIG__TRACE], x_at, r->rows, y_row * gates, gates, s->width);
+    ask_for(l, &c->in[FIG__TRACE], x_at, r->rows, y_row * gates, gates, s->width);
     if (c->in[FIG__TRACE].data != c->out[FIG__DX].data)
-        fetch(&c->out[FIG__DX], x_at, r->rows, y_row * gates, gates, s->width);
+        ask_for(l, &c->out[FIG__DX], x_at, r->rows, y_row * gates, gates, s->width);
     if (s->cell == FIG_CELL_GRU)
-        fetch(&c->out[FIG__GRU_DZ], x_at, r->rows, y_row * gates, gates, s->width);
+        ask_for(l, &c->out[FIG__GRU_DZ], x_at, r->rows, y_row * gates, gates, s->width);
     for (int k = FIG__D_HIDDEN; k < c->n_in; k++)
-        if (k != FIG__LSTM_C_FIRST)
-            fetch(&c->in[k], at, r->rows, y_row, 1, s->width);
+        if (k != FIG__LSTM_C_FIRST && !(k == FIG__GRU_H && s->cell == FIG_CELL_GRU))
+            ask_for(l, &c->in[k], at, r->rows, y_row, 1, s->width);
+    if (t && s->cell != FIG_CELL_TANH) /* c or h of the step before */
+        ask_for(l, &c->in[FIG__LSTM_C], at - s->step_line * s->width, r->rows, y_row, 1, s->width);
 }
 
 /* Step i is time T - 1 - i; the one after the last leaves dh before the first step. */
@@ -378,10 +424,11 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
     int64_t gates = s->gates, unit = block * FIG__PANEL, units = units_of(s, block), y_row = s->row_line * s->width, t = s->steps - 1 - i;
     int64_t line = r->row * s->row_line + t * s->step_line, at = line * s->width + unit, x_at = line * s->width * gates + unit;
     float *product = r->memory + area_at(s, PRODUCT), *flow = w->flow + r->row * s->width + unit;
+    lines ask = { .count = 0 };
     if (t >= 0)
-        fetch_backward(w, r, at, x_at);
+        ask_backward(w, r, t, at, x_at, &ask);
     if (i)
-        multiply(w, r, i, block, product, FIG__PANEL);
+        multiply(w, r, i, block, product, FIG__PANEL, &ask, 0, 1);
     else
         memset(product, 0, sizeof(float) * (size_t)(r->rows * FIG__PANEL));
     if (t < 0) {
@@ -396,10 +443,12 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
     place trace = read_place(w, r, &c->in[FIG__TRACE], x_at, gates, units, STAGE_TRACE);
     place dy = read_place(w, r, &c->in[FIG__D_HIDDEN], at, 1, units, STAGE_Y);
     place dx = place_of(w, r, &c->out[FIG__DX], x_at, gates, units, STAGE_X), dz = { 0 };
-    fig__cells cells = { .rows = r->rows, .units = units, .product = product, .trace = trace.at, .trace_row = trace.row,
-                         .trace_gate = trace.gate, .dy = dy.at, .dy_row = dy.row, .dx = dx.at, .x_row = dx.row, .x_gate = dx.gate,
-                         .flow = flow, .flow_row = s->width, .state = turn_of(w, i + 1, r->row) + unit, .state_row = s->turn_row,
-                         .state_gate = s->width };
+    fig__cells cells = { .rows = r->rows, .units = units, .narrow = s->narrow, .product = product, .trace = trace.at,
+                         .trace_row = trace.row, .trace_gate = trace.gate, .dy = dy.at, .dy_row = dy.row, .dx = dx.at, .x_row = dx.row,
+                         .x_gate = dx.gate, .flow = flow, .flow_row = s->width, .state = turn_of(w, i + 1, r->row) + unit,
+                         .state_row = s->turn_row, .state_gate = s->width, .wide_before = !t };
+    if (s->narrow)
+        cells.state = narrow_turn_of(w, i + 1, r->row) + unit;
     if (lstm || gru) {
         place before = { .at = (float *)c->in[lstm ? FIG__LSTM_C_FIRST : FIG__GRU_H_FIRST].data + r->row * s->width + unit,
                          .row = s->width };
@@ -413,10 +462,11 @@ static void backward_block(const recurrent_work *w, const range *r, int64_t i, i
         dz = place_of(w, r, &c->out[FIG__GRU_DZ], x_at, gates, units, STAGE_DZ);
         cells.dz = dz.at, cells.dz_row = dz.row, cells.dz_gate = dz.gate;
     }
-    fig__fast_cells_backward[s->cell](&cells);
+    fig__fast_cells_backward(s->cell, &cells);
     finish_place(&dx);
     finish_place(&dz);
-    round_turn(w, i + 1, r->row, r->rows, gates, unit, units);
+    if (!s->narrow)
+        round_turn(w, i + 1, r->row, r->rows, gates, unit, units);
 }
 
 static void backward_step(void *context, int64_t i, int part, int parts)
@@ -438,7 +488,7 @@ static void recurrent_run(fig_eval *c)
 {
     const recurrent_state *s = c->prepared;
     recurrent_work w = { s, c, workspace_at(c, s->packed), workspace_at(c, s->turn), workspace_at(c, s->flow),
-                         (uint16_t *)(void *)workspace_at(c, s->narrow) };
+                         (uint16_t *)(void *)workspace_at(c, s->narrow_turn) };
     fig__parallel(s->parts, pack_part, &w);
     if (s->backward)
         memset(w.flow, 0, sizeof(float) * (size_t)(s->batch * s->width));
