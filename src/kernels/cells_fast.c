@@ -28,12 +28,14 @@ static void lstm_forward(const fig__cells *c)
     for (int64_t r = 0; r < c->rows; r++) {
         const float *z = c->product + r * 4 * FIG__PANEL, *x = (const float *)c->x + r * c->x_row;
         const float *before = (const float *)c->before + r * c->before_row;
-        float *trace = (float *)c->trace + r * c->trace_row, *cell = c->extra + r * c->extra_row, *y = (float *)c->y + r * c->y_row;
+        float *trace = (float *)c->trace + r * c->trace_row, *cell = c->extra + r * c->extra_row;
+        float *y = (float *)c->y + r * c->y_row;
         float *state = (float *)c->state + r * c->state_row;
         EACH_UNIT
         {
             float in = fig__logistic(x[j] + z[j]), forget = fig__logistic(x[gate + j] + z[FIG__PANEL + j]);
             float g = fig__tanh(x[2 * gate + j] + z[2 * FIG__PANEL + j]), out = fig__logistic(x[3 * gate + j] + z[3 * FIG__PANEL + j]);
+            float *;
             float now = forget * before[j] + in * g, h = out * fig__tanh(now);
             trace[j] = in;
             trace[kept + j] = forget;
@@ -53,7 +55,8 @@ static void gru_forward(const fig__cells *c)
     for (int64_t r = 0; r < c->rows; r++) {
         const float *z = c->product + r * 3 * FIG__PANEL, *x = (const float *)c->x + r * c->x_row;
         const float *before = (const float *)c->before + r * c->before_row;
-        float *trace = (float *)c->trace + r * c->trace_row, *extra = c->extra + r * c->extra_row, *y = (float *)c->y + r * c->y_row;
+        float *trace = (float *)c->trace + r * c->trace_row, *extra = c->extra + r * c->extra_row;
+        float *y = (float *)c->y + r * c->y_row;
         float *state = (float *)c->state + r * c->state_row;
         EACH_UNIT
         {
@@ -73,7 +76,8 @@ static void tanh_backward(const fig__cells *c)
 {
     int64_t n = c->units;
     for (int64_t r = 0; r < c->rows; r++) {
-        const float *y = (float *)c->trace + r * c->trace_row, *dy = (const float *)c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
+        const float *y = (float *)c->trace + r * c->trace_row, *dy = (const float *)c->dy + r * c->dy_row;
+        const float *z = c->product + r * FIG__PANEL;
         float *dx = (float *)c->dx + r * c->x_row, *state = (float *)c->state + r * c->state_row;
         EACH_UNIT dx[j] = state[j] = (dy[j] + z[j]) * (1.0f - y[j] * y[j]);
     }
@@ -88,7 +92,8 @@ static void lstm_backward(const fig__cells *c)
         const float *before = (const float *)c->before + r * c->before_row;
         const float *dy = (const float *)c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
         const float *dcell = c->dextra ? c->dextra + r * c->extra_row : NULL;
-        float *dx = (float *)c->dx + r * c->x_row, *state = (float *)c->state + r * c->state_row, *flow = c->flow + r * c->flow_row;
+        float *dx = (float *)c->dx + r * c->x_row, *state = (float *)c->state + r * c->state_row;
+        float *flow = c->flow + r * c->flow_row;
         if (dcell)
             EACH_UNIT flow[j] += dcell[j];
         EACH_UNIT
@@ -115,7 +120,8 @@ static void gru_backward(const fig__cells *c)
         const float *trace = (float *)c->trace + r * c->trace_row, *extra = c->extra + r * c->extra_row;
         const float *before = (const float *)c->before + r * c->before_row;
         const float *dy = (const float *)c->dy + r * c->dy_row, *z = c->product + r * FIG__PANEL;
-        float *dx = (float *)c->dx + r * c->x_row, *dz = (float *)c->dz + r * c->dz_row, *state = (float *)c->state + r * c->state_row;
+        float *dx = (float *)c->dx + r * c->x_row, *dz = (float *)c->dz + r * c->dz_row;
+        float *state = (float *)c->state + r * c->state_row;
         float *flow = c->flow + r * c->flow_row;
         EACH_UNIT
         {
