@@ -34,8 +34,8 @@ static void lstm_forward(const fig__cells *c)
         EACH_UNIT
         {
             float in = fig__logistic(x[j] + z[j]), forget = fig__logistic(x[gate + j] + z[FIG__PANEL + j]);
-            float g = fig__tanh(x[2 * gate + j] + z[2 * FIG__PANEL + j]), out = fig__logistic(x[3 * gate + j] + z[3 * FIG__PANEL + j]);
-            float *;
+            float g = fig__tanh(x[2 * gate + j] + z[2 * FIG__PANEL + j]);
+            float out = fig__logistic(x[3 * gate + j] + z[3 * FIG__PANEL + j]);
             float now = forget * before[j] + in * g, h = out * fig__tanh(now);
             trace[j] = in;
             trace[kept + j] = forget;
