@@ -62,6 +62,10 @@ static const fig_option gan_option_table[] = {
 #define BOTH(LR, BETA1)                                                                       \
     "phases.generator.lr=" LR " phases.generator.beta1=" BETA1 " phases.discriminator.lr=" LR \
     " phases.discriminator.beta1=" BETA1 " "
+/* The synthetic experiment of Lin et al. 2018: z of two numbers, batch norm and no bias in the generator, a maxout critic. */
+#define RING                                                                                                    \
+    "latent=2 generator.hidden=400,400,400,400 generator.activation=relu generator.batch_norm=yes generator.bias=no " \
+    "critic.hidden=200,200,200 critic.pieces=5 " BOTH("1e-4", "0.8") "sample_rows=25 sample_columns=40 "
 #define B_LINE "Epoch: {epoch}, Step: {step}, Gen Loss: {loss.generator:.4f}, Disc Loss: {loss.discriminator:.4f}"
 static const fig_preset gan_presets[] = {
     /* clang-format off */
@@ -70,11 +74,13 @@ static const fig_preset gan_presets[] = {
       .settings = "generator.hidden=256,512 generator.batch_norm=yes critic.hidden=512,256 batch=128 epochs=30",
       .data_kinds = FIG_DATA_IMAGES, .data = "mnist" },
     { .name = "points",
-      .summary = "GAN on points in the plane",
-      .settings = "latent=16 generator.hidden=128,128 critic.hidden=128,128 batch=256 "
-                  "phases.generator.lr=2e-4 phases.discriminator.lr=4e-4 steps=15000 "
-                  "sample_rows=25 sample_columns=40",
+      .summary = "points in the plane, as PacGAN's ring: 4 x 400 against 3 x 200 of 5 pieces",
+      .settings = RING "batch=100 steps=88000",
       .data_kinds = FIG_DATA_POINTS, .data = "synthetic:ring8" },
+    { .name = "points-packed",
+      .summary = "the same with two samples judged together (PacGAN2)",
+      .settings = RING "packing=2 batch=200 steps=73000",
+      .data = "synthetic:ring8" },
     { .name = "mlp-128",
       .summary = "listing B: 100-128-784 against 784-128-1",
       .settings = "generator.hidden=128 generator.slope=0.01 critic.hidden=128 critic.slope=0.01 size=28 "
