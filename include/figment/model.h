@@ -158,6 +158,7 @@ typedef struct fig_sampler_decl {
     const char *const *scalar_names;
     const float *table;       /* copied */
     const char *input;        /* fed from data: name of an input ("image" for reconstructions), NULL = none */
+    bool codes;               /* ONCE: makes codes (B, Z), not data: saved as points, in no unit and of no class */
     bool as_trained;          /* ONCE: training sees what is sampled here, as a GAN's generator does. With `ema`, batch norm's
                                * statistics are then taken anew for the averaged weights: those of the last weights do not fit them */
 } fig_sampler_decl;

@@ -45,6 +45,8 @@ typedef struct fig_sample_opts {
     fig_weights weights;    /* of products: f32; bf16 and int8 are read faster, which is what making text takes */
     int batch;              /* rows a run; 0 = chosen */
     const float *input;     /* samplers that read data: (count, ...) */
+    /* instead: asked for the next rows, of so many numbers each, in order */
+    fig_status (*read)(void *user, int64_t rows, int64_t numbers, float *to, fig_error *err);
     bool (*piece)(void *user, int64_t sample, const char *bytes, int length); /* text as it comes; false = stop */
     void *user;
 } fig_sample_opts;

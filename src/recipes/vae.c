@@ -7,20 +7,19 @@
  *
  *     loss per example = -log 1/K sum over k of w_k,    w = p(x | z) p(z) / q(z | x)
  *
- * Bodies: mlp (hidden layers of any widths) and conv (4x4 kernels, stride 2, down to 4 to 7 pixels). Likelihoods: Bernoulli, over
+ * Bodies: coder.h. Likelihoods: Bernoulli, over
  * grey levels or of pictures drawn in black and white; Gaussian with a fixed deviation, or a learned one (one number, or one per
  * element). Pictures lie in [0, 1]. The decoder always gives logits or means; a probability appears only in samples. */
-#include "recipes/settings.h"
+#include "recipes/coder.h"
 #include <math.h>
 #include <string.h>
 
 typedef struct vae_options {
-    int body, likelihood, pixels, bound, sigma_per, init, activation, norm;
-    int64_t latent, width, size, channels, samples, kl_warmup;
-    double sigma, sigma_floor, beta, free_bits, slope;
-    char *hidden;
+    fig__coder_options coder;
+    int likelihood, pixels, bound, sigma_per;
+    int64_t latent, samples, kl_warmup;
+    double sigma, sigma_floor, beta, free_bits;
 } vae_options;
-enum { BODY_AUTO, BODY_MLP, BODY_CONV };
 enum { BERNOULLI, GAUSSIAN, GAUSSIAN_LEARNED };
 enum { PER_MODEL, PER_ELEMENT };
 enum { ELBO, IMPORTANCE };
@@ -29,11 +28,8 @@ enum { SAMPLES_A_RUN = 25 }; /* of the bound of many samples: 64 x 25 rows keep 
 typedef struct vae { /* what encoder and decoder need to know */
     fig_model *model;
     const vae_options *o;
-    fig_type data; /* (B, H, W, C) or (B, D) */
+    fig__coder coder;
     int64_t draws; /* K of z for an example */
-    fig__widths hidden;
-    bool conv;
-    int levels; /* conv: how often the picture is halved */
 } vae;
 
 typedef struct code {
@@ -45,52 +41,16 @@ typedef struct guess {
 
 /* -- the two networks ------------------------------------------------------------------------------------------------- */
 
-static fig_node layer(const vae *v, fig_node h) { return fig__activate(h, v->o->activation, v->o->slope); }
-static fig_node normed(const vae *v, fig_node h) { return layer(v, v->o->norm ? fig_batch_norm(h, NULL) : h); }
-
 static code encode(const vae *v, fig_node x)
 {
     fig_graph *g = fig_model_graph(v->model);
     fig_scope_push(g, "encoder");
-    fig_node h = x;
-    for (int i = 0; v->conv && i < v->levels; i++)
-        h = normed(v, fig_conv2d(h, v->o->width << i, 4,
-                                 &(fig_conv_layer_opts){ .stride = 2, .padding = 1 })); /* (B, H/2, W/2, width * 2^i) */
-    h = fig_flatten(h);
-    for (int i = 0; i < v->hidden.count; i++)
-        h = layer(v, fig_linear(h, v->hidden.width[i], NULL));
+    fig_node h = fig__coder_down(&v->coder, x);
     code q;
     q.mean = fig_linear(h, v->o->latent, &(fig_linear_opts){ .label = "mean" });                 /* (B, Z) */
     q.log_variance = fig_linear(h, v->o->latent, &(fig_linear_opts){ .label = "log_variance" }); /* (B, Z) */
     fig_scope_pop(g);
     return q;
-}
-
-static fig_node grow(fig_node h, int64_t filters) /* twice the side */
-{
-    return fig_conv2d_transposed(h, filters, 4, &(fig_conv_layer_opts){ .stride = 2, .padding = 1 });
-}
-
-/* Up to the decoder's last layer: one number per element, or two where the deviation is learned for each. */
-static fig_node decode_body(const vae *v, fig_node z, int64_t parts)
-{
-    fig_node h = z;
-    for (int i = v->hidden.count - 1; i >= 0; i--)
-        h = layer(v, fig_linear(h, v->hidden.width[i], NULL));
-    if (!v->conv) {
-        fig_node y = fig_linear(h, parts * fig_elements(&v->data) / v->data.dim[0], NULL);
-        fig_type shape = v->data;
-        shape.dim[0] *= v->draws;
-        shape.dim[shape.rank - 1] *= parts;
-        return fig_reshape(y, shape);
-    }
-    int64_t side = v->data.dim[1] >> v->levels, channels = v->o->width << (v->levels - 1);
-    h = fig_reshape(fig_linear(h, side * side * channels, NULL), FIG_SHAPE(-1, side, side, channels));
-    if (v->hidden.count)
-        h = normed(v, h);
-    for (int i = v->levels - 2; i >= 0; i--)
-        h = normed(v, grow(h, v->o->width << i));
-    return grow(h, parts * v->data.dim[3]);
 }
 
 /* log(exp(raw) + floor^2): the learned deviation cannot fall below the floor, and never loses its gradient. */
@@ -101,7 +61,7 @@ static guess decode(const vae *v, fig_node z)
     fig_graph *g = fig_model_graph(v->model);
     bool two = v->o->likelihood == GAUSSIAN_LEARNED && v->o->sigma_per == PER_ELEMENT;
     fig_scope_push(g, "decoder");
-    fig_node y = decode_body(v, z, two ? 2 : 1);
+    fig_node y = fig__coder_up(&v->coder, z, two ? 2 : 1);
     guess p = { y, FIG_NONE };
     if (two) {
         int64_t n = fig_dim(y, -1) / 2;
@@ -131,7 +91,7 @@ static fig_node repeated(fig_node x, int64_t times) /* (B, ...) -> (B times, ...
 
 static fig_node posterior_sample(const vae *v, code q, fig_node *noise) /* z (B K, Z) */
 {
-    int64_t b = v->data.dim[0], z = v->o->latent;
+    int64_t b = v->coder.data.dim[0], z = v->o->latent;
     *noise = fig_model_noise(v->model, v->draws * z);
     if (v->draws > 1)
         *noise = fig_reshape(*noise, FIG_SHAPE(b * v->draws, z));
@@ -143,7 +103,7 @@ static fig_node mean_of_draws(const vae *v, fig_node value) /* (B K) -> (B) */
 {
     if (v->draws == 1)
         return value;
-    return fig_mean(fig_reshape(value, FIG_SHAPE(v->data.dim[0], v->draws)), &(fig_reduce_opts){ .axis = 1 });
+    return fig_mean(fig_reshape(value, FIG_SHAPE(v->coder.data.dim[0], v->draws)), &(fig_reduce_opts){ .axis = 1 });
 }
 
 static fig_node reconstruction(const vae *v, guess p, fig_node x) /* -log p(x | z), (B K) */
@@ -157,7 +117,7 @@ static fig_node reconstruction(const vae *v, guess p, fig_node x) /* -log p(x | 
 static fig_node importance_bound(const vae *v, code q, fig_node z, fig_node noise, fig_node nll)
 {
     fig_node prior = fig_scale(fig_sum_rows(fig_sub(fig_square(noise), fig_square(z))), 0.5f); /* (B K) */
-    fig_node weight = fig_reshape(fig_sub(prior, nll), FIG_SHAPE(v->data.dim[0], v->draws));   /* log w less what follows */
+    fig_node weight = fig_reshape(fig_sub(prior, nll), FIG_SHAPE(v->coder.data.dim[0], v->draws));   /* log w less what follows */
     fig_node spread = fig_scale(fig_sum_rows(q.log_variance), 0.5f);                           /* (B) */
     return fig_shift(fig_add(fig_logsumexp(weight), spread), (float)-log((double)v->draws));
 }
@@ -173,7 +133,7 @@ static fig_node kl_with_allowance(const vae *v, code q)
     fig_node unit =
         fig_div(fig_sum(fig_mul(each, fig_expand(weight, -1)), &(fig_reduce_opts){ .axis = 0 }), total); /* (Z) */
     unit = fig_max(unit, fig_constant(fig_model_graph(v->model), (float)v->o->free_bits));
-    return fig_broadcast(fig_sum(unit, NULL), FIG_SHAPE(v->data.dim[0])); /* (B) */
+    return fig_broadcast(fig_sum(unit, NULL), FIG_SHAPE(v->coder.data.dim[0])); /* (B) */
 }
 
 static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
@@ -235,10 +195,10 @@ static void declare_metrics(const vae *v, fig_node x)
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "reconstruction", .value = nll, .unit = unit, .protocol = protocol });
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "kl", .value = kl, .unit = unit, .protocol = protocol });
     declare_many_samples(v, q, x, law);
-    if (grey || v->data.rank != 4)
+    if (grey || v->coder.data.rank != 4)
         return;
     /* A density over [0, 1] becomes a probability of 8-bit levels through their distance, 1 / 255. */
-    double numbers = (double)(fig_elements(&v->data) / v->data.dim[0]);
+    double numbers = (double)(fig_elements(&v->coder.data) / v->coder.data.dim[0]);
     fig_node bits = fig_shift(fig_scale(bound, (float)(1 / (numbers * log(2)))), (float)log2(255));
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "bits_per_dim", .value = bits, .unit = "bits/dim",
                                                    .protocol = "gaussian,8-bit levels,samples=1" });
@@ -254,20 +214,17 @@ static void declare_samplers(const vae *v, const char *field)
 {
     fig_node prior = shown(v, fig_model_noise(v->model, v->o->latent));
     fig_model_sampler(v->model, &(fig_sampler_decl){ .name = "prior", .loop = FIG_LOOP_ONCE, .output = prior });
-    fig_node again = shown(v, encode(v, fig_model_input(v->model, field)).mean);
+    fig_node mean = encode(v, fig_model_input(v->model, field)).mean, again = shown(v, mean);
     fig_model_sampler(
         v->model, &(fig_sampler_decl){ .name = "reconstruct", .loop = FIG_LOOP_ONCE, .output = again, .input = field });
+    fig_model_sampler(v->model, &(fig_sampler_decl){
+                                    .name = "encode", .loop = FIG_LOOP_ONCE, .output = mean, .input = field, .codes = true });
+    fig_node given = fig_input(fig_model_graph(v->model), "code", FIG_SHAPE(fig_model_batch(v->model), v->o->latent));
+    fig_model_sampler(
+        v->model, &(fig_sampler_decl){ .name = "decode", .loop = FIG_LOOP_ONCE, .output = shown(v, given), .input = "code" });
 }
 
 /* -- the record ------------------------------------------------------------------------------------------------------------ */
-
-static int halvings(int64_t side) /* stops at an odd size, or at 4 to 7 pixels */
-{
-    int levels = 0;
-    while (side % 2 == 0 && side >= 8 && levels < 5)
-        side /= 2, levels++;
-    return levels;
-}
 
 static fig_status vae_request(const void *options, const fig_data_info *found, fig_data_request *request,
                               fig_error *err)
@@ -276,7 +233,7 @@ static fig_status vae_request(const void *options, const fig_data_info *found, f
     request->kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS;
     request->standardise = false;
     if (found->kind == FIG_DATA_IMAGES) {
-        fig__ask_pictures(found, o->size, o->channels, request);
+        fig__ask_pictures(found, o->coder.size, o->coder.channels, request);
         request->binarise = (fig_binarise)o->pixels;
         if (o->pixels && o->likelihood != BERNOULLI)
             return fig_fail(err, FIG_E_USAGE, "pixels: two values have no Gaussian density; set likelihood=bernoulli or pixels=grey");
@@ -291,24 +248,13 @@ static fig_status vae_build(fig_model *model, const void *options, const fig_dat
 {
     const vae_options *o = options;
     vae v = { .model = model, .o = o, .draws = 1 };
-    bool points = data->kind == FIG_DATA_POINTS;
-    int64_t b = fig_model_batch(model);
-    v.data = points ? FIG_SHAPE(b, data->dimensions) : FIG_SHAPE(b, data->height, data->width, data->channels);
-    v.levels = points || data->height != data->width ? 0 : halvings(data->height);
-    v.conv = !points && (v.o->body == BODY_CONV || (v.o->body == BODY_AUTO && v.levels > 0));
-    if (v.conv && v.levels == 0)
-        return fig_fail(
-            err, FIG_E_USAGE,
-            "body: conv needs square pictures of even size from 8 pixels, got %dx%d; set size=32 or body=mlp",
-            data->height, data->width);
     if (o->bound == IMPORTANCE && (o->beta != 1 || o->kl_warmup > 0 || o->free_bits > 0))
         return fig_fail(err, FIG_E_USAGE,
                         "bound: the importance-weighted one has no KL term; leave beta, kl_warmup and free_bits as they are");
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         v.draws = o->samples;
-    FIG_TRY(fig__read_widths("hidden", v.o->hidden, &v.hidden, err));
-    fig__set_init(model, v.o->init);
-    const char *field = points ? "point" : "image";
+    FIG_TRY(fig__coder_begin(model, &o->coder, data, &v.coder, err));
+    const char *field = data->kind == FIG_DATA_POINTS ? "point" : "image";
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
         declare_samplers(&v, field);
     else if (fig_model_purpose(model) == FIG_FOR_EVALUATION)
@@ -339,16 +285,10 @@ static char *vae_advise(const void *options, const fig_data_spec *data)
 }
 
 #define AT(field) offsetof(vae_options, field)
+#define CODER(field) AT(coder.field)
 static const fig_option vae_option_table[] = {
-    { "body", FIG_CHOICE, AT(body), BODY_AUTO, 0, 0, "networks: mlp, or conv for pictures",
-      .choices = "auto mlp conv" },
+    FIG__CODER_BODY_ROWS(CODER),
     { "latent", FIG_INT, AT(latent), 32, 1, 4096, "numbers in the latent code" },
-    { "hidden", FIG_TEXT, AT(hidden), 0, 0, 0,
-      "widths of the dense hidden layers of the encoder, mirrored in the decoder; 0 = none", .fallback_text = "400",
-      .metavar = "N,N" },
-    { "width", FIG_INT, AT(width), 32, 1, 1024, "conv: channels after the first layer, doubled at each further one" },
-    { "size", FIG_INT, AT(size), 0, 0, 512, "side of a picture in pixels; 0 = as the data, at most 64" },
-    { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
     { "likelihood", FIG_CHOICE, AT(likelihood), BERNOULLI, 0, 0, "what the decoder says about a value",
       .choices = "bernoulli gaussian gaussian_learned" },
     { "pixels", FIG_CHOICE, AT(pixels), FIG_BINARISE_NONE, 0, 0,
@@ -364,11 +304,7 @@ static const fig_option vae_option_table[] = {
     { "beta", FIG_FLOAT, AT(beta), 1, 0, 1000, "weight of the KL term (1 = the evidence lower bound)" },
     { "kl_warmup", FIG_INT, AT(kl_warmup), 0, 0, 1e9, "steps in which the KL term's weight rises from 0 to beta" },
     { "free_bits", FIG_FLOAT, AT(free_bits), 0, 0, 100, "nats per latent unit that cost nothing" },
-    { "activation", FIG_CHOICE, AT(activation), 0, 0, 0, "of hidden layers", .choices = FIG__ACTIVATION_CHOICES },
-    { "slope", FIG_FLOAT, AT(slope), 0.2, 0, 1, "leaky_relu: slope below zero" },
-    { "norm", FIG_CHOICE, AT(norm), 1, 0, 0, "conv: normalisation of hidden layers", .choices = "none batch" },
-    { "init", FIG_CHOICE, AT(init), FIG__INIT_GLOROT, 0, 0, "first values of the weights",
-      .choices = FIG__INIT_CHOICES },
+    FIG__CODER_LAYER_ROWS(CODER),
     { 0 },
 };
 

@@ -153,7 +153,7 @@ static fig_status compile(fig_sampler *s, fig_error *err)
     s->batch = choose_batch(s);
     if (s->batch != 1)
         FIG_TRY(build(s, s->batch, err));
-    if (s->decl->input && !s->opts.input)
+    if (s->decl->input && !s->opts.input && !s->opts.read)
         return fig_fail(err, FIG_E_USAGE, "sampler %s reads \"%s\": give it data", s->decl->name, s->decl->input);
     keep_own_assigns(s);
     FIG_TRY(fig__store_above(t->store, &s->store, err));
@@ -205,7 +205,8 @@ fig_status fig__sampler_restart(fig_sampler *s, uint64_t seed, fig_error *err)
         s->loop->end(s);
     s->state = NULL;
     fig_samples_free(s->samples);
-    s->samples = fig__samples_new(s->trained->data, s->opts.count);
+    static const fig_data_spec codes = { .kind = FIG_DATA_POINTS };
+    s->samples = fig__samples_new(s->decl->codes ? &codes : s->trained->data, s->opts.count);
     s->opts.seed = seed;
     s->row = 0;
     fig_plan_renew(s->plan);
@@ -247,7 +248,10 @@ fig_status fig__sampler_feed(fig_sampler *s, fig_error *err)
         return fig_fail(err, FIG_E_FAILED, "sampler %s does not use its input \"%s\"", s->decl->name, s->decl->input);
     size_t row = fig__bytes(&type) / (size_t)type.dim[0];
     int64_t left = s->opts.count - s->row, rows = left < s->batch ? left : s->batch;
-    memcpy(to, (const char *)s->opts.input + (size_t)s->row * row, (size_t)rows * row);
+    if (s->opts.read)
+        FIG_TRY(s->opts.read(s->opts.user, rows, (int64_t)(row / sizeof(float)), (float *)(void *)to, err));
+    else
+        memcpy(to, (const char *)s->opts.input + (size_t)s->row * row, (size_t)rows * row);
     memset(to + (size_t)rows * row, 0, (size_t)(s->batch - rows) * row);
     return FIG_OK;
 }
