@@ -17,6 +17,9 @@ typedef enum fig_data_kind { FIG_DATA_NONE = 0, FIG_DATA_IMAGES = 1, FIG_DATA_TE
 /* Pictures in two values, low and high: each pixel on with the chance that its grey level says, drawn anew each time it is read
  * (dynamic), or on from half of the range up (threshold). Scoring draws once: the same picture is always the same. */
 typedef enum fig_binarise { FIG_BINARISE_NONE, FIG_BINARISE_DYNAMIC, FIG_BINARISE_THRESHOLD } fig_binarise;
+/* How a picture of another shape is brought to a size: scaled to cover it and the middle cut out; scaled to fit into it, the
+ * rest background; stretched; or cut out of the middle without scaling (scaled up only where it is too small). */
+typedef enum fig_resize { FIG_RESIZE_COVER, FIG_RESIZE_FIT, FIG_RESIZE_STRETCH, FIG_RESIZE_CROP } fig_resize;
 typedef enum fig_split { FIG_TRAIN_SPLIT, FIG_VALIDATION_SPLIT, FIG_TEST_SPLIT, FIG_SPLITS } fig_split;
 
 typedef struct fig_data fig_data;
@@ -54,10 +57,15 @@ typedef struct fig_data_request {
     int height, width, channels; /* pictures are resized (short side) and centre-cropped, converted grey <-> RGB */
     float low, high;             /* range of pixel values; both 0 means 0..1 */
     fig_binarise binarise;       /* pictures */
+    fig_resize resize;           /* pictures of another shape */
+    const unsigned char *background; /* red, green, blue below what is transparent and beside what does not fit; NULL = white */
     const char *tokenizer;       /* text: "char" (default) or "byte" */
     int context;                 /* text: tokens per window; an item is context + 1 tokens */
     bool standardise;            /* points: per column to mean 0, deviation 1, undone when sampling */
+    bool standardise_pictures;   /* the same per channel, on top of low and high; for models whose values have no fixed range */
+    bool any_range;              /* a recipe's word that its pictures may be standardised; prepare does not look at it */
     double validation;           /* fraction of train kept aside, 0..0.5; text: the last part. A source's own split wins */
+    double test;                 /* points and pictures: another fraction for a test split, where the source has none */
 } fig_data_request;
 
 /* What was settled: with the model file this is all that sampling needs. Written to and read from JSON. */
@@ -66,13 +74,16 @@ typedef struct fig_data_spec {
     int height, width, channels;
     float low, high;
     fig_binarise binarise;
+    fig_resize resize;
+    unsigned char background[3];
     int classes;
     char **class_names;       /* classes entries or NULL; owned by the spec */
     int context, vocabulary;
     fig_tokenizer *tokenizer; /* owned by the spec */
     int dimensions;
-    double *offset, *scale;   /* points: value = stored * scale + offset; NULL = as is; owned */
-    double validation;
+    double *offset, *scale;   /* points, one per column; pictures, one per channel: value = stored * scale + offset; NULL =
+                                 as is; owned */
+    double validation, test;
     char data_hash[65];       /* SHA-256 over the content that was indexed */
     char name[128];
 } fig_data_spec;
@@ -82,6 +93,8 @@ FIG_API fig_status fig_data_prepare(fig_data *data, const fig_data_request *requ
 FIG_API fig_status fig_data_prepare_like(fig_data *data, const fig_data_spec *spec, fig_error *err);
 FIG_API const fig_data_spec *fig_data_get_spec(const fig_data *data); /* after prepare; belongs to the data */
 FIG_API int64_t fig_data_items(const fig_data *data, fig_split split);  /* after prepare; text: windows that do not overlap */
+/* The least and the largest value that a stored pixel can have: low and high, or what standardising makes of them. */
+FIG_API void fig_data_spec_range(const fig_data_spec *spec, float *low, float *high);
 FIG_API char *fig_data_spec_to_json(const fig_data_spec *spec);         /* heap text */
 FIG_API fig_status fig_data_spec_from_json(const char *json, fig_data_spec **out, fig_error *err);
 FIG_API fig_data_spec *fig_data_spec_copy(const fig_data_spec *spec);
@@ -101,8 +114,19 @@ FIG_API const char *fig_tokenizer_piece(const fig_tokenizer *tokenizer, int32_t 
 typedef enum fig_order {
     FIG_ORDER_SHUFFLED,    /* every item once an epoch, order a function of (seed, epoch); text: windows at random places */
     FIG_ORDER_SEQUENTIAL,  /* in order; text: windows that do not overlap */
-    FIG_ORDER_REPLACEMENT  /* drawn with replacement */
+    FIG_ORDER_REPLACEMENT, /* drawn with replacement */
+    FIG_ORDER_BALANCED     /* drawn with replacement, every class equally often; items without a class count as one more */
 } fig_order;
+/* Random changes of training pictures. Each is a function of the loader's seed, the epoch and the item (of batch and row in
+ * orders with replacement), so a resumed run sees the same pictures. All zero = none. */
+typedef enum fig_flip { FIG_FLIP_NONE, FIG_FLIP_ACROSS, FIG_FLIP_DOWN, FIG_FLIP_BOTH } fig_flip;
+typedef struct fig_augment {
+    fig_flip flip;   /* mirrored left-right, top-bottom, or each, half of the time */
+    int crop;        /* moved by up to so many pixels in each direction; what is missing is mirrored at the edge */
+    float rotation;  /* turned by up to so many degrees */
+    float scale;     /* enlarged or shrunk by a factor of up to 1 + this */
+    float colour;    /* brightness, contrast and saturation changed by up to this share each */
+} fig_augment;
 typedef struct fig_loader_opts {
     fig_split split;
     fig_order order;
@@ -112,6 +136,8 @@ typedef struct fig_loader_opts {
     int64_t epoch_batches; /* batches an epoch; 0 = a pass over the data (text, shuffled: items / batch) */
     int threads;         /* decoding threads; 0 = 1 */
     const char *key;     /* mixed into the order, so that several inputs draw independently */
+    const fig_augment *augment; /* pictures; copied; NULL = none */
+    bool natural;        /* pictures in low..high even where the model is given standardised ones: for scoring */
     bool still;          /* what is drawn for an item (binarise) depends on the item alone, not on seed and batch: for scoring */
 } fig_loader_opts;
 typedef struct fig_loader fig_loader;

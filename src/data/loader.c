@@ -5,7 +5,8 @@
  *     slot b % slots:  EMPTY -> FILLING (a thread claimed b) -> READY -> held until the caller's next call -> EMPTY
  *
  * There are threads + 2 slots: one the caller holds, one ready beside it, and one for each thread. All memory is
- * taken at the start. A picture that turns out broken is replaced by the next readable one of its split. */
+ * taken at the start. A picture that turns out broken is replaced by the next readable one of its split. Random changes
+ * (augment.c) are made here, in the loader's threads, and depend on seed, epoch and item. */
 #include "data/prepared.h"
 #include <math.h>
 #include <signal.h>
@@ -35,7 +36,12 @@ struct fig_loader {
     int64_t items;        /* of the split */
     int64_t pass_batches; /* batches in one pass over the items */
     size_t slot_bytes;
-    float low, step; /* value of a pixel = low + step * byte */
+    float low[3], step[3]; /* value of a pixel = low + step * byte, by channel */
+    bool by_channel;       /* they differ */
+    bool augments;
+    fig_augment augment;
+    int32_t *class_items, *class_first; /* balanced order: items sorted by class; where each class begins, and the end */
+    int class_groups;
     batch_slot *slots;
     int slot_count;
     pthread_t *threads;
@@ -75,12 +81,24 @@ static uint64_t draw(const fig_loader *loader, uint64_t number, int row, uint64_
     return (uint64_t)(((wide)((uint64_t)random[0] << 32 | random[1]) * bound) >> 64);
 }
 
+/* First the class, then one of its items. */
+static int64_t balanced_item(const fig_loader *loader, uint64_t number, int row)
+{
+    uint32_t random[4];
+    fig__philox(loader->opts.seed, loader->stream, number, (uint64_t)row, random);
+    int group = (int)((uint64_t)random[0] * (uint64_t)loader->class_groups >> 32);
+    uint64_t first = (uint64_t)loader->class_first[group], count = (uint64_t)loader->class_first[group + 1] - first;
+    return loader->class_items[first + (((uint64_t)random[1] * count) >> 32)];
+}
+
 /* Item of a row; *real is false for rows that only fill up the last batch of a pass (they repeat its first items). */
 static int64_t row_item(const batch_order *order, int row, bool *real)
 {
     const fig_loader *loader = order->loader;
     uint64_t place = order->first + (uint64_t)row, items = (uint64_t)loader->items;
     *real = true;
+    if (loader->opts.order == FIG_ORDER_BALANCED)
+        return balanced_item(loader, order->number, row);
     if (loader->opts.order == FIG_ORDER_REPLACEMENT)
         return (int64_t)draw(loader, order->number, row, items);
     if (place >= items) {
@@ -142,8 +160,27 @@ static fig__binary_draw draw_of(const fig_loader *loader, uint64_t number, int r
                                .row = still ? (uint64_t)item : (uint64_t)row };
 }
 
+/* With replacement an item comes several times in one epoch, so there batch and row number the draw. */
+static fig__draw_key change_of(const fig_loader *loader, uint64_t number, int row, fig_split from, int64_t item)
+{
+    static const char name[] = "augment";
+    bool drawn = loader->opts.order == FIG_ORDER_REPLACEMENT || loader->opts.order == FIG_ORDER_BALANCED;
+    return (fig__draw_key){ .seed = loader->opts.seed,
+                            .stream = fig__hash64(name, sizeof name - 1, loader->stream + (uint64_t)from),
+                            .step = drawn ? number : number / (uint64_t)loader->pass_batches,
+                            .row = drawn ? (uint64_t)row : (uint64_t)item };
+}
+
+/* Channels with factors of their own, as standardised colours have. */
+static void to_values_by_channel(const uint8_t *pixels, size_t count, const fig_loader *loader, float *out)
+{
+    size_t channels = (size_t)loader->data->spec->channels;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)pixels[i] * loader->step[i % channels] + loader->low[i % channels];
+}
+
 static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *reader, batch_slot *slot, int row,
-                               int64_t place, fig_error *err)
+                               int64_t place, uint8_t *changed, fig_error *err)
 {
     fig_data *data = loader->data;
     const fig_data_spec *spec = data->spec;
@@ -162,11 +199,18 @@ static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *re
                         data->contents.info.path, fig__split_names[loader->opts.split], inner.message);
     size_t count = (size_t)spec->height * (size_t)spec->width * (size_t)spec->channels;
     float *out = slot->image + (size_t)row * count;
+    if (loader->augments) {
+        fig__draw_key key = change_of(loader, slot->batch.number, row, from, item);
+        fig__augment(&loader->augment, &key, pixels, spec->height, spec->width, spec->channels, changed);
+        pixels = changed;
+    }
     if (spec->binarise) {
         fig__binary_draw binary = draw_of(loader, slot->batch.number, row, from, item);
         fig__binarise(pixels, count, &binary, spec->low, spec->high, out);
-    } else
-        to_values(pixels, count, loader->low, loader->step, out);
+    } else if (loader->by_channel)
+        to_values_by_channel(pixels, count, loader, out);
+    else
+        to_values(pixels, count, loader->low[0], loader->step[0], out);
     put_label(loader, slot, row, from, item);
     return FIG_OK;
 }
@@ -201,7 +245,8 @@ static void fill_text(const fig_loader *loader, batch_slot *slot, uint64_t numbe
         out[i] = -1;
 }
 
-static fig_status fill(const fig_loader *loader, fig__picture_reader *reader, batch_slot *slot, uint64_t number)
+static fig_status fill(const fig_loader *loader, fig__picture_reader *reader, uint8_t *changed, batch_slot *slot,
+                       uint64_t number)
 {
     batch_order order;
     begin_order(&order, loader, number);
@@ -214,7 +259,7 @@ static fig_status fill(const fig_loader *loader, fig__picture_reader *reader, ba
         slot->weight[row] = real ? 1 : 0;
         slot->batch.real_rows += real;
         if (slot->image)
-            FIG_TRY(fill_picture(loader, reader, slot, row, place, &slot->err));
+            FIG_TRY(fill_picture(loader, reader, slot, row, place, changed, &slot->err));
         else if (slot->tokens)
             fill_text(loader, slot, number, row, place);
         else
@@ -230,6 +275,10 @@ static void *work(void *user)
     fig_loader *loader = user;
     fig__picture_reader *reader =
         loader->data->spec->kind == FIG_DATA_IMAGES ? fig__picture_reader_new(loader->data) : NULL;
+    const fig_data_spec *spec = loader->data->spec;
+    uint8_t *changed = loader->augments
+                           ? fig__alloc((size_t)spec->height * (size_t)spec->width * (size_t)spec->channels)
+                           : NULL;
     pthread_mutex_lock(&loader->lock);
     while (!loader->stop) {
         batch_slot *slot = &loader->slots[loader->next_claim % (uint64_t)loader->slot_count];
@@ -241,7 +290,7 @@ static void *work(void *user)
         slot->number = loader->next_claim++;
         loader->filling++;
         pthread_mutex_unlock(&loader->lock);
-        slot->status = fill(loader, reader, slot, slot->number);
+        slot->status = fill(loader, reader, changed, slot, slot->number);
         pthread_mutex_lock(&loader->lock);
         slot->state = READY;
         loader->filling--;
@@ -249,6 +298,7 @@ static void *work(void *user)
     }
     pthread_mutex_unlock(&loader->lock);
     fig__picture_reader_free(reader);
+    free(changed);
     return NULL;
 }
 
@@ -281,7 +331,10 @@ static fig_status check_opts(const fig_data *data, const fig_loader_opts *opts, 
         return fig_fail(err, FIG_E_NOT_FOUND, "%s: it has no %s split%s", data->contents.info.path,
                         fig__split_names[opts->split],
                         opts->split == FIG_VALIDATION_SPLIT ? "; keep a part aside with --set validation=0.1" : "");
-    if (opts->drop_last && opts->order != FIG_ORDER_REPLACEMENT && items < opts->batch)
+    if (opts->order == FIG_ORDER_BALANCED && (!data->spec->classes || data->spec->kind == FIG_DATA_TEXT))
+        return fig_fail(err, FIG_E_USAGE, "%s: its items have no classes that could be balanced; use data_order=shuffled",
+                        data->contents.info.path);
+    if (opts->drop_last && opts->order < FIG_ORDER_REPLACEMENT && items < opts->batch)
         return fig_fail(err, FIG_E_USAGE,
                         "%s: the %s split has %lld items, fewer than a batch of %d; use a smaller batch",
                         data->contents.info.path, fig__split_names[opts->split], (long long)items, opts->batch);
@@ -353,13 +406,58 @@ static void plan_order(fig_loader *loader)
 {
     int64_t batch = loader->opts.batch, whole = loader->items / batch;
     bool text_windows = loader->data->spec->kind == FIG_DATA_TEXT && loader->opts.order != FIG_ORDER_SEQUENTIAL;
-    bool drop = loader->opts.drop_last || text_windows || loader->opts.order == FIG_ORDER_REPLACEMENT;
+    bool drop = loader->opts.drop_last || text_windows || loader->opts.order >= FIG_ORDER_REPLACEMENT;
     /* Random windows and draws are all real: a pass is only a unit of counting. */
     if (text_windows)
         loader->opts.order = FIG_ORDER_REPLACEMENT;
     loader->pass_batches = drop ? whole : (loader->items + batch - 1) / batch;
     if (loader->pass_batches < 1)
         loader->pass_batches = 1;
+}
+
+/* Items of the split sorted by class, those without one last: counted, then placed. */
+static void sort_classes(fig_loader *loader)
+{
+    const fig_data *data = loader->data;
+    fig_split from = data->from[loader->opts.split];
+    const int32_t *labels = data->contents.labels[from];
+    int classes = data->contents.info.classes;
+    int32_t *count = fig__alloc(((size_t)classes + 2) * sizeof *count);
+    for (int64_t i = 0; i < loader->items; i++) {
+        int32_t label = labels ? labels[fig__data_item(data, loader->opts.split, i)] : -1;
+        count[label < 0 ? classes : label]++;
+    }
+    int32_t *group = fig__alloc(((size_t)classes + 1) * sizeof *group); /* classes without items have none */
+    loader->class_first = fig__alloc(((size_t)classes + 2) * sizeof *loader->class_first);
+    for (int c = 0; c <= classes; c++)
+        if (count[c]) {
+            group[c] = loader->class_groups;
+            loader->class_first[loader->class_groups + 1] = loader->class_first[loader->class_groups] + count[c];
+            loader->class_groups++;
+        }
+    loader->class_items = fig__alloc((size_t)loader->items * sizeof *loader->class_items);
+    memset(count, 0, ((size_t)classes + 2) * sizeof *count);
+    for (int64_t i = 0; i < loader->items; i++) {
+        int32_t label = labels ? labels[fig__data_item(data, loader->opts.split, i)] : -1;
+        int32_t at = group[label < 0 ? classes : label];
+        loader->class_items[loader->class_first[at] + count[at]++] = (int32_t)i;
+    }
+    free(count);
+    free(group);
+}
+
+/* Bytes to values: the range, and what standardising makes of it. */
+static void plan_values(fig_loader *loader)
+{
+    const fig_data_spec *spec = loader->data->spec;
+    double step = ((double)spec->high - spec->low) / 255;
+    bool standard = spec->kind == FIG_DATA_IMAGES && spec->offset && !loader->opts.natural;
+    for (int c = 0; c < 3; c++) {
+        int channel = c < spec->channels ? c : 0;
+        loader->low[c] = (float)(standard ? (spec->low - spec->offset[channel]) / spec->scale[channel] : spec->low);
+        loader->step[c] = (float)(standard ? step / spec->scale[channel] : step);
+    }
+    loader->by_channel = standard && spec->channels > 1;
 }
 
 fig_status fig_loader_new(fig_data *data, const fig_loader_opts *opts, fig_loader **out, fig_error *err)
@@ -376,8 +474,14 @@ fig_status fig_loader_new(fig_data *data, const fig_loader_opts *opts, fig_loade
     loader->items = data->count[opts->split];
     loader->held = -1;
     plan_order(loader);
-    loader->low = data->spec->low;
-    loader->step = (float)(((double)data->spec->high - data->spec->low) / 255);
+    plan_values(loader);
+    if (loader->opts.order == FIG_ORDER_BALANCED)
+        sort_classes(loader);
+    if (opts->augment && data->spec->kind == FIG_DATA_IMAGES) {
+        loader->augment = *opts->augment;
+        loader->augments = fig__augments(opts->augment);
+    }
+    loader->opts.augment = NULL; /* the caller's */
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->changed, NULL);
     loader->slot_count = loader->opts.threads + 2;
@@ -411,6 +515,8 @@ void fig_loader_free(fig_loader *loader)
             fig__pages_free(loader->slots[i].memory, loader->slot_bytes);
     pthread_cond_destroy(&loader->changed);
     pthread_mutex_destroy(&loader->lock);
+    free(loader->class_items);
+    free(loader->class_first);
     free(loader->threads);
     free(loader->slots);
     free(loader);

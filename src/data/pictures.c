@@ -98,9 +98,12 @@ static fig_status decode(fig__picture_reader *reader, fig_split split, int64_t i
     const fig_data_spec *spec = reader->data->spec;
     fig_picture picture = { 0 };
     bool borrowed = false;
-    fig__decode_opts opts = { .short_side = spec->height > spec->width ? spec->height : spec->width };
+    fig__decode_opts opts = { .short_side = spec->height > spec->width ? spec->height : spec->width,
+                              .background = spec->background };
+    if (spec->resize == FIG_RESIZE_CROP)
+        opts.short_side = 0; /* cut out at full size */
     FIG_TRY(reader->data->source->picture(&reader->data->contents, split, item, &opts, &picture, &borrowed, err));
-    fig__resize(reader->resizer, &picture, spec->height, spec->width, spec->channels, out);
+    fig__resize_by(reader->resizer, spec->resize, spec->background, &picture, spec->height, spec->width, spec->channels, out);
     if (!borrowed)
         fig_picture_free(&picture);
     return FIG_OK;

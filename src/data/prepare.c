@@ -1,8 +1,8 @@
 /* prepare.c - settling what a model needs with what the data has
  *
  * A request (or the spec of a model that exists) and the contents become a spec, index tables and settled values.
- * The part kept aside for validation is a fixed random choice that depends on the number of items alone, so that
- * every run on the same data keeps the same items aside; of text it is the last part, as texts are not exchangeable. */
+ * What is kept aside for validation and test is chosen in split.c; of text it is the last part, as texts are not
+ * exchangeable. */
 #include "data/prepared.h"
 #include <math.h>
 #include <stdlib.h>
@@ -27,46 +27,6 @@ void fig__prepared_release(fig_data *data)
     data->class_map = NULL;
     fig_data_spec_free(data->spec);
     data->spec = NULL;
-}
-
-/* -- splits -------------------------------------------------------------------------------------------------------- */
-
-static fig_status keep_aside(fig_data *data, double fraction, fig_error *err)
-{
-    int64_t items = data->contents.info.items[FIG_TRAIN_SPLIT], aside = (int64_t)floor((double)items * fraction + 0.5);
-    aside = aside < 1 ? 1 : aside;
-    if (items < 2)
-        return fig_fail(err, FIG_E_USAGE,
-                        "%s: a single item cannot be split into train and validation; set validation to 0",
-                        data->contents.info.path);
-    uint8_t *chosen = fig__alloc((size_t)items);
-    fig__permutation order;
-    fig__permutation_init(&order, (uint64_t)items, 0, fig__hash64("validation", 10, 0), 0);
-    for (int64_t i = 0; i < aside; i++)
-        chosen[fig__permutation_at(&order, (uint64_t)i)] = 1;
-    int32_t *train = fig__alloc((size_t)(items - aside) * sizeof *train),
-            *validation = fig__alloc((size_t)aside * sizeof *validation);
-    int64_t used[2] = { 0, 0 };
-    for (int64_t i = 0; i < items; i++)
-        (chosen[i] ? validation : train)[used[chosen[i]]++] = (int32_t)i;
-    free(chosen);
-    data->index[FIG_TRAIN_SPLIT] = train;
-    data->index[FIG_VALIDATION_SPLIT] = validation;
-    data->from[FIG_VALIDATION_SPLIT] = FIG_TRAIN_SPLIT;
-    data->count[FIG_TRAIN_SPLIT] = items - aside;
-    data->count[FIG_VALIDATION_SPLIT] = aside;
-    return FIG_OK;
-}
-
-static fig_status settle_splits(fig_data *data, fig_error *err)
-{
-    const fig_data_info *info = &data->contents.info;
-    for (int split = 0; split < FIG_SPLITS; split++) {
-        data->from[split] = (fig_split)split;
-        data->count[split] = info->items[split];
-    }
-    bool wanted = data->spec->validation > 0 && !info->items[FIG_VALIDATION_SPLIT] && info->items[FIG_TRAIN_SPLIT];
-    return wanted ? keep_aside(data, data->spec->validation, err) : FIG_OK;
 }
 
 /* -- classes ------------------------------------------------------------------------------------------------------- */
@@ -106,7 +66,48 @@ static fig_status map_classes(fig_data *data, const fig_data_spec *like, fig_err
 
 /* -- kinds --------------------------------------------------------------------------------------------------------- */
 
-static fig_status settle_pictures(fig_data *data, const fig_data_request *request, fig_error *err)
+/* Mean and deviation of each channel over the train pictures as they are before any random change, in low..high. Whole numbers
+ * per picture, so that the totals do not depend on rounding. */
+static fig_status measure_channels(fig_data *data, double *offset, double *scale, fig_error *err)
+{
+    const fig_data_spec *spec = data->spec;
+    fig_split split = data->count[FIG_TRAIN_SPLIT] ? FIG_TRAIN_SPLIT : FIG_TEST_SPLIT;
+    size_t channels = (size_t)spec->channels, count = (size_t)spec->height * (size_t)spec->width * channels;
+    fig__picture_reader *reader = fig__picture_reader_new(data);
+    double sums[3] = { 0 }, squares[3] = { 0 }, pixels = 0;
+    fig_status status = FIG_OK;
+    for (int64_t i = 0; i < data->count[split] && status == FIG_OK; i++) {
+        const uint8_t *bytes;
+        if (i % 256 == 0) {
+            status = fig__check_cancelled(&data->contents, err);
+            fig__progress(&data->contents, "measuring pictures", (double)i / (double)data->count[split]);
+        }
+        if (fig__picture_reader_get(reader, data->from[split], fig__data_item(data, split, i), &bytes, NULL) != FIG_OK)
+            continue; /* counted as skipped; the loader leaves it out too */
+        uint64_t sum[3] = { 0 }, square[3] = { 0 };
+        for (size_t k = 0; k < count; k++) {
+            sum[k % channels] += bytes[k];
+            square[k % channels] += (uint64_t)bytes[k] * bytes[k];
+        }
+        for (size_t c = 0; c < channels; c++) {
+            sums[c] += (double)sum[c];
+            squares[c] += (double)square[c];
+        }
+        pixels += (double)(count / channels);
+    }
+    fig__picture_reader_free(reader);
+    double step = ((double)spec->high - spec->low) / 255;
+    for (size_t c = 0; c < channels; c++) {
+        double mean = pixels > 0 ? sums[c] / pixels : 0, square = pixels > 0 ? squares[c] / pixels : 0;
+        double deviation = sqrt(fmax(square - mean * mean, 0)) * step;
+        offset[c] = spec->low + mean * step;
+        scale[c] = deviation > 0 ? deviation : 1;
+    }
+    return status;
+}
+
+static fig_status settle_pictures(fig_data *data, const fig_data_request *request, const fig_data_spec *like,
+                                  fig_error *err)
 {
     const fig_data_info *info = &data->contents.info;
     fig_data_spec *spec = data->spec;
@@ -131,11 +132,25 @@ static fig_status settle_pictures(fig_data *data, const fig_data_request *reques
     spec->low = request->low;
     spec->high = request->low == 0 && request->high == 0 ? 1 : request->high;
     spec->binarise = request->binarise;
+    spec->resize = request->resize;
+    memcpy(spec->background, request->background ? request->background : (const unsigned char[]){ 255, 255, 255 }, 3);
+    if (request->binarise && (like ? like->offset != NULL : request->standardise_pictures))
+        return fig_fail(err, FIG_E_USAGE, "pictures in two values cannot be standardised; set standardise=no");
     if (!(spec->low < spec->high) || !isfinite(spec->low) || !isfinite(spec->high))
         return fig_fail(err, FIG_E_USAGE, "pixel values from %g to %g; the first must be the smaller one",
                         (double)spec->low, (double)spec->high);
-    FIG_TRY(settle_splits(data, err));
-    return fig__pictures_prepare(data, err);
+    FIG_TRY(fig__settle_splits(data, err));
+    FIG_TRY(fig__pictures_prepare(data, err));
+    if (!(like ? like->offset != NULL : request->standardise_pictures))
+        return FIG_OK;
+    size_t bytes = (size_t)spec->channels * sizeof(double);
+    spec->offset = fig__alloc(bytes);
+    spec->scale = fig__alloc(bytes);
+    if (!like)
+        return measure_channels(data, spec->offset, spec->scale, err);
+    memcpy(spec->offset, like->offset, bytes);
+    memcpy(spec->scale, like->scale, bytes);
+    return FIG_OK;
 }
 
 /* Mean and deviation of each column over the train items. A constant column keeps deviation 1. */
@@ -169,7 +184,7 @@ static fig_status settle_points(fig_data *data, const fig_data_request *request,
     if (like && like->dimensions != info->dimensions)
         return fig_fail(err, FIG_E_FORMAT, "%s: points of %d numbers, the model was made for %d", info->path,
                         info->dimensions, like->dimensions);
-    FIG_TRY(settle_splits(data, err));
+    FIG_TRY(fig__settle_splits(data, err));
     if (like ? like->offset != NULL : request->standardise) {
         size_t bytes = (size_t)spec->dimensions * sizeof(double);
         spec->offset = fig__alloc(bytes);
@@ -337,10 +352,13 @@ static fig_status settle(fig_data *data, const fig_data_request *request, const 
         return refuse_kind(data, request->kinds, err);
     if (!(request->validation >= 0 && request->validation <= 0.5))
         return fig_fail(err, FIG_E_USAGE, "a validation part of %g; 0 to 0.5 is possible", request->validation);
+    if (!(request->test >= 0 && request->test <= 0.5))
+        return fig_fail(err, FIG_E_USAGE, "a test part of %g; 0 to 0.5 is possible", request->test);
     FIG_TRY(check_skipped(data, err));
     fig_data_spec *spec = data->spec = fig__spec_new();
     spec->kind = info->kind;
     spec->validation = request->validation;
+    spec->test = request->test;
     memcpy(spec->data_hash, data->hash, sizeof spec->data_hash);
     fig__spec_set_name(spec, info->name);
     if (like) {
@@ -349,7 +367,7 @@ static fig_status settle(fig_data *data, const fig_data_request *request, const 
             &(fig_data_info){ .classes = like->classes, .class_names = (const char *const *)like->class_names }, spec);
     } else
         copy_classes(info, spec);
-    return spec->kind == FIG_DATA_IMAGES ? settle_pictures(data, request, err)
+    return spec->kind == FIG_DATA_IMAGES ? settle_pictures(data, request, like, err)
            : spec->kind == FIG_DATA_TEXT ? settle_text(data, request, like, err)
                                          : settle_points(data, request, like, err);
 }
@@ -365,6 +383,8 @@ fig_status fig_data_prepare(fig_data *data, const fig_data_request *request, fig
 
 fig_status fig_data_prepare_like(fig_data *data, const fig_data_spec *spec, fig_error *err)
 {
+    unsigned char background[3]; /* the spec may be this data's own */
+    memcpy(background, spec->background, sizeof background);
     fig_data_request request = {
         .kinds = (unsigned)spec->kind,
         .height = spec->height,
@@ -373,6 +393,9 @@ fig_status fig_data_prepare_like(fig_data *data, const fig_data_spec *spec, fig_
         .low = spec->low,
         .high = spec->high,
         .binarise = spec->binarise,
+        .resize = spec->resize,
+        .background = background,
+        .test = spec->test,
         .context = spec->context,
         .validation = spec->validation,
     };

@@ -61,6 +61,30 @@ typedef struct fig__binary_draw {
 } fig__binary_draw;
 void fig__binarise(const uint8_t *pixels, size_t count, const fig__binary_draw *draw, float low, float high, float *out);
 
+/* -- augment.c: one picture of bytes (H, W, C) changed at random; `to` is other memory of the same size. */
+typedef struct fig__draw_key {
+    uint64_t seed, stream, step, row;
+} fig__draw_key;
+bool fig__augments(const fig_augment *augment); /* false: all zero */
+void fig__augment(const fig_augment *augment, const fig__draw_key *key, const uint8_t *from, int height, int width,
+                  int channels, uint8_t *to);
+
+/* -- split.c: from, index and count of every split, by spec->validation and spec->test. */
+fig_status fig__settle_splits(fig_data *data, fig_error *err);
+
+/* -- alike.c: which pictures are the same or nearly. */
+typedef struct fig__fingerprint {
+    uint64_t outline;
+    uint8_t thumb[8 * 8 * 3];
+} fig__fingerprint;
+void fig__fingerprint_of(const fig_picture *picture, fig__fingerprint *out); /* 1, 3 or 4 channels */
+bool fig__fingerprints_near(const fig__fingerprint *a, const fig__fingerprint *b);
+/* group[i] = the first item that i is like, directly or through others; itself when there is none. */
+void fig__group_alike(const fig__fingerprint *prints, int64_t count, int32_t *group);
+/* Heap memory: one per item of a source split. */
+fig_status fig__fingerprints(fig_data *data, fig_split split, fig__fingerprint **out, fig_error *err);
+fig_status fig__find_groups(fig_data *data, fig_split split, int32_t **group, fig_error *err); /* NULL: not pictures */
+
 /* -- shuffle.c */
 /* A random permutation of 0..count-1 as a function of the key: place -> item. Nothing is stored, so any place of any
  * epoch is found at once. */

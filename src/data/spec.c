@@ -18,6 +18,7 @@ static const struct {
     { FIG_DATA_POINTS, "points" },
 };
 static const char *const binarise_names[] = { "none", "dynamic", "threshold" };
+static const char *const resize_names[] = { "cover", "fit", "stretch", "crop" };
 
 fig_data_spec *fig__spec_new(void) { return fig__alloc(sizeof(fig_data_spec)); }
 
@@ -65,10 +66,23 @@ fig_data_spec *fig_data_spec_copy(const fig_data_spec *spec)
         for (int i = 0; i < spec->classes; i++)
             copy->class_names[i] = fig__strdup(spec->class_names[i]);
     }
-    copy->offset = copy_numbers(spec->offset, spec->dimensions);
-    copy->scale = copy_numbers(spec->scale, spec->dimensions);
+    int count = spec->kind == FIG_DATA_IMAGES ? spec->channels : spec->dimensions;
+    copy->offset = copy_numbers(spec->offset, count);
+    copy->scale = copy_numbers(spec->scale, count);
     copy->tokenizer = spec->tokenizer ? fig__tokenizer_copy(spec->tokenizer) : NULL;
     return copy;
+}
+
+void fig_data_spec_range(const fig_data_spec *spec, float *low, float *high)
+{
+    *low = spec->low;
+    *high = spec->high;
+    for (int c = 0; spec->kind == FIG_DATA_IMAGES && spec->offset && c < spec->channels; c++) {
+        float least = (float)((spec->low - spec->offset[c]) / spec->scale[c]);
+        float most = (float)((spec->high - spec->offset[c]) / spec->scale[c]);
+        *low = c && *low < least ? *low : least;
+        *high = c && *high > most ? *high : most;
+    }
 }
 
 /* -- writing ------------------------------------------------------------------------------------------------------- */
@@ -115,6 +129,8 @@ char *fig_data_spec_to_json(const fig_data_spec *spec)
     fig__text_print(&out, ",\"data_hash\":");
     fig__json_put_text(&out, spec->data_hash);
     put_number(&out, "validation", spec->validation);
+    if (spec->test > 0)
+        put_number(&out, "test", spec->test);
     put_classes(&out, spec);
     if (spec->kind == FIG_DATA_IMAGES) {
         put_number(&out, "height", spec->height);
@@ -124,6 +140,15 @@ char *fig_data_spec_to_json(const fig_data_spec *spec)
         put_number(&out, "high", spec->high);
         if (spec->binarise)
             fig__text_print(&out, ",\"binarise\":\"%s\"", binarise_names[spec->binarise]);
+        if (spec->resize)
+            fig__text_print(&out, ",\"resize\":\"%s\"", resize_names[spec->resize]);
+        const unsigned char *ground = spec->background;
+        if (ground[0] != 255 || ground[1] != 255 || ground[2] != 255)
+            fig__text_print(&out, ",\"background\":\"#%02x%02x%02x\"", ground[0], ground[1], ground[2]);
+        if (spec->offset) {
+            put_numbers(&out, "offset", spec->offset, spec->channels);
+            put_numbers(&out, "scale", spec->scale, spec->channels);
+        }
     } else if (spec->kind == FIG_DATA_TEXT) {
         put_number(&out, "context", spec->context);
         fig__text_print(&out, ",\"tokenizer\":");
@@ -187,13 +212,40 @@ static fig_status get_classes(const fig__json *json, fig_data_spec *spec, fig_er
     return FIG_OK;
 }
 
-static fig_status get_binarise(const fig__json *json, fig_binarise *out, fig_error *err)
+/* The place of a word in a list; the list's first word when the key is not there. */
+static fig_status get_choice(const fig__json *json, const char *key, const char *const *names, int count, int *out,
+                             fig_error *err)
 {
-    const char *name = fig__json_text(fig__json_get(json, "binarise"), "none");
-    for (int i = FIG_BINARISE_NONE; i <= FIG_BINARISE_THRESHOLD; i++)
-        if (!strcmp(name, binarise_names[i]))
-            return *out = (fig_binarise)i, FIG_OK;
-    return fig_fail(err, FIG_E_FORMAT, "data: \"binarise\" is \"%.40s\", expected none, dynamic or threshold", name);
+    const char *name = fig__json_text(fig__json_get(json, key), names[0]);
+    for (int i = 0; i < count; i++)
+        if (!strcmp(name, names[i]))
+            return *out = i, FIG_OK;
+    return fig_fail(err, FIG_E_FORMAT, "data: \"%s\" is \"%.40s\", expected one of %d words such as %s", key, name, count,
+                    names[1]);
+}
+
+static fig_status get_background(const fig__json *json, fig_data_spec *spec, fig_error *err)
+{
+    const char *text = fig__json_text(fig__json_get(json, "background"), "#ffffff");
+    unsigned value = 0;
+    int used = 0;
+    if (strlen(text) != 7 || sscanf(text, "#%6x%n", &value, &used) != 1 || used != 7)
+        return fig_fail(err, FIG_E_FORMAT, "data: \"background\" is \"%.40s\", expected a colour such as #ffffff", text);
+    for (int c = 0; c < 3; c++)
+        spec->background[c] = (unsigned char)(value >> (16 - 8 * c));
+    return FIG_OK;
+}
+
+static fig_status get_affine(const fig__json *json, int count, fig_data_spec *spec, fig_error *err)
+{
+    FIG_TRY(get_numbers(json, "offset", count, &spec->offset, err));
+    FIG_TRY(get_numbers(json, "scale", count, &spec->scale, err));
+    for (int i = 0; spec->scale && i < count; i++)
+        if (!(spec->scale[i] > 0))
+            return fig_fail(err, FIG_E_FORMAT, "data: \"scale\" must be above 0 (entry %d)", i);
+    if (!spec->offset != !spec->scale)
+        return fig_fail(err, FIG_E_FORMAT, "data: \"offset\" and \"scale\" belong together");
+    return FIG_OK;
 }
 
 static fig_status get_images(const fig__json *json, fig_data_spec *spec, fig_error *err)
@@ -206,20 +258,19 @@ static fig_status get_images(const fig__json *json, fig_data_spec *spec, fig_err
     spec->high = (float)fig__json_number(fig__json_get(json, "high"), NAN);
     if (spec->channels == 2 || !isfinite(spec->low) || !isfinite(spec->high) || !(spec->low < spec->high))
         return fig_fail(err, FIG_E_FORMAT, "data: pictures need 1 or 3 channels and a range \"low\" < \"high\"");
-    return get_binarise(json, &spec->binarise, err);
+    int word = 0;
+    FIG_TRY(get_choice(json, "binarise", binarise_names, 3, &word, err));
+    spec->binarise = (fig_binarise)word;
+    FIG_TRY(get_choice(json, "resize", resize_names, 4, &word, err));
+    spec->resize = (fig_resize)word;
+    FIG_TRY(get_background(json, spec, err));
+    return get_affine(json, spec->channels, spec, err);
 }
 
 static fig_status get_points(const fig__json *json, fig_data_spec *spec, fig_error *err)
 {
     FIG_TRY(get_int(json, "dimensions", 1, MAX_DIMENSIONS, -1, &spec->dimensions, err));
-    FIG_TRY(get_numbers(json, "offset", spec->dimensions, &spec->offset, err));
-    FIG_TRY(get_numbers(json, "scale", spec->dimensions, &spec->scale, err));
-    for (int i = 0; spec->scale && i < spec->dimensions; i++)
-        if (!(spec->scale[i] > 0))
-            return fig_fail(err, FIG_E_FORMAT, "data: \"scale\" must be above 0 (entry %d)", i);
-    if (!spec->offset != !spec->scale)
-        return fig_fail(err, FIG_E_FORMAT, "data: \"offset\" and \"scale\" belong together");
-    return FIG_OK;
+    return get_affine(json, spec->dimensions, spec, err);
 }
 
 static fig_status get_text(const fig__json *json, fig_data_spec *spec, fig_error *err)
@@ -244,8 +295,9 @@ static fig_status get_spec(const fig__json *json, fig_data_spec *spec, fig_error
     fig__spec_set_name(spec, fig__json_text(fig__json_get(json, "name"), ""));
     copy_text(spec->data_hash, sizeof spec->data_hash, fig__json_text(fig__json_get(json, "data_hash"), ""));
     spec->validation = fig__json_number(fig__json_get(json, "validation"), 0);
-    if (!(spec->validation >= 0 && spec->validation <= 0.5))
-        return fig_fail(err, FIG_E_FORMAT, "data: \"validation\" must be 0 to 0.5");
+    spec->test = fig__json_number(fig__json_get(json, "test"), 0);
+    if (!(spec->validation >= 0 && spec->validation <= 0.5) || !(spec->test >= 0 && spec->test <= 0.5))
+        return fig_fail(err, FIG_E_FORMAT, "data: \"validation\" and \"test\" must be 0 to 0.5");
     FIG_TRY(get_classes(json, spec, err));
     return spec->kind == FIG_DATA_IMAGES ? get_images(json, spec, err)
            : spec->kind == FIG_DATA_TEXT ? get_text(json, spec, err)

@@ -65,5 +65,8 @@ fig__resizer *fig__resizer_new(void);
 void fig__resizer_free(fig__resizer *resizer);
 /* Scales so that the picture covers height x width, crops the centre, converts to 1 or 3 channels; out is (H, W, C). */
 void fig__resize(fig__resizer *resizer, const fig_picture *picture, int height, int width, int channels, uint8_t *out);
+/* The same by another policy; `background` (red, green, blue) is what lies beside a picture that is made to fit. */
+void fig__resize_by(fig__resizer *resizer, fig_resize policy, const uint8_t background[3], const fig_picture *picture,
+                    int height, int width, int channels, uint8_t *out);
 
 #endif

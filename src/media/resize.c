@@ -108,19 +108,17 @@ static void filter_rows(const fig__resizer *r, const fig_picture *picture, int f
     }
 }
 
-void fig__resize(fig__resizer *r, const fig_picture *picture, int height, int width, int channels, uint8_t *out)
+static void convert(const fig_picture *picture, int channels, uint8_t *out)
 {
-    int from = picture->channels;
-    if (picture->width == width && picture->height == height) {
-        size_t count = (size_t)width * (size_t)height;
-        for (size_t i = 0; i < count; i++)
-            store(picture->pixels + i * (size_t)from, from, channels, out + i * (size_t)channels);
-        return;
-    }
-    double across = (double)picture->width / width, down = (double)picture->height / height;
-    double scale = across < down ? across : down; /* source pixels per target pixel */
-    plan_axis(&r->x, width, picture->width, scale, (picture->width - width * scale) / 2);
-    plan_axis(&r->y, height, picture->height, scale, (picture->height - height * scale) / 2);
+    size_t count = (size_t)picture->width * (size_t)picture->height, from = (size_t)picture->channels;
+    for (size_t i = 0; i < count; i++)
+        store(picture->pixels + i * from, picture->channels, channels, out + i * (size_t)channels);
+}
+
+/* The picture through the planned axes, as r->y.target rows of r->x.target pixels, `stride` bytes from row to row. */
+static void scale_into(fig__resizer *r, const fig_picture *picture, int channels, uint8_t *out, size_t out_stride)
+{
+    int from = picture->channels, height = r->y.target, width = r->x.target;
     int from_row = r->y.first[0], to_row = r->y.first[height - 1] + r->y.taps;
     size_t stride = (size_t)width * (size_t)from, need = (size_t)(to_row - from_row) * stride;
     if (need > r->room) {
@@ -139,7 +137,58 @@ void fig__resize(fig__resizer *r, const fig_picture *picture, int height, int wi
                     sum += weight[k] * rows[(size_t)k * stride + (size_t)(x * from + c)];
                 pixel[c] = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
             }
-            store(pixel, from, channels, out + ((size_t)i * (size_t)width + (size_t)x) * (size_t)channels);
+            store(pixel, from, channels, out + (size_t)i * out_stride + (size_t)x * (size_t)channels);
         }
     }
+}
+
+/* One axis of a size that is made to fit: as many target pixels as the whole source needs, at least one. */
+static int fitting(int target, int source, double scale)
+{
+    int size = (int)floor(source / scale + 0.5);
+    return size < 1 ? 1 : size > target ? target : size;
+}
+
+void fig__resize_by(fig__resizer *r, fig_resize policy, const uint8_t background[3], const fig_picture *picture,
+                    int height, int width, int channels, uint8_t *out)
+{
+    if (picture->width == width && picture->height == height) {
+        convert(picture, channels, out);
+        return;
+    }
+    double across = (double)picture->width / width, down = (double)picture->height / height; /* source pixels per target */
+    double scale = across < down ? across : down, right = scale, up = scale;
+    int inner_width = width, inner_height = height;
+    if (policy == FIG_RESIZE_FIT) {
+        scale = across > down ? across : down;
+        inner_width = fitting(width, picture->width, scale);
+        inner_height = fitting(height, picture->height, scale);
+        right = (double)picture->width / inner_width;
+        up = (double)picture->height / inner_height;
+    } else if (policy == FIG_RESIZE_STRETCH) {
+        right = across;
+        up = down;
+    } else if (policy == FIG_RESIZE_CROP && scale > 1)
+        right = up = 1;
+    double left = (picture->width - inner_width * right) / 2, top = (picture->height - inner_height * up) / 2;
+    if (right == 1 && up == 1) { /* whole pixels, so that what is only cut out keeps its bits */
+        left = floor(left);
+        top = floor(top);
+    }
+    plan_axis(&r->x, inner_width, picture->width, right, left);
+    plan_axis(&r->y, inner_height, picture->height, up, top);
+    size_t stride = (size_t)width * (size_t)channels;
+    if (inner_width < width || inner_height < height) {
+        size_t count = (size_t)width * (size_t)height;
+        for (size_t i = 0; i < count; i++)
+            store(background, 3, channels, out + i * (size_t)channels);
+        out += (size_t)((height - inner_height) / 2) * stride + (size_t)((width - inner_width) / 2) * (size_t)channels;
+    }
+    scale_into(r, picture, channels, out, stride);
+}
+
+void fig__resize(fig__resizer *r, const fig_picture *picture, int height, int width, int channels, uint8_t *out)
+{
+    static const uint8_t white[3] = { 255, 255, 255 };
+    fig__resize_by(r, FIG_RESIZE_COVER, white, picture, height, width, channels, out);
 }

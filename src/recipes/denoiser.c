@@ -17,7 +17,7 @@ void fig__denoiser_request(const fig__denoiser_options *o, const fig_data_info *
     request->kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS;
     request->low = -1;
     request->high = 1;
-    request->standardise = true;
+    request->standardise = request->any_range = true;
     if (found->kind == FIG_DATA_IMAGES)
         fig__ask_pictures(found, o->size, o->channels, request);
 }
@@ -115,7 +115,9 @@ fig_status fig__denoiser_open(fig__denoiser *d, fig_model *model, const fig__den
                                                                                                  through_dit };
     int64_t b = fig_model_batch(model);
     bool points = data->kind == FIG_DATA_POINTS;
-    *d = (fig__denoiser){ .o = o, .model = model, .body = o->body };
+    *d = (fig__denoiser){ .o = o, .model = model, .body = o->body, .low = -1, .high = 1 };
+    if (data->offset && !points)
+        fig_data_spec_range(data, &d->low, &d->high);
     d->sample = points ? FIG_SHAPE(b, data->dimensions) : FIG_SHAPE(b, data->height, data->width, data->channels);
     if (d->body == FIG__BODY_AUTO)
         d->body = points ? FIG__BODY_MLP : FIG__BODY_UNET;
@@ -252,7 +254,7 @@ void fig__carry_on(const fig__denoiser *d, fig_node next, fig_sampler_decl *samp
 {
     fig_assign(sample_state(d, sampler->name), next);
     sampler->loop = FIG_LOOP_SCHEDULE;
-    sampler->output = is_picture(d) ? fig_clamp(next, -1, 1) : next;
+    sampler->output = is_picture(d) ? fig_clamp(next, d->low, d->high) : next;
     sampler->label = d->asked;
     sampler->unlabelled = d->o->label_dropout > 0;
     fig_model_sampler(d->model, sampler);

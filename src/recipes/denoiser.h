@@ -56,6 +56,7 @@ struct fig__denoiser {
     fig_model *model;
     fig_type sample; /* (B, H, W, C) or (B, D) */
     int body;
+    float low, high; /* of pixels: -1 to 1 unless they are standardised */
     int64_t classes; /* 0 = is told none */
     fig_node asked;  /* sampling: the classes asked for, i32 (B); FIG_NONE when classes are not told */
     fig_node start;  /* sampling: N(0, 1), the noise that every sampler of the recipe begins with */

@@ -80,7 +80,7 @@ void fig__solve_diffusion(const fig__denoiser *d, const fig__diffusion *how, int
     fig_node guess = fig__denoise_guided(d, x, fig_broadcast(at[1], FIG_SHAPE(d->sample.dim[0])), d->asked);
     guess = fig__implied_sample(how->predict, guess, x, at[2], at[3]);
     if (how->clip && d->sample.rank == 4)
-        guess = fig_clamp(guess, -1, 1);
+        guess = fig_clamp(guess, d->low, d->high);
     fig_node next = fig_add(fig_mul(at[4], x), fig_mul(at[5], guess));
     if (kind == FIG__DPM)
         next = fig_add(next, recalled(d, guess, at[6], names[kind]));

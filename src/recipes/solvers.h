@@ -44,7 +44,7 @@ typedef struct fig__diffusion {
     const fig__noise_schedule *schedule;
     int predict;
     double eta;
-    bool clip; /* guesses of pictures are clipped to [-1, 1] */
+    bool clip; /* guesses of pictures are clipped to their range */
 } fig__diffusion;
 void fig__solve_diffusion(const fig__denoiser *d, const fig__diffusion *how, int kind, int count);
 

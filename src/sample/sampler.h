@@ -15,7 +15,8 @@ struct fig_samples {
     void *values;
     fig__text *text;        /* wanted entries, or NULL */
     float low, high;        /* pictures */
-    double *offset, *scale; /* points: copied from the data spec, or NULL */
+    double *offset, *scale; /* copied from the data spec, or NULL: points, one per column; pictures, one per channel */
+    int64_t units;          /* of them */
     int columns, gap;       /* of a sheet; 0 = chosen */
     int32_t *label;         /* wanted entries: the class a sample was asked to be of, -1 = none; NULL = no classes */
     char **class_name;      /* owned; NULL = only numbers */

@@ -8,8 +8,9 @@ fig_samples *fig__samples_new(const fig_data_spec *data, int64_t count)
 {
     fig_samples *s = fig__alloc(sizeof *s);
     *s = (fig_samples){ .kind = data->kind, .wanted = count, .low = data->low, .high = data->high };
-    if (data->kind == FIG_DATA_POINTS && data->offset && data->scale) {
-        size_t bytes = sizeof(double) * (size_t)data->dimensions;
+    if (data->kind != FIG_DATA_TEXT && data->offset && data->scale) {
+        s->units = data->kind == FIG_DATA_IMAGES ? data->channels : data->dimensions;
+        size_t bytes = sizeof(double) * (size_t)s->units;
         s->offset = memcpy(fig__alloc(bytes), data->offset, bytes);
         s->scale = memcpy(fig__alloc(bytes), data->scale, bytes);
     }
@@ -44,12 +45,12 @@ void fig__samples_hold_text(fig_samples *s, size_t longest)
         fig__text_init(&s->text[i], longest);
 }
 
-/* Points leave the model standardised; people see them in the data's own units. */
+/* Points, and pictures if it was asked for, leave the model standardised; people see them in the data's own units. */
 static void restore_units(const fig_samples *s, float *values, int64_t rows, int64_t row)
 {
     for (int64_t i = 0; s->scale && i < rows; i++)
         for (int64_t d = 0; d < row; d++)
-            values[i * row + d] = (float)((double)values[i * row + d] * s->scale[d] + s->offset[d]);
+            values[i * row + d] = (float)((double)values[i * row + d] * s->scale[d % s->units] + s->offset[d % s->units]);
 }
 
 fig_status fig__sampler_take(fig_sampler *sampler, fig_error *err)
@@ -66,7 +67,7 @@ fig_status fig__sampler_take(fig_sampler *sampler, fig_error *err)
     int64_t left = sampler->opts.count - sampler->row, rows = left < sampler->batch ? left : sampler->batch;
     char *to = (char *)s->values + (size_t)sampler->row * row;
     memcpy(to, from, (size_t)rows * row);
-    if (s->kind == FIG_DATA_POINTS && type.dtype == FIG_F32)
+    if (s->kind != FIG_DATA_TEXT && type.dtype == FIG_F32)
         restore_units(s, (float *)to, rows, (int64_t)(row / sizeof(float)));
     if (!fig_is_none(sampler->decl->label)) {
         s->label = s->label ? s->label : fig__alloc(sizeof *s->label * (size_t)s->wanted);

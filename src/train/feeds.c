@@ -46,12 +46,18 @@ static fig_status open_loader(fig__feeds *f, int set, fig_error *err)
     const fig_trainer *t = f->t;
     const fig__train_options *o = &t->settings.train;
     int64_t items = fig_data_items(t->data[set].data, FIG_TRAIN_SPLIT);
+    fig_augment augment = { .flip = (fig_flip)o->random_flip,
+                            .crop = (int)o->random_crop,
+                            .rotation = (float)o->random_rotation,
+                            .scale = (float)o->random_scale,
+                            .colour = (float)o->random_colour };
     fig_loader_opts opts = { .split = FIG_TRAIN_SPLIT,
                              .order = (fig_order)o->data_order,
                              .batch = (int)o->batch,
                              .seed = (uint64_t)o->seed,
                              .drop_last = o->drop_last,
                              .threads = (int)o->workers,
+                             .augment = &augment,
                              .key = t->data[set].key };
     if (items < o->batch)
         opts.drop_last = false; /* a set smaller than one batch: rows of weight 0 fill it up */

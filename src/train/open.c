@@ -29,7 +29,7 @@ static fig_data_info random_info(const char *what, fig_data_spec *spec)
 
 static fig_status open_random(fig_trainer *t, const char *name, fig_error *err)
 {
-    fig_data_spec *spec = t->spec = fig_data_spec_copy(&(fig_data_spec){ .low = 0, .high = 1 });
+    fig_data_spec *spec = t->spec = fig_data_spec_copy(&(fig_data_spec){ .low = 0, .high = 1, .background = { 255, 255, 255 } });
     fig_data_info info = random_info(name + strlen("random:"), spec);
     bool sane = spec->height <= 16384 && spec->width <= 16384 && spec->channels <= 4 && spec->dimensions <= 65536 &&
                 spec->vocabulary <= 1 << 24 && spec->height >= 0 && spec->width >= 0 && spec->channels >= 0;
@@ -71,6 +71,23 @@ static void on_warning(void *user, const char *message)
 }
 static bool on_cancel(void *user) { return ((opening *)user)->t->stop != 0; }
 
+/* "white", "black", "grey" or "#rrggbb". */
+static fig_status parse_colour(const char *text, unsigned char out[3], fig_error *err)
+{
+    static const struct {
+        const char *name, *value;
+    } names[] = { { "white", "#ffffff" }, { "black", "#000000" }, { "grey", "#808080" } };
+    const char *value = text;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        value = strcmp(text, names[i].name) ? value : names[i].value;
+    if (strlen(value) != 7 || *value != '#' || strspn(value + 1, "0123456789abcdefABCDEF") != 6)
+        return fig_fail(err, FIG_E_USAGE, "background: \"%.40s\" is no colour; expected white, black, grey or #rrggbb", text);
+    long bits = strtol(value + 1, NULL, 16);
+    for (int c = 0; c < 3; c++)
+        out[c] = (unsigned char)(bits >> (16 - 8 * c));
+    return FIG_OK;
+}
+
 static fig_status prepare(fig_trainer *t, fig_data *data, fig_error *err)
 {
     const fig_recipe *recipe = t->settings.recipe;
@@ -78,8 +95,20 @@ static fig_status prepare(fig_trainer *t, fig_data *data, fig_error *err)
     fig_data_request request = { .kinds = recipe->data_kinds };
     if (recipe->request)
         FIG_TRY(recipe->request(t->settings.options, info, &request, err));
-    if (t->settings.train.validation >= 0)
-        request.validation = t->settings.train.validation;
+    const fig__train_options *o = &t->settings.train;
+    unsigned char background[3];
+    FIG_TRY(parse_colour(o->background, background, err));
+    if (o->validation >= 0)
+        request.validation = o->validation;
+    request.test = o->test;
+    request.resize = (fig_resize)o->resize;
+    request.background = background;
+    if (o->standardise && info->kind == FIG_DATA_IMAGES && !request.any_range)
+        return fig_fail(err, FIG_E_USAGE,
+                        "standardise: recipe %s makes pictures in a fixed range, %g to %g; only recipes without one, such as flow "
+                        "and ddpm, take standardised pictures",
+                        recipe->name, (double)request.low, request.low == 0 && request.high == 0 ? 1 : (double)request.high);
+    request.standardise_pictures = o->standardise && info->kind == FIG_DATA_IMAGES;
     return fig_data_prepare(data, &request, err);
 }
 

@@ -36,6 +36,13 @@ typedef struct fig__train_options {
     double validation;
     int64_t epoch_steps, workers;
     int data_order; /* a fig_order */
+    double test;
+    int resize; /* a fig_resize */
+    char *background;
+    bool standardise;
+    int random_flip; /* a fig_flip */
+    int64_t random_crop;
+    double random_rotation, random_scale, random_colour;
     bool drop_last;
     char *log_every, *sample_every, *eval_every, *checkpoint_every, *keep, *watch, *memory_budget;
     int64_t eval_items, sample_rows, sample_columns, sample_gap, sample_zoom, sample_seed, sample_length;

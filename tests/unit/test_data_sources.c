@@ -177,7 +177,7 @@ FIG_TEST(nothing_readable)
     const char *folder = sample_folder();
     fig_error err = { 0 };
     fig_data *data;
-    CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT, "no kind of data");
+    CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_NOT_FOUND, "an empty folder");
     CHECK_FAILS(fig_data_open("images:/nowhere", NULL, &data, &err), err, FIG_E_USAGE, "folder");
     sample_text(sample_path(folder, "a.png"), "x");
     CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT,
