@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-bool fig__augments(const fig_augment *a)
+bool fig__changes_pictures(const fig_augment *a)
 {
     return a->flip != FIG_FLIP_NONE || a->crop > 0 || a->rotation > 0 || a->scale > 0 || a->colour > 0;
 }
@@ -112,7 +112,7 @@ static void recolour(const change *c, size_t area, int channels, uint8_t *pixels
     }
 }
 
-void fig__augment(const fig_augment *a, const fig__draw_key *key, const uint8_t *from, int height, int width, int channels,
+void fig__change_picture(const fig_augment *a, const fig__draw_key *key, const uint8_t *from, int height, int width, int channels,
                   uint8_t *to)
 {
     double draws[8];

@@ -201,7 +201,7 @@ static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *re
     float *out = slot->image + (size_t)row * count;
     if (loader->augments) {
         fig__draw_key key = change_of(loader, slot->batch.number, row, from, item);
-        fig__augment(&loader->augment, &key, pixels, spec->height, spec->width, spec->channels, changed);
+        fig__change_picture(&loader->augment, &key, pixels, spec->height, spec->width, spec->channels, changed);
         pixels = changed;
     }
     if (spec->binarise) {
@@ -479,7 +479,7 @@ fig_status fig_loader_new(fig_data *data, const fig_loader_opts *opts, fig_loade
         sort_classes(loader);
     if (opts->augment && data->spec->kind == FIG_DATA_IMAGES) {
         loader->augment = *opts->augment;
-        loader->augments = fig__augments(opts->augment);
+        loader->augments = fig__changes_pictures(opts->augment);
     }
     loader->opts.augment = NULL; /* the caller's */
     pthread_mutex_init(&loader->lock, NULL);

@@ -65,8 +65,8 @@ void fig__binarise(const uint8_t *pixels, size_t count, const fig__binary_draw *
 typedef struct fig__draw_key {
     uint64_t seed, stream, step, row;
 } fig__draw_key;
-bool fig__augments(const fig_augment *augment); /* false: all zero */
-void fig__augment(const fig_augment *augment, const fig__draw_key *key, const uint8_t *from, int height, int width,
+bool fig__changes_pictures(const fig_augment *augment); /* false: all zero */
+void fig__change_picture(const fig_augment *augment, const fig__draw_key *key, const uint8_t *from, int height, int width,
                   int channels, uint8_t *to);
 
 /* -- split.c: from, index and count of every split, by spec->validation and spec->test. */

@@ -90,7 +90,7 @@ FIG_TEST(changes_depend_on_seed_epoch_and_item)
     for (int i = 0; i < 30; i++)
         from[i] = (uint8_t)(i * 8);
     for (int k = 0; k < 3; k++)
-        fig__augment(&change, &(fig__draw_key){ 5, 1, k < 2 ? 0 : 1, 3 }, from, 6, 5, 1, to[k]);
+        fig__change_picture(&change, &(fig__draw_key){ 5, 1, k < 2 ? 0 : 1, 3 }, from, 6, 5, 1, to[k]);
     CHECK(!memcmp(to[0], to[1], 30));
     CHECK(memcmp(to[0], to[2], 30) != 0);
     fig_data_free(data);
@@ -104,7 +104,7 @@ FIG_TEST(whole_pixel_changes_keep_the_bits)
         from[i] = (uint8_t)(i + 1);
     int as_is = 0, mirrored = 0;
     for (uint64_t item = 0; item < 200; item++) {
-        fig__augment(&(fig_augment){ .flip = FIG_FLIP_ACROSS }, &(fig__draw_key){ 1, 2, 3, item }, from, 3, 4, 1, to);
+        fig__change_picture(&(fig_augment){ .flip = FIG_FLIP_ACROSS }, &(fig__draw_key){ 1, 2, 3, item }, from, 3, 4, 1, to);
         as_is += !memcmp(to, from, 12);
         mirrored += !memcmp(to, "\x04\x03\x02\x01\x08\x07\x06\x05\x0c\x0b\x0a\x09", 12);
     }
@@ -112,7 +112,7 @@ FIG_TEST(whole_pixel_changes_keep_the_bits)
     CHECK(as_is > 70 && mirrored > 70);
     int places[9] = { 0 };
     for (uint64_t item = 0; item < 900; item++) {
-        fig__augment(&(fig_augment){ .crop = 1 }, &(fig__draw_key){ 1, 2, 3, item }, from, 3, 4, 1, to);
+        fig__change_picture(&(fig_augment){ .crop = 1 }, &(fig__draw_key){ 1, 2, 3, item }, from, 3, 4, 1, to);
         for (int i = 0; i < 9; i++) { /* pixel (1, 1) shows where the picture was moved to */
             int source = (i / 3) * 4 + i % 3;
             places[i] += to[5] == from[source];
@@ -120,13 +120,13 @@ FIG_TEST(whole_pixel_changes_keep_the_bits)
     }
     for (int i = 0; i < 9; i++)
         CHECK(places[i] > 60);
-    fig__augment(&(fig_augment){ .colour = 0 }, &(fig__draw_key){ 1, 2, 3, 4 }, from, 3, 4, 1, to);
+    fig__change_picture(&(fig_augment){ .colour = 0 }, &(fig__draw_key){ 1, 2, 3, 4 }, from, 3, 4, 1, to);
     CHECK(!memcmp(from, to, 12));
-    CHECK(!fig__augments(&(fig_augment){ 0 }));
+    CHECK(!fig__changes_pictures(&(fig_augment){ 0 }));
     /* Turning keeps a constant picture, and values stay bytes. */
     uint8_t flat[48], turned[48];
     memset(flat, 200, sizeof flat);
-    fig__augment(&(fig_augment){ .rotation = 180, .scale = 4 }, &(fig__draw_key){ 1, 2, 3, 4 }, flat, 4, 4, 3, turned);
+    fig__change_picture(&(fig_augment){ .rotation = 180, .scale = 4 }, &(fig__draw_key){ 1, 2, 3, 4 }, flat, 4, 4, 3, turned);
     CHECK(!memcmp(flat, turned, 48));
 }
 
