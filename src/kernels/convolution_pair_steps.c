@@ -193,7 +193,7 @@ static block block_at(const steps_state *s, int64_t at, int64_t end)
     return b;
 }
 
-/* Straight runs of memory that the next block will read and write; each tile asks for a piece. */
+/* Straight runs of memory that the next block will read and write; each tap of a tile asks for a piece. */
 typedef struct ahead {
     const char *run[MOST_TAPS + 2];
     int64_t lines[MOST_TAPS + 2], piece; /* lines of 64 bytes */
@@ -218,12 +218,12 @@ static void look_ahead(const steps_work *w, const block *b, ahead *a)
         add_run(a, w->gated, to * s->to / 2, b->rows * s->to / 2, sizeof(uint16_t));
     for (int i = 0; i < a->runs; i++)
         all += a->lines[i];
-    a->piece = all / (TILES_OF_A_BLOCK * s->panels) + 1;
+    a->piece = all / (TILES_OF_A_BLOCK * s->panels * (b->taps ? b->taps : 1)) + 1;
 }
 
 static fig__pair_ask take_piece(ahead *a, const void *idle, int64_t steps)
 {
-    if (!a->runs || !steps)
+    if (!a->runs)
         return (fig__pair_ask){ idle, 0 };
     int last = a->runs - 1;
     int64_t lines = a->piece < a->lines[last] ? a->piece : a->lines[last], step = (lines * 64 + steps - 1) / steps;
@@ -272,8 +272,8 @@ static void one_block(const steps_work *w, const block *b, ahead *next, float *e
             int64_t first = b->rows * i / tiles, rows = b->rows * (i + 1) / tiles - first;
             for (int k = 0; k < b->taps; k++)
                 source[k] = (fig__pair_source){ (const uint32_t *)(const void *)(x + (first + s->shift[b->tap[k]]) * s->from), s->pairs,
-                                                s->pairs, panel_at(w, panel, b->tap[k]) };
-            fig__pair_tile tile = { b->taps, source, bias_at(w, panel), take_piece(next, edge, b->taps * s->pairs) };
+                                                s->pairs, panel_at(w, panel, b->tap[k]), take_piece(next, edge, s->pairs) };
+            fig__pair_tile tile = { b->taps, source, bias_at(w, panel) };
             one_tile(w, &tile, b->sequence * s->to_steps + b->t + first, rows, panel, edge);
         }
 }

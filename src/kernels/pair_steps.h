@@ -22,13 +22,13 @@ typedef struct fig__pair_source {
     const uint32_t *rows;
     int64_t row, pairs;
     const uint32_t *panel;
+    fig__pair_ask ask;
 } fig__pair_source;
 
 typedef struct fig__pair_tile {
     int sources;
     const fig__pair_source *source;
     const float *bias; /* 32 numbers that the sums begin with */
-    fig__pair_ask ask;
 } fig__pair_tile;
 
 /* c[i * c_row + j] = the sums of row i, for i < rows <= 13 and j < 32; bf16: rounded. */
@@ -40,7 +40,13 @@ void fig__fast_pair_gate(const float *sums, int64_t rows, uint16_t *trace, int64
 /* sum[i * sum_row + j] += sum over l < pairs of d[l * d_row + i] . panel[l * 32 + j], for i < rows <= 13 and j < 32. */
 void fig__fast_pair_outer(int64_t rows, int64_t pairs, const uint32_t *d, int64_t d_row, const uint32_t *panel, float *sum,
                           int64_t sum_row, fig__pair_ask ask);
+/* z[j] = a[j] b[j], rounded: the result of a gate from its trace. */
+void fig__fast_pair_gated(uint16_t *z, const uint16_t *a, const uint16_t *b, int64_t n);
 /* to[l * to_row + j] = (from[2 l * from_row + j], from[(2 l + 1) * from_row + j]), for j < columns. */
 void fig__fast_pair_join(uint32_t *to, int64_t to_row, const uint16_t *from, int64_t from_row, int64_t pairs, int64_t columns);
+
+/* The same of gates' results: number i is from[i] from[i + half], rounded. columns: a multiple of 16. */
+void fig__fast_pair_join_gated(uint32_t *to, int64_t to_row, const uint16_t *from, int64_t from_row, int64_t half, int64_t pairs,
+                               int64_t columns);
 
 #endif

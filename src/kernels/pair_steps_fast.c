@@ -3,6 +3,7 @@
 #include "kernels/vector_exp.h"
 
 #include "core/core.h"
+#include "ops/bf16.h"
 
 #if defined(__x86_64__)
 
@@ -18,13 +19,12 @@
 ALWAYS void steps_tile(int rows, bool narrow, const fig__pair_tile *t, void *c, int64_t c_row)
 {
     __m512 low[FIG__PAIR_ROWS], high[FIG__PAIR_ROWS];
-    const char *ask = t->ask.at;
-    const int64_t step = t->ask.step;
     low[0] = _mm512_loadu_ps(t->bias);
     high[0] = _mm512_loadu_ps(t->bias + 16);
     EACH_ROW(i) low[i] = low[0], high[i] = high[0];
     for (const fig__pair_source *s = t->source, *last = s + t->sources; s < last; s++) {
-        const int64_t row = s->row;
+        const int64_t row = s->row, step = s->ask.step;
+        const char *ask = s->ask.at;
         const uint32_t *panel = s->panel, *end = panel + s->pairs * FIG__PAIR_COLUMNS;
         const uint32_t *a0 = s->rows, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row, *a12 = a9 + 3 * row;
         for (; panel < end; panel += FIG__PAIR_COLUMNS, a0++, a3++, a6++, a9++, a12++, ask += step) {
@@ -167,6 +167,40 @@ void fig__fast_pair_join(uint32_t *to, int64_t to_row, const uint16_t *from, int
     }
 }
 
+ALWAYS __m512 widened(const uint16_t *from)
+{
+    return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)from)), 16);
+}
+
+__attribute__((target(TARGET)))
+void fig__fast_pair_gated(uint16_t *z, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    int64_t j = 0;
+    for (; j + 16 <= n; j += 16)
+        _mm256_storeu_si256((__m256i *)(void *)(z + j), (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(widened(a + j), widened(b + j))));
+    for (; j < n; j++) {
+        float product = fig__from_bf16(a[j]) * fig__from_bf16(b[j]);
+        z[j] = fig__to_bf16(product);
+    }
+}
+
+__attribute__((target(TARGET)))
+void fig__fast_pair_join_gated(uint32_t *to, int64_t to_row, const uint16_t *from, int64_t from_row, int64_t half, int64_t pairs,
+                               int64_t columns)
+{
+    uint16_t order[32];
+    for (int i = 0; i < 32; i++)
+        order[i] = (uint16_t)(i / 2 + i % 2 * 16);
+    const __m512i turns = _mm512_loadu_si512(order);
+    for (int64_t l = 0; l < pairs; l++, to += to_row, from += 2 * from_row)
+        for (int64_t j = 0; j < columns; j += 16) {
+            const uint16_t *next = from + from_row;
+            __m512 first = _mm512_mul_ps(widened(from + j), widened(from + half + j)),
+                   second = _mm512_mul_ps(widened(next + j), widened(next + half + j));
+            _mm512_storeu_si512(to + j, _mm512_permutexvar_epi16(turns, (__m512i)_mm512_cvtne2ps_pbh(second, first)));
+        }
+}
+
 #else
 
 void fig__fast_pair_steps(const fig__pair_tile *t, int64_t rows, float *c, int64_t c_row)
@@ -197,6 +231,19 @@ void fig__fast_pair_outer(int64_t rows, int64_t pairs, const uint32_t *d, int64_
 void fig__fast_pair_join(uint32_t *to, int64_t to_row, const uint16_t *from, int64_t from_row, int64_t pairs, int64_t columns)
 {
     (void)to, (void)to_row, (void)from, (void)from_row, (void)pairs, (void)columns;
+    FIG_BUG("products by pairs on a processor without them");
+}
+
+void fig__fast_pair_gated(uint16_t *z, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    (void)z, (void)a, (void)b, (void)n;
+    FIG_BUG("products by pairs on a processor without them");
+}
+
+void fig__fast_pair_join_gated(uint32_t *to, int64_t to_row, const uint16_t *from, int64_t from_row, int64_t half, int64_t pairs,
+                               int64_t columns)
+{
+    (void)to, (void)to_row, (void)from, (void)from_row, (void)half, (void)pairs, (void)columns;
     FIG_BUG("products by pairs on a processor without them");
 }
 

@@ -53,8 +53,12 @@ typedef struct fig_recurrent_attr { int cell, rounded; } fig_recurrent_attr; /* 
 /* matmul and convolution after fusion of bias and activation (passes/fuse_epilogue.c): operand 2 is the bias (n) */
 typedef enum fig_activation { FIG_LINEAR, FIG_RELU, FIG_LEAKY_RELU, FIG_TANH, FIG_SIGMOID, FIG_GELU_TANH, FIG_SILU } fig_activation;
 typedef struct fig_epilogue { int bias; fig_activation activation; float p; } fig_epilogue;
+float fig__epilogue_value(const fig_epilogue *e, float x); /* the activation of one number (ops/epilogue.c) */
 typedef struct fig_matmul_fused_attr { fig_matmul_attr matmul; fig_epilogue after; } fig_matmul_fused_attr;
 typedef struct fig_convolution_fused_attr { fig_conv_attr conv; fig_epilogue after; } fig_convolution_fused_attr;
+/* Products over the channels of several tensors as if they lay side by side (ops/pieces.c). gated: each is a gate's trace, and its
+ * channels are the products of the two halves. ones: axes of size 1 between the two of a weight gradient's result. */
+typedef struct fig_pieces_attr { fig_epilogue after; int gated, ones; } fig_pieces_attr;
 
 /* A fused pointwise program (passes/fuse_pointwise.c). Registers 0..n_in-1 are the operands; instruction i writes register
  * n_in + i. Output k is register outputs[k], whole (of type iteration space) or summed over the axes in reduce[k]. */

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-static float activate(const fig_epilogue *e, float x)
+float fig__epilogue_value(const fig_epilogue *e, float x)
 {
     const fig_op *const rule[] = {
         [FIG_RELU] = &fig_op_relu, [FIG_LEAKY_RELU] = &fig_op_leaky_relu, [FIG_TANH] = &fig_op_tanh, [FIG_SIGMOID] = &fig_op_sigmoid,
@@ -22,7 +22,7 @@ static void finish(fig_eval *c, const fig_epilogue *e)
     int64_t n = fig__count(type), last = type->dim[type->rank - 1];
     float *y = FIG_F32_OUT(c, 0);
     for (int64_t i = 0; i < n; i++)
-        y[i] = activate(e, y[i] + (e->bias ? FIG_F32_IN(c, 2)[i % last] : 0));
+        y[i] = fig__epilogue_value(e, y[i] + (e->bias ? FIG_F32_IN(c, 2)[i % last] : 0));
 }
 
 static fig_status infer_like(fig_infer *c, const fig_op *op, const void *attr, const fig_epilogue *e)

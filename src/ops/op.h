@@ -97,7 +97,7 @@ typedef struct fig_pointwise_attr { float p[2]; } fig_pointwise_attr;
  * reads them. */
 typedef enum fig_narrow_kind {
     FIG_NARROW_NONE,    /* reads and writes f32; element-by-element ops are FREE by their flag */
-    FIG_NARROW_PRODUCT, /* reads operands 0 and 1 in bf16, others in f32, adds up in f32 */
+    FIG_NARROW_PRODUCT, /* reads operands 0 and 1 in bf16, others in f32 (see `all`), adds up in f32 */
     FIG_NARROW_FREE,    /* reads and writes either; arithmetic is f32 */
     FIG_NARROW_MOVE     /* keeps what it is given */
 } fig_narrow_kind;
@@ -106,6 +106,7 @@ typedef struct fig_narrow {
     unsigned stores; /* outputs that may be stored in bf16: bit i */
     unsigned either; /* of a product: operands that are read as they are stored */
     void (*rounds)(void *attr); /* tells a product that rounds inside to do so */
+    bool all;        /* of a product: every operand of more than one axis is read in bf16 */
 } fig_narrow;
 
 struct fig_op {

@@ -47,11 +47,17 @@ static fig_narrow rule_of(const fig__node *node)
 
 static bool real(const fig_graph *g, int32_t value) { return g->values[value].type.dtype == FIG_F32; }
 
+/* Whether operand i is one that a product multiplies. */
+static bool multiplied(const fig_graph *g, const fig__node *node, const fig_narrow *r, int i)
+{
+    return r->kind == FIG_NARROW_PRODUCT && (r->all ? g->values[node->in[i]].type.rank > 1 : i < 2);
+}
+
 /* Whether the op reads operand i in f32 even where it is stored in bf16. */
-static bool reads_f32(const fig__node *node, const fig_narrow *r, int i)
+static bool reads_f32(const fig_graph *g, const fig__node *node, const fig_narrow *r, int i)
 {
     bool either = i < 32 && (r->either >> i & 1);
-    return r->kind == FIG_NARROW_NONE || (r->kind == FIG_NARROW_PRODUCT && i > 1 && !either && !(node->op->flags & FIG_OP_VIEW));
+    return r->kind == FIG_NARROW_NONE || (r->kind == FIG_NARROW_PRODUCT && !multiplied(g, node, r, i) && !either && !(node->op->flags & FIG_OP_VIEW));
 }
 
 static int64_t count(const fig_graph *g, int32_t value) { return fig__count(&g->values[value].type); }
@@ -80,8 +86,8 @@ static void mark(caster *c, const fig__needs *needs)
         bool exact = r.kind == FIG_NARROW_MOVE || (node->op->flags & FIG_OP_POINTWISE) || node->op == &fig_op_fused;
         for (int i = 0; i < node->n_in; i++) {
             c->readers[node->in[i]]++;
-            c->wide[node->in[i]] += reads_f32(node, &r, i);
-            if (r.kind == FIG_NARROW_PRODUCT && i < 2)
+            c->wide[node->in[i]] += reads_f32(g, node, &r, i);
+            if (multiplied(g, node, &r, i))
                 c->wished[node->in[i]] = true;
             for (int k = 0; k < node->n_out && k < 32; k++)
                 if (passes_on(g, node, &r, i, k)) {
@@ -141,7 +147,7 @@ static void emit(caster *c, const fig__node *node, const fig_narrow *r, uint64_t
         bool view = (node->op->flags & FIG_OP_VIEW) != 0, product = r->kind == FIG_NARROW_PRODUCT;
         bool either = product && i < 32 && (r->either >> i & 1);
         if (r->kind == FIG_NARROW_NONE || (r->kind == FIG_NARROW_MOVE && !bits && !view) ||
-            (product && i > 1 && !either))
+            (product && !multiplied(c->from, node, r, i) && !either))
             in[i] = as(c, v, FIG_F32);
         else if ((product && !either) || (r->kind == FIG_NARROW_MOVE && !view))
             in[i] = as(c, v, FIG_BF16);

@@ -52,6 +52,7 @@ void fig__lower(const fig_graph *from, const fig__needs *needs, fig_graph *to, f
 void fig__simplify(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__pieces(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__weights_bf16(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);

@@ -144,6 +144,43 @@ static void convolution_gate(instance *t)
     give(t, out[1]);
 }
 
+/* Pieces from operand 1 on; returns the channels of each. */
+static int64_t any_pieces(instance *t, fig_pieces_attr *attr, int n, fig_node *in)
+{
+    bool vectors = !t->small && any_chance(t, 0.5);
+    int64_t places = any_between(t, 1, t->small ? 6 : 700), channels = vectors ? 16 * any_between(t, 1, 4) : any_between(t, 1, 9);
+    attr->gated = any_chance(t, 0.6);
+    for (int i = 0; i < n; i++)
+        in[1 + i] = any_real(t, FIG_SHAPE(2, places, channels * (attr->gated ? 2 : 1)), -1, 1);
+    return channels;
+}
+
+static void pieces_product(instance *t)
+{
+    fig_pieces_attr attr;
+    fig_node in[6];
+    memset(&attr, 0, sizeof attr);
+    attr.after = any_epilogue(t);
+    int n = (int)any_between(t, 1, 4);
+    int64_t outputs = any_between(t, 1, t->small ? 5 : 70), channels = any_pieces(t, &attr, n, in);
+    in[0] = any_real(t, FIG_SHAPE(outputs, 1, n * channels), -0.3, 0.3);
+    if (attr.after.bias)
+        in[1 + n] = any_real(t, FIG_SHAPE(outputs), -1, 1);
+    give(t, fig__emit(t->graph, &fig_op_pieces_product, in, 1 + n + (attr.after.bias != 0), &attr));
+}
+
+static void pieces_weight_gradient(instance *t)
+{
+    fig_pieces_attr attr;
+    fig_node in[6];
+    memset(&attr, 0, sizeof attr);
+    attr.ones = (int)any_between(t, 0, 2);
+    int n = (int)any_between(t, 1, 4);
+    any_pieces(t, &attr, n, in);
+    in[0] = any_real(t, FIG_SHAPE(2, fig_dim(in[1], 1), any_between(t, 1, t->small ? 5 : 70)), -1, 1);
+    give(t, fig__emit(t->graph, &fig_op_pieces_weight_gradient, in, 1 + n, &attr));
+}
+
 static void convolution_fused(instance *t)
 {
     fig_convolution_fused_attr attr;
@@ -187,6 +224,8 @@ const op_case cases_fused[] = {
     { "convolution_fused", convolution_fused, ONLY_BY_PASS },
     { "convolution_fused", sequence_fused, ONLY_BY_PASS },
     { "convolution_gate", convolution_gate, ONLY_BY_PASS },
+    { "pieces_product", pieces_product, ONLY_BY_PASS },
+    { "pieces_weight_gradient", pieces_weight_gradient, ONLY_BY_PASS },
     { "copy", copy },
     { 0 },
 };
