@@ -57,7 +57,8 @@ static bool multiplied(const fig_graph *g, const fig__node *node, const fig_narr
 static bool reads_f32(const fig_graph *g, const fig__node *node, const fig_narrow *r, int i)
 {
     bool either = i < 32 && (r->either >> i & 1);
-    return r->kind == FIG_NARROW_NONE || (r->kind == FIG_NARROW_PRODUCT && !multiplied(g, node, r, i) && !either && !(node->op->flags & FIG_OP_VIEW));
+    return r->kind == FIG_NARROW_NONE ||
+           (r->kind == FIG_NARROW_PRODUCT && !multiplied(g, node, r, i) && !either && !(node->op->flags & FIG_OP_VIEW));
 }
 
 static int64_t count(const fig_graph *g, int32_t value) { return fig__count(&g->values[value].type); }
