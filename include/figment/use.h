@@ -76,14 +76,17 @@ FIG_API void fig_samples_free(fig_samples *samples);
 /* -- evaluation ----------------------------------------------------------------------------------------------------------- */
 typedef struct fig_eval_opts {
     const char *data;           /* NULL = what the model was trained on */
-    const char *const *metrics; /* NULL-terminated names; NULL = all that the recipe declares, but for costly ones */
+    const char *const *metrics; /* NULL-terminated names; NULL = all that the recipe declares, but for costly ones; of a recipe that
+                                 * declares none, those of its samples that are not costly */
     int64_t count;              /* items; 0 = the whole split */
-    uint64_t seed;
-    int64_t samples;            /* bounds by importance sampling: draws per item; 0 = 5,000 */
+    uint64_t seed;              /* of the noise, and of samples */
+    int64_t samples;            /* bounds by importance sampling: draws per item, 0 = 5,000; metrics of samples: how many are made,
+                                 * 0 = as each metric likes, 2,000 mostly */
     const char *split;          /* "test" "validation" "train"; NULL = test if there is one, else validation */
     void (*progress)(void *user, double done);
     void *user;
     bool (*cancelled)(void *user);
+    void (*task)(void *user, const char *what, double done); /* the same with the name of what is done; done < 0 = unknown */
 } fig_eval_opts;
 typedef struct fig_score {
     char name[48], unit[32], split[16], protocol[192];
@@ -92,6 +95,16 @@ typedef struct fig_score {
     bool higher_is_better;
 } fig_score;
 FIG_API fig_status fig_evaluate(fig_trained *model, const fig_eval_opts *opts, fig_score *scores, int max, int *count, fig_error *err);
+/* Scores of pictures from anywhere - a folder, a file that fig_data_open takes - against opts->data, by metrics of samples. */
+FIG_API fig_status fig_evaluate_pictures(fig_session *session, const char *path, const fig_eval_opts *opts, fig_score *scores, int max,
+                                         int *count, fig_error *err);
+/* Metrics of samples, for help and docs: name, what it is, the names of its scores; NULL after the last. */
+FIG_API const char *fig_sample_metric_at(int index, const char **summary, const char **scores);
+/* FIG_E_CHECK with both protocols unless the two may be compared. */
+FIG_API fig_status fig_scores_comparable(const fig_score *a, const fig_score *b, fig_error *err);
+/* Reads "figment.eval/1" back; `model` (or NULL) receives its name. */
+FIG_API fig_status fig_scores_read(const char *json, const char *where, char model[256], fig_score *scores, int max, int *count,
+                                   fig_error *err);
 /* "figment.eval/1"; heap text. */
 FIG_API char *fig_scores_json(const char *model, const fig_score *scores, int count);
 

@@ -129,9 +129,12 @@ void cli_progress_fraction(void *user, const char *what, double done)
         cli->what_said = false;
     }
     if (cli->progress == FIG_PROGRESS_BAR && (!same || !too_soon(cli) || done >= 1)) {
-        char rest[224];
+        char rest[256], left[48] = "", time[32];
+        double since = now_seconds() - cli->what_since;
+        if (done > 0.01 && done < 1 && since > 2)
+            snprintf(left, sizeof left, ", %s left", cli_time_text(since * (1 - done) / done, time));
         if (done >= 0)
-            snprintf(rest, sizeof rest, "%3.0f %% %.200s", 100 * done, what);
+            snprintf(rest, sizeof rest, "%3.0f %% %.180s%s", 100 * done, what, left);
         else
             snprintf(rest, sizeof rest, "%.200s", what);
         draw(cli, "Working", done, rest);

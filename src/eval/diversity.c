@@ -2,7 +2,7 @@
  *
  * The mean distance of two generated items over that of two real ones. 1 is as varied as the data, below is a generator that
  * repeats itself; unlike recall it also sees repetition inside a mode. */
-#include "eval/features.h"
+#include "eval/judged.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -68,3 +68,26 @@ fig__estimate fig__diversity(fig__matrix real, fig__matrix made)
     found.standard_error = fig__jackknife(value, m.groups);
     return found;
 }
+
+/* -- the metric ------------------------------------------------------------------------------------------------------------------- */
+
+static fig_status score(fig__judged *j, int64_t count, fig_error *err)
+{
+    const fig__cloud *made, *real;
+    char draw[64];
+    FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
+    FIG_TRY(fig__judged_tell(j, "diversity", -1, err));
+    fig__estimate found = fig__diversity(fig__cloud_matrix(real, count), fig__cloud_matrix(made, count));
+    fig__judged_put(j, "diversity", "", found, count, true, fig__judged_draw(j, count, draw));
+    return FIG_OK;
+}
+
+const fig__sample_metric fig__sample_metric_diversity = {
+    .name = "diversity",
+    .summary = "how far apart samples are from one another, over how far real items are",
+    .gives = "diversity",
+    .kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .usual = { 2000, 2500 },
+    .score = score,
+};

@@ -1,6 +1,7 @@
-/* eval/evaluate.c - scoring a saved model: finding the data it was trained on, choosing the split, and the scores as
- * JSON */
+/* eval/evaluate.c - scoring a saved model: finding the data it was trained on, choosing the split, and which metrics are taken of
+ * the model (evaluator.c) and which of its samples (judged.c) */
 #include "eval/evaluator.h"
+#include "eval/judged.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -71,51 +72,63 @@ static bool chosen_on(const fig_trained *t, const char *split)
     return same;
 }
 
-fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *scores, int max, int *count,
-                        fig_error *err)
+/* -- metrics that the recipe declares --------------------------------------------------------------------------------------- */
+
+typedef struct telling { /* from a share of the work to its name and share */
+    const fig_eval_opts *opts;
+} telling;
+
+static void tell(void *user, double done)
 {
-    static const fig_eval_opts none;
-    opts = opts ? opts : &none;
-    *count = 0;
-    if (opts->count < 0)
-        return fig_fail(err, FIG_E_USAGE, "count: %lld items, expected 0 (all) or more", (long long)opts->count);
-    if (opts->samples < 0 || opts->samples > 1000000000)
-        return fig_fail(err, FIG_E_USAGE, "samples: %lld draws per item, expected 0 (5,000) to 1e9", (long long)opts->samples);
-    fig__arena *arena = fig__arena_new();
-    const char *key[8] = { "" }, *name[8] = { opts->data };
-    int n_data = 1;
+    const fig_eval_opts *o = ((telling *)user)->opts;
+    if (o->progress)
+        o->progress(o->user, done);
+    if (o->task)
+        o->task(o->user, "evaluating", done);
+}
+
+static bool is_cancelled(void *user)
+{
+    const fig_eval_opts *o = ((telling *)user)->opts;
+    return o->cancelled && o->cancelled(o->user);
+}
+
+static fig_status open_data(const fig_trained *t, const fig_eval_opts *opts, const char *name, fig_data **out, fig_error *err)
+{
+    fig_status status = fig_data_open(name, &(fig_data_open_opts){ .user = opts->user, .cancelled = opts->cancelled }, out, err);
+    if (status == FIG_E_NOT_FOUND && !opts->data) {
+        fig_error_clear(err);
+        fig_fail(err, status, "the model was trained on \"%s\", which is not here; name the data with --data", name);
+    }
+    return status == FIG_OK ? fig_data_prepare_like(*out, t->data, err) : status;
+}
+
+/* `metrics` as the evaluator takes them; none = FIG_OK and no score when the recipe declares no metric. */
+static fig_status score_declared(fig_trained *t, const fig_eval_opts *opts, const char *const *metrics, const char **key,
+                                 const char **name, int n_data, fig_score *scores, int max, int *count, fig_error *err)
+{
     fig__data_set sets[8] = { 0 };
     fig__evaluator *evaluator = NULL;
-    fig_status status = opts->data ? FIG_OK : find_names(t, arena, key, name, 8, &n_data, err);
-    for (int i = 0; status == FIG_OK && i < n_data; i++) {
-        sets[i].key = key[i];
-        status = fig_data_open(name[i], &(fig_data_open_opts){ .user = opts->user, .cancelled = opts->cancelled },
-                               &sets[i].data, err);
-        if (status == FIG_E_NOT_FOUND && !opts->data) {
-            fig_error_clear(err);
-            fig_fail(err, status, "the model was trained on \"%s\", which is not here; name the data with --data", name[i]);
-        }
-        if (status == FIG_OK)
-            status = fig_data_prepare_like(sets[i].data, t->data, err);
-    }
+    telling to = { opts };
     fig_split split = FIG_TEST_SPLIT;
-    if (status == FIG_OK)
+    fig_status status = fig__evaluator_new(t, metrics, &evaluator, err);
+    bool any = status == FIG_OK && fig__evaluator_metrics(evaluator) > 0;
+    for (int i = 0; status == FIG_OK && any && i < n_data; i++) {
+        sets[i].key = key[i];
+        status = open_data(t, opts, name[i], &sets[i].data, err);
+    }
+    if (status == FIG_OK && any)
         status = choose_split(sets[0].data, opts->split, &split, err);
-    if (status == FIG_OK)
-        status = fig__evaluator_new(t, opts->metrics, &evaluator, err);
-    if (status == FIG_OK && !fig__evaluator_metrics(evaluator))
-        status = fig_fail(err, FIG_E_NOT_FOUND,
-                          "recipe %s declares no metric: its samples are judged, not its likelihood", t->recipe->name);
-    if (status == FIG_OK) {
+    if (status == FIG_OK && any) {
         fig__eval_run run = { .data = sets,
                               .n_data = n_data,
                               .split = split,
                               .count = opts->count,
                               .seed = opts->seed,
                               .samples = opts->samples,
-                              .progress = opts->progress,
-                              .cancelled = opts->cancelled,
-                              .user = opts->user };
+                              .progress = tell,
+                              .cancelled = is_cancelled,
+                              .user = &to };
         if (!opts->data && chosen_on(t, fig__split_names[split]))
             run.note = "chosen-on-this-split";
         status = fig__evaluator_run(evaluator, &run, scores, max, count, err);
@@ -123,33 +136,110 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
     fig__evaluator_free(evaluator);
     for (int i = 0; i < 8; i++)
         fig_data_free(sets[i].data);
+    return status;
+}
+
+/* -- all metrics --------------------------------------------------------------------------------------------------------------- */
+
+static void tell_task(void *user, const char *what, double done)
+{
+    const fig_eval_opts *o = ((telling *)user)->opts;
+    if (o->task)
+        o->task(o->user, what, done);
+    if (o->progress && done >= 0)
+        o->progress(o->user, done);
+}
+
+static fig_status check_counts(const fig_eval_opts *opts, fig_error *err)
+{
+    if (opts->count < 0)
+        return fig_fail(err, FIG_E_USAGE, "count: %lld items, expected 0 (all) or more", (long long)opts->count);
+    if (opts->samples < 0 || opts->samples > 1000000000)
+        return fig_fail(err, FIG_E_USAGE, "samples: %lld draws per item, expected 0 (5,000) to 1e9", (long long)opts->samples);
+    return FIG_OK;
+}
+
+static fig_status score_samples(fig_session *session, fig_trained *t, const char *pictures, const fig_eval_opts *opts,
+                                const char *data, const char *const *metrics, fig_score *scores, int max, int *count, fig_error *err)
+{
+    telling to = { opts };
+    fig__judging judging = { .session = session, .model = t, .pictures = pictures, .data = data, .split = opts->split,
+                             .metrics = metrics, .count = opts->samples, .seed = opts->seed,
+                             .hooks = { .progress = tell_task, .cancelled = is_cancelled, .user = &to } };
+    return fig__judge_samples(&judging, scores, max, count, err);
+}
+
+/* Names of either kind; each list ends with NULL. */
+static void sort_names(const char *const *names, const char **declared, const char **of_samples, int max, int *n_declared,
+                       int *n_samples)
+{
+    *n_declared = *n_samples = 0;
+    for (int i = 0; names && names[i] && i < max; i++)
+        if (fig__sample_metric_find(names[i]))
+            of_samples[(*n_samples)++] = names[i];
+        else
+            declared[(*n_declared)++] = names[i];
+    declared[*n_declared] = of_samples[*n_samples] = NULL;
+}
+
+fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *scores, int max, int *count, fig_error *err)
+{
+    static const fig_eval_opts none;
+    enum { MOST = 64 };
+    opts = opts ? opts : &none;
+    *count = 0;
+    FIG_TRY(check_counts(opts, err));
+    fig__arena *arena = fig__arena_new();
+    const char *key[8] = { "" }, *name[8] = { opts->data }, *declared[MOST + 1], *of_samples[MOST + 1];
+    int n_data = 1, n_declared, n_samples, more = 0;
+    sort_names(opts->metrics, declared, of_samples, MOST, &n_declared, &n_samples);
+    fig_status status = opts->data ? FIG_OK : find_names(t, arena, key, name, 8, &n_data, err);
+    if (status == FIG_OK && (n_declared || !n_samples))
+        status = score_declared(t, opts, n_declared ? declared : NULL, key, name, n_data, scores, max, count, err);
+    bool by_samples = n_samples > 0;
+    if (status == FIG_OK && !n_declared && !n_samples && !*count) { /* a recipe that knows no likelihood */
+        by_samples = true;
+        if (t->data->kind != FIG_DATA_IMAGES && t->data->kind != FIG_DATA_POINTS)
+            status = fig_fail(err, FIG_E_NOT_FOUND, "recipe %s declares no metric, and no samples but pictures and points are judged",
+                              t->recipe->name);
+    }
+    if (status == FIG_OK && by_samples)
+        status = score_samples(t->session, t, NULL, opts, name[0], n_samples ? of_samples : NULL, scores + *count, max - *count,
+                               &more, err);
+    *count += more;
     fig__arena_free(arena);
     return status;
 }
 
-char *fig_scores_json(const char *model, const fig_score *scores, int count)
+fig_status fig_evaluate_pictures(fig_session *session, const char *path, const fig_eval_opts *opts, fig_score *scores, int max,
+                                 int *count, fig_error *err)
 {
-    fig__text out;
-    fig__text_init(&out, 1 << 20);
-    fig__text_print(&out, "{\"schema\": \"figment.eval/1\", \"model\": ");
-    fig__json_put_text(&out, model ? model : "");
-    fig__text_print(&out, ", \"metrics\": [");
-    for (int i = 0; i < count; i++) {
-        const fig_score *s = &scores[i];
-        fig__text_print(&out, "%s{\"name\": ", i ? ", " : "");
-        fig__json_put_text(&out, s->name);
-        fig__text_print(&out, ", \"value\": ");
-        fig__json_put_number(&out, s->value);
-        fig__text_print(&out, ", \"unit\": ");
-        fig__json_put_text(&out, s->unit);
-        fig__text_print(&out, ", \"split\": ");
-        fig__json_put_text(&out, s->split);
-        fig__text_print(&out, ", \"n\": %lld, \"stderr\": ", (long long)s->count);
-        fig__json_put_number(&out, s->standard_error);
-        fig__text_print(&out, ", \"better\": \"%s\", \"protocol\": ", s->higher_is_better ? "higher" : "lower");
-        fig__json_put_text(&out, s->protocol);
-        fig__text_print(&out, "}");
-    }
-    fig__text_print(&out, "]}");
-    return out.data;
+    *count = 0;
+    if (!opts || !opts->data)
+        return fig_fail(err, FIG_E_USAGE, "%s: say with --data which pictures these are to be compared with", path);
+    FIG_TRY(check_counts(opts, err));
+    for (int i = 0; opts->metrics && opts->metrics[i]; i++)
+        if (!fig__sample_metric_find(opts->metrics[i]))
+            return fig_fail(err, FIG_E_NOT_FOUND, "metric %.60s is not one that pictures can be judged by without their model",
+                            opts->metrics[i]);
+    fig_session *own = NULL;
+    if (!session)
+        FIG_TRY(fig_session_new(NULL, &own, err));
+    fig_status status =
+        score_samples(session ? session : own, NULL, path, opts, opts->data, opts->metrics, scores, max, count, err);
+    fig_session_free(own);
+    return status;
+}
+
+const char *fig_sample_metric_at(int index, const char **summary, const char **scores)
+{
+    for (int i = 0; i <= index; i++)
+        if (!fig__sample_metrics[i])
+            return NULL;
+    const fig__sample_metric *m = fig__sample_metrics[index];
+    if (summary)
+        *summary = m->summary;
+    if (scores)
+        *scores = m->gives;
+    return m->name;
 }

@@ -5,7 +5,7 @@
  * S1 S2 has the eigenvalues of the symmetric matrix A S2 A, A = S1^(1/2), so no root of an unsymmetric matrix is taken, nothing
  * imaginary is dropped and singular covariances need no help. Covariances divide by n - 1. The value falls with the number of
  * items (by about d (d + 1) / 2n for each side), so that scores of different counts must not be compared. */
-#include "eval/features.h"
+#include "eval/judged.h"
 
 #include <float.h>
 #include <math.h>
@@ -205,3 +205,30 @@ fig__estimate fig__frechet_of(fig__matrix real, fig__matrix made)
     side_clear(&b);
     return found;
 }
+
+/* -- the metric ------------------------------------------------------------------------------------------------------------------- */
+
+
+static fig_status score(fig__judged *j, int64_t count, fig_error *err)
+{
+    const fig__cloud *made, *real, *again;
+    char draw[64];
+    FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_AGAIN, count, &again, err));
+    FIG_TRY(fig__judged_tell(j, "Frechet distance", -1, err));
+    fig__judged_draw(j, count, draw);
+    fig__judged_put(j, "frechet", "", fig__frechet_of(fig__cloud_matrix(real, 0), fig__cloud_matrix(made, count)), count, false, draw);
+    fig__matrix fair = fig__cloud_matrix(again, count);
+    fig__judged_put(j, "frechet_real", "", fig__frechet_of(fig__cloud_matrix(real, 0), fair), fair.rows, false, draw);
+    return fig__judged_put_accuracy(j, err);
+}
+
+const fig__sample_metric fig__sample_metric_frechet = {
+    .name = "frechet",
+    .summary = "Frechet distance to real items, beside that of as many real ones, and the judge's own accuracy",
+    .gives = "frechet frechet_real judge_accuracy",
+    .kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .usual = { 2000, 2500 },
+    .score = score,
+};

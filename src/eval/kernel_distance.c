@@ -5,7 +5,7 @@
  * Unbiased: an item is not its own partner, so the value of two equal clouds is zero on average, whatever the counts. All pairs
  * are used, where the paper takes the mean over small subsets: the same expectation, less spread. The generated items' sums are
  * kept by pairs of groups, from which the score without a group follows. */
-#include "eval/features.h"
+#include "eval/judged.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -84,3 +84,27 @@ fig__estimate fig__kernel_distance(fig__matrix real, fig__matrix made, bool bias
     found.standard_error = fig__jackknife(value, groups);
     return found;
 }
+
+/* -- the metric ------------------------------------------------------------------------------------------------------------------- */
+
+static fig_status score(fig__judged *j, int64_t count, fig_error *err)
+{
+    enum { MOST_REAL = 10000 }; /* pairs grow with the square */
+    const fig__cloud *made, *real;
+    char draw[64];
+    FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
+    FIG_TRY(fig__judged_tell(j, "kernel distance", -1, err));
+    fig__estimate found = fig__kernel_distance(fig__cloud_matrix(real, MOST_REAL), fig__cloud_matrix(made, count), false);
+    fig__judged_put(j, "kernel_distance", "", found, count, false, fig__judged_draw(j, count, draw));
+    return FIG_OK;
+}
+
+const fig__sample_metric fig__sample_metric_kernel = {
+    .name = "kernel",
+    .summary = "kernel distance (KID) to real items, which does not depend on how many there are",
+    .gives = "kernel_distance",
+    .kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .usual = { 2000, 2500 },
+    .score = score,
+};

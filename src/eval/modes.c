@@ -2,7 +2,7 @@
  *
  * With p_k the share of generated items in mode k and q_k the real one, the (reverse) KL divergence sum p_k log(p_k / q_k) is
  * finite when modes are missing; a perfect generator of n items reads about (K - 1) / 2n, not 0. */
-#include "eval/features.h"
+#include "eval/judged.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -123,3 +123,115 @@ fig__estimate fig__inception_score(fig__matrix p)
     free(mean);
     return (fig__estimate){ sum, splits > 1 ? sqrt(fmax(squares - sum * sum, 0) / (splits - 1)) : NAN };
 }
+
+/* -- the metric ------------------------------------------------------------------------------------------------------------------- */
+
+#define LEAST 0.2 /* of a class' real share: 2 % where there are ten alike */
+
+static void shares_of(const int32_t *label, int64_t n, int classes, double *share)
+{
+    for (int k = 0; k < classes; k++)
+        share[k] = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (label[i] >= 0 && label[i] < classes)
+            share[label[i]] += 1.0 / (double)n;
+    for (int k = 0; k < classes; k++) /* a class that the split happens not to show */
+        share[k] = share[k] > 0 ? share[k] : 0.5 / (double)n;
+}
+
+static fig_status score_pictures(fig__judged *j, int64_t count, fig_error *err)
+{
+    fig__judge *judge;
+    const fig__cloud *made, *real;
+    char draw[64], detail[96];
+    FIG_TRY(fig__judged_judge(j, true, "metric modes", &judge, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
+    int classes = fig__judge_classes(judge);
+    int64_t *shows = fig__alloc(sizeof *shows * (size_t)classes);
+    double *share = fig__alloc(sizeof *share * (size_t)classes);
+    for (int64_t i = 0; i < count; i++)
+        shows[fig__cloud_class(made, i)]++;
+    shares_of(real->label, real->rows, classes, share);
+    fig__modes found = fig__modes_of(shows, share, classes, LEAST);
+    free(shows);
+    free(share);
+    fig__judged_draw(j, count, draw);
+    snprintf(detail, sizeof detail, "of%d/fifth/%s", classes, draw);
+    fig__judged_put(j, "modes", "", found.modes, count, true, detail);
+    fig__judged_put(j, "mode_kl", "nats", found.kl, count, false, draw);
+    fig__judged_put(j, "inception_score", "", fig__inception_score((fig__matrix){ made->probability, count, classes }), count, true, draw);
+    return fig__judged_put_accuracy(j, err);
+}
+
+/* Centres of the labelled training points, and their deviation along one direction, pooled. */
+static double find_centres(const fig__cloud *train, int modes, double *centre)
+{
+    int64_t *n = fig__alloc(sizeof *n * (size_t)modes);
+    double squares = 0;
+    for (int64_t i = 0; i < train->rows; i++) {
+        int k = train->label[i];
+        if (k < 0 || k >= modes)
+            continue;
+        n[k]++;
+        centre[2 * k] += train->features[2 * i];
+        centre[2 * k + 1] += train->features[2 * i + 1];
+    }
+    for (int k = 0; k < modes; k++) {
+        centre[2 * k] = n[k] ? centre[2 * k] / (double)n[k] : NAN;
+        centre[2 * k + 1] = n[k] ? centre[2 * k + 1] / (double)n[k] : NAN;
+    }
+    for (int64_t i = 0; i < train->rows; i++) {
+        if (train->label[i] < 0 || train->label[i] >= modes)
+            continue;
+        const double *p = train->features + 2 * i, *c = centre + 2 * train->label[i];
+        squares += (p[0] - c[0]) * (p[0] - c[0]) + (p[1] - c[1]) * (p[1] - c[1]);
+    }
+    free(n);
+    return sqrt(squares / (2.0 * (double)train->rows));
+}
+
+/* As PacGAN counts (Lin et al. 2018): a sample is good within three deviations of a mode, a mode is there when a good sample shows
+ * it, and every sample counts for its nearest mode in the divergence. */
+static fig_status score_points(fig__judged *j, int64_t count, fig_error *err)
+{
+    const fig__cloud *made, *train;
+    int modes = fig__judged_spec(j)->classes;
+    char draw[64], detail[96];
+    FIG_TRY(fig__judged_see(j, FIG__SEE_TRAIN, 0, &train, err));
+    if (!train->label || modes < 2 || train->width != 2)
+        return fig_fail(err, FIG_E_USAGE, "metric modes needs points in the plane that say which mode they are of, and %s does not",
+                        fig__judged_spec(j)->name);
+    FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
+    double *centre = fig__alloc(sizeof *centre * 2 * (size_t)modes), *share = fig__alloc(sizeof *share * (size_t)modes);
+    int64_t *nearest = fig__alloc(sizeof *nearest * (size_t)modes), *good = fig__alloc(sizeof *good * (size_t)modes), all_good = 0;
+    double deviation = find_centres(train, modes, centre);
+    fig__modes_of_points(fig__cloud_matrix(made, count), centre, modes, 3 * deviation, nearest, good);
+    shares_of(train->label, train->rows, modes, share);
+    fig__modes shown_by = fig__modes_of(nearest, share, modes, 0), found = fig__modes_of(good, share, modes, 0);
+    for (int k = 0; k < modes; k++)
+        all_good += good[k];
+    double part = (double)all_good / (double)count;
+    fig__judged_draw(j, count, draw);
+    snprintf(detail, sizeof detail, "of%d/3std/%s", modes, draw);
+    found.modes.value = all_good ? found.modes.value : 0;
+    fig__judged_put(j, "modes", "", found.modes, count, true, detail);
+    fig__judged_put(j, "good_samples", "", (fig__estimate){ part, sqrt(part * (1 - part) / (double)count) }, count, true, detail);
+    fig__judged_put(j, "mode_kl", "nats", shown_by.kl, count, false, draw);
+    free(centre), free(share), free(nearest), free(good);
+    return FIG_OK;
+}
+
+static fig_status score(fig__judged *j, int64_t count, fig_error *err)
+{
+    return fig__judged_kind(j) == FIG_DATA_POINTS ? score_points(j, count, err) : score_pictures(j, count, err);
+}
+
+const fig__sample_metric fig__sample_metric_modes = {
+    .name = "modes",
+    .summary = "classes that samples show and the divergence from the real shares; points: modes, and samples near one",
+    .gives = "modes mode_kl inception_score good_samples judge_accuracy",
+    .kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .usual = { 2000, 2500 },
+    .score = score,
+};

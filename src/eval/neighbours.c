@@ -7,7 +7,7 @@
  *
  * Memorisation: items that were copied lie nearer to the training items than held-out items of the same law do. The share of
  * generated ones below the held-out ones' 5 % quantile is 0.05 on average for a perfect generator. */
-#include "eval/features.h"
+#include "eval/judged.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -184,3 +184,82 @@ fig__memory fig__memorisation(double *held_out, int64_t n_held_out, double *made
                                                            quantile_error(held_out, n_held_out, QUANTILE) / limit);
     return found;
 }
+
+/* -- the metrics ------------------------------------------------------------------------------------------------------------------- */
+
+static fig_status score_prdc(fig__judged *j, int64_t count, fig_error *err)
+{
+    const fig__cloud *made, *real;
+    char draw[64], detail[80];
+    FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
+    FIG_TRY(fig__judged_tell(j, "precision, recall, density, coverage", -1, err));
+    fig__judged_draw(j, count, draw);
+    fig__matrix reference = fig__cloud_matrix(real, count); /* as many: what is expected of a perfect generator then is known */
+    fig__prdc found = fig__prdc_of(reference, fig__cloud_matrix(made, count));
+    snprintf(detail, sizeof detail, "k3/r%lld/%s", (long long)reference.rows, draw);
+    fig__judged_put(j, "precision", "", found.precision, count, true, detail);
+    fig__judged_put(j, "recall", "", found.recall, reference.rows, true, detail);
+    detail[1] = '5';
+    fig__judged_put(j, "density", "", found.density, count, true, detail);
+    fig__judged_put(j, "coverage", "", found.coverage, reference.rows, true, detail);
+    return FIG_OK;
+}
+
+const fig__sample_metric fig__sample_metric_prdc = {
+    .name = "prdc",
+    .summary = "precision and recall, density and coverage by nearest neighbours",
+    .gives = "precision recall density coverage",
+    .kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .usual = { 2000, 2500 },
+    .score = score_prdc,
+};
+
+/* In parts, so that there is something to tell meanwhile. */
+static fig_status nearest_of(fig__judged *j, fig__matrix x, fig__matrix y, const char *what, double *squares, fig_error *err)
+{
+    enum { PART = 256 };
+    for (int64_t first = 0; first < x.rows; first += PART) {
+        FIG_TRY(fig__judged_tell(j, what, (double)first / (double)x.rows, err));
+        fig__nearest(fig__rows_from(x, first, PART), y, squares + first);
+    }
+    return FIG_OK;
+}
+
+static fig_status score_memory(fig__judged *j, int64_t count, fig_error *err)
+{
+    const fig__cloud *made, *real, *train;
+    char draw[64], detail[96];
+    FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
+    FIG_TRY(fig__judged_see(j, FIG__SEE_TRAIN, 0, &train, err));
+    fig__matrix held = fig__cloud_matrix(real, count), own = fig__cloud_matrix(made, count), all = fig__cloud_matrix(train, 0);
+    double *of_held = fig__alloc(sizeof *of_held * (size_t)held.rows), *of_made = fig__alloc(sizeof *of_made * (size_t)own.rows);
+    fig_status status = nearest_of(j, held, all, "neighbours of held-out items", of_held, err);
+    if (status == FIG_OK)
+        status = nearest_of(j, own, all, "neighbours of samples", of_made, err);
+    for (int64_t i = 0; i < held.rows; i++)
+        of_held[i] = sqrt(of_held[i]);
+    for (int64_t i = 0; i < own.rows; i++)
+        of_made[i] = sqrt(of_made[i]);
+    fig__memory found = { 0 };
+    if (status == FIG_OK)
+        found = fig__memorisation(of_held, held.rows, of_made, own.rows);
+    free(of_held);
+    free(of_made);
+    FIG_TRY(status);
+    snprintf(detail, sizeof detail, "q5/train%lld/r%lld/%s", (long long)all.rows, (long long)held.rows, fig__judged_draw(j, count, draw));
+    fig__judged_put(j, "memorisation", "", found.memorisation, count, false, detail);
+    fig__judged_put(j, "neighbour_ratio", "", found.ratio, count, true, detail);
+    return FIG_OK;
+}
+
+const fig__sample_metric fig__sample_metric_neighbours = {
+    .name = "neighbours",
+    .summary = "nearest training items: share of samples nearer than the nearest 5 % of held-out items, 0.05 when nothing is copied",
+    .gives = "memorisation neighbour_ratio",
+    .kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .on_request = true,
+    .usual = { 2000, 2500 },
+    .score = score_memory,
+};

@@ -1,0 +1,437 @@
+/* eval/judge.c - the judge: a small convolutional classifier of a fixed recipe, trained once for each data set
+ *
+ *     [conv 3x3 - batch norm - ReLU - max pool] with 32, 64, 128 ... filters until a side is at most 8, dense 128 - ReLU, classes
+ *
+ * Pictures above 40 pixels are halved by the first convolution. The 128 numbers before the classes are the features: what tells
+ * the classes of *these* data apart, so a distance in them is one that matters to who labelled them, and it needs no weights from
+ * elsewhere. The recipe, its settings and its seed are part of the judge's version number and never change under one name;
+ * the name also holds the hash of the data, so that scores of different judges differ in their protocol.
+ *
+ * Without labels the body's first random weights serve (seed 1). Random convolutions tell pictures apart well enough for Frechet
+ * distance and coverage (Naeem et al. 2020 found them the better choice away from photographs), cost no training, and
+ * are the same for all data, where an autoencoder's would depend on how well it was trained.
+ *
+ * The cache holds judges/NAME.safetensors. A judge is trained in a folder of its own process and moved there when it is whole. */
+#include "eval/judge.h"
+#include "exec/exec.h"
+#include "registry/trained.h"
+#include <figment/train.h>
+
+#include <ftw.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WIDTH = 128, SEE_BATCH = 100, TRAIN_BATCH = 128, MOST_FILTERS = 128, SMALLEST = 8, HALVED_FROM = 40 };
+#define VERSION "judge-cnn-1"
+#define ENCODER "encoder-random-1"
+
+/* -- hooks and clouds ------------------------------------------------------------------------------------------------------------ */
+
+fig_status fig__hooks_tell(const fig__hooks *hooks, const char *what, double done, fig_error *err)
+{
+    if (hooks->cancelled && hooks->cancelled(hooks->user))
+        return fig_fail(err, FIG_E_INTERRUPTED, "the evaluation was stopped");
+    if (hooks->progress)
+        hooks->progress(hooks->user, what, done);
+    return FIG_OK;
+}
+
+void fig__cloud_init(fig__cloud *c, int64_t rows, int width, int classes)
+{
+    *c = (fig__cloud){ .rows = rows, .width = width, .classes = classes };
+    c->features = fig__alloc(sizeof *c->features * (size_t)(rows * width + 1));
+    if (classes)
+        c->probability = fig__alloc(sizeof *c->probability * (size_t)(rows * classes + 1));
+}
+
+void fig__cloud_clear(fig__cloud *c)
+{
+    free(c->features);
+    free(c->probability);
+    free(c->label);
+    *c = (fig__cloud){ 0 };
+}
+
+int fig__cloud_class(const fig__cloud *c, int64_t row)
+{
+    const double *p = c->probability + row * c->classes;
+    int best = 0;
+    for (int k = 1; k < c->classes; k++)
+        best = p[k] > p[best] ? k : best;
+    return best;
+}
+
+fig__estimate fig__cloud_accuracy(const fig__cloud *c)
+{
+    if (!c->label || !c->classes || c->rows < 1)
+        return (fig__estimate){ NAN, NAN };
+    int64_t right = 0;
+    for (int64_t i = 0; i < c->rows; i++)
+        right += fig__cloud_class(c, i) == c->label[i];
+    double share = (double)right / (double)c->rows;
+    return (fig__estimate){ share, c->rows > 1 ? sqrt(share * (1 - share) / (double)(c->rows - 1)) : NAN };
+}
+
+/* -- the recipe: in no table, so nobody can train it by name ---------------------------------------------------------------------- */
+
+typedef struct judge_options {
+    int64_t height, width, channels;
+} judge_options;
+
+static fig_status judge_request(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err)
+{
+    const judge_options *o = options;
+    (void)found, (void)err;
+    request->kinds = FIG_DATA_IMAGES;
+    request->height = (int)o->height, request->width = (int)o->width, request->channels = (int)o->channels;
+    return FIG_OK;
+}
+
+/* x (B, H, W, C) -> (B, WIDTH) */
+static fig_node body(fig_node x)
+{
+    const fig_pool_opts half = { .size = { 2 } };
+    int64_t side = fig_dim(x, 1) < fig_dim(x, 2) ? fig_dim(x, 1) : fig_dim(x, 2), filters = 32;
+    fig_conv_layer_opts conv = { .padding = FIG_PAD_SAME, .no_bias = true, .stride = side > HALVED_FROM ? 2 : 1 };
+    fig_node h = fig_relu(fig_batch_norm(fig_conv2d(x, filters, 3, &conv), NULL));
+    conv.stride = 1;
+    side = side > HALVED_FROM ? (side + 1) / 2 : side;
+    while (side > SMALLEST) {
+        filters = filters < MOST_FILTERS ? 2 * filters : filters;
+        h = fig_max_pool(h, &half);
+        h = fig_relu(fig_batch_norm(fig_conv2d(h, filters, 3, &conv), NULL));
+        side /= 2;
+    }
+    return fig_relu(fig_linear(fig_flatten(h), WIDTH, NULL));
+}
+
+static fig_status judge_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
+{
+    (void)options;
+    fig_graph *g = fig_model_graph(model);
+    fig_model_default_init(model, (fig_init){ .kind = FIG_INIT_HE_NORMAL }, (fig_init){ .kind = FIG_INIT_ZEROS });
+    fig_node x = fig_model_input(model, "image"), logits = FIG_NONE;
+    fig_scope_push(g, "judge");
+    fig_node features = body(x), seen = features;
+    if (data->classes > 1) {
+        if (fig_is_training(g))
+            seen = fig_dropout(features, 0.4f);
+        logits = fig_linear(seen, data->classes, NULL); /* (B, classes) */
+    }
+    fig_scope_pop(g);
+    if (fig_model_purpose(model) == FIG_FOR_SAMPLING) {
+        fig_node out = fig_is_none(logits) ? features : fig_concat((fig_node[]){ features, fig_softmax(logits) }, 2, 1);
+        fig_model_sampler(model, &(fig_sampler_decl){ .name = "features", .loop = FIG_LOOP_ONCE, .output = out, .input = "image" });
+    }
+    if (fig_model_purpose(model) != FIG_FOR_TRAINING || fig_is_none(logits))
+        return FIG_OK;
+    fig_node loss = fig_cross_entropy(logits, fig_model_input(model, "label")); /* (B) */
+    return fig_model_phase(model, &(fig_phase){ .name = "classify", .loss = loss }, err);
+}
+
+#define AT(field) offsetof(judge_options, field)
+static const fig_option judge_option_table[] = {
+    { "height", FIG_INT, AT(height), 0, 0, 4096, "of the pictures; 0 = as the data" },
+    { "width", FIG_INT, AT(width), 0, 0, 4096, "of the pictures; 0 = as the data" },
+    { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
+    { 0 },
+};
+static const fig_preset judge_presets[] = {
+    { .name = "1",
+      .summary = "the only one",
+      .settings = "steps=1500 lr=2e-3 schedule=cosine warmup=50 optimizer=adamw weight_decay=0.01 seed=1 precision=f32 "
+                  "log_every=100 sample_every=never eval_every=never checkpoint_every=never",
+      .data_kinds = FIG_DATA_IMAGES },
+    { 0 },
+};
+static const fig_recipe judge_recipe = {
+    .name = VERSION,
+    .summary = "the classifier that pictures are judged by",
+    .help = "A small convolutional classifier.",
+    .data_kinds = FIG_DATA_IMAGES,
+    .options = judge_option_table,
+    .options_size = sizeof(judge_options),
+    .presets = judge_presets,
+    .request = judge_request,
+    .build = judge_build,
+};
+
+/* -- training it ------------------------------------------------------------------------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status, (void)kind, (void)where;
+    remove(path);
+    return 0;
+}
+
+void fig__remove_folder(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+
+static fig_status train_steps(fig_trainer *trainer, const char *what, const fig__hooks *hooks, fig_error *err)
+{
+    for (fig_train_progress now = { 0 }; !now.finished;) {
+        FIG_TRY(fig_trainer_step(trainer, &now, err));
+        FIG_TRY(fig__hooks_tell(hooks, what, now.steps ? (double)now.step / (double)now.steps : -1, err));
+    }
+    return FIG_OK;
+}
+
+/* A run in `folder`, which leaves model.safetensors there. */
+static fig_status train(fig_session *session, const char *name, const fig_data_spec *spec, int64_t items, const char *folder,
+                        const char *what, const fig__hooks *hooks, fig_error *err)
+{
+    char *settings[] = { fig__format("height=%d", spec->height), fig__format("width=%d", spec->width),
+                         fig__format("channels=%d", spec->channels), fig__format("validation=%.17g", spec->validation),
+                         fig__format("batch=%lld", (long long)(items < TRAIN_BATCH ? items : TRAIN_BATCH)), NULL };
+    fig_trainer *trainer = NULL;
+    fig_status status = fig_trainer_new(session,
+                                        &(fig_train_opts){ .recipe = &judge_recipe,
+                                                           .data = (const char *[]){ name, NULL },
+                                                           .output = folder,
+                                                           .settings = (const char *const *)settings,
+                                                           .no_tune = true },
+                                        &trainer, err);
+    if (status == FIG_OK)
+        status = train_steps(trainer, what, hooks, err);
+    fig_trainer_free(trainer);
+    for (int i = 0; settings[i]; i++)
+        free(settings[i]);
+    return status;
+}
+
+/* -- using it ------------------------------------------------------------------------------------------------------------------------ */
+
+struct fig__judge {
+    fig_trained *trained; /* NULL: an encoder */
+    fig_store *store;     /* the model's tensors, or the encoder's */
+    fig_model *model;
+    fig_plan *plan;
+    fig_data_spec *spec;
+    judge_options options;
+    char name[200];
+    int classes;
+};
+
+/* Letters of a data set's name that can stand in a protocol and in a file name. */
+static void plain_name(const char *name, char out[48])
+{
+    const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+    size_t length = 0;
+    for (; *base && length < 40; base++) {
+        bool plain = (*base >= 'a' && *base <= 'z') || (*base >= 'A' && *base <= 'Z') || (*base >= '0' && *base <= '9') ||
+                     *base == '-' || *base == '_';
+        out[length++] = plain ? *base : '-';
+    }
+    snprintf(out + length, 48 - length, "%s", length ? "" : "data");
+}
+
+static fig_status compile(fig__judge *j, fig_store *store, uint64_t seed, fig_error *err)
+{
+    FIG_TRY(fig__model_build(&judge_recipe, &j->options, j->spec, FIG_FOR_SAMPLING, SEE_BATCH, &j->model, err));
+    FIG_TRY(fig__model_initialise(j->model, store, seed, err));
+    return fig_plan_compile(j->model->graph, store,
+                            &(fig_plan_opts){ .outputs = &j->model->sampler[0].output, .n_outputs = 1 }, &j->plan, err);
+}
+
+static fig_status load(fig__judge *j, fig_session *session, const char *path, fig_error *err)
+{
+    FIG_TRY(fig_load_with(session, &judge_recipe, path, &j->trained, err));
+    fig_data_spec_free(j->spec);
+    j->spec = fig_data_spec_copy(j->trained->data);
+    j->classes = j->spec->classes > 1 ? j->spec->classes : 0;
+    FIG_TRY(fig__store_above(j->trained->store, &j->store, err));
+    return compile(j, j->store, j->trained->seed, err);
+}
+
+static fig__judge *judge_new(const fig_data_spec *spec)
+{
+    fig__judge *j = fig__alloc(sizeof *j);
+    j->spec = fig_data_spec_copy(spec);
+    j->options = (judge_options){ spec->height, spec->width, spec->channels };
+    j->classes = spec->classes > 1 ? spec->classes : 0;
+    return j;
+}
+
+static fig_status open_encoder(fig__judge *j, fig_session *session, fig_error *err)
+{
+    snprintf(j->name, sizeof j->name, ENCODER);
+    FIG_TRY(fig_store_new(session, &j->store, err));
+    return compile(j, j->store, 1, err);
+}
+
+/* Trains in a folder beside and moves the model to its place; another process may have put its own there first. */
+static fig_status make(fig__judge *j, fig_session *session, const char *name, int64_t items, const char *path,
+                       const fig__hooks *hooks, fig_error *err)
+{
+    char *folder = fig__format("%s.%ld", path, (long)getpid()), *model = fig__format("%s/model.safetensors", folder);
+    char what[120];
+    snprintf(what, sizeof what, "training the judge of %.60s, once", j->spec->name);
+    fig__remove_folder(folder);
+    fig_status status = train(session, name, j->spec, items, folder, what, hooks, err);
+    if (status == FIG_OK && rename(model, path) != 0)
+        status = fig_fail(err, FIG_E_IO, "%s: the judge cannot be moved to the cache folder", path);
+    fig__remove_folder(folder);
+    free(model);
+    free(folder);
+    return status;
+}
+
+static fig_status open_classifier(fig__judge *j, fig_session *session, const char *name, int64_t items, const fig__hooks *hooks,
+                                  fig_error *err)
+{
+    char plain[48], aside[24] = "";
+    plain_name(j->spec->name, plain);
+    if (j->spec->validation > 0) /* other pictures are trained on when some are kept aside */
+        snprintf(aside, sizeof aside, "-v%g", j->spec->validation);
+    snprintf(j->name, sizeof j->name, VERSION "/%s-%.8s%s", plain, j->spec->data_hash, aside);
+    char *cache = fig__cache_folder(), *folder = fig__format("%s/judges", cache);
+    char *path = fig__format("%s/" VERSION "-%s-%.8s%s-%dx%dx%d.safetensors", folder, plain, j->spec->data_hash, aside,
+                             j->spec->height, j->spec->width, j->spec->channels);
+    fig_status status = fig__make_folders(folder, err);
+    if (status == FIG_OK && fig__path_exists(path) && load(j, session, path, NULL) != FIG_OK)
+        remove(path); /* damaged: made again */
+    if (status == FIG_OK && !j->plan) {
+        status = make(j, session, name, items, path, hooks, err);
+        if (status == FIG_OK)
+            status = load(j, session, path, err);
+    }
+    free(path);
+    free(folder);
+    free(cache);
+    return status;
+}
+
+fig_status fig__judge_open(fig_session *session, const char *name, const fig_data *data, const fig__hooks *hooks, fig__judge **out,
+                           fig_error *err)
+{
+    *out = NULL;
+    fig__judge *j = judge_new(fig_data_get_spec(data));
+    int64_t items = fig_data_items(data, FIG_TRAIN_SPLIT);
+    bool labelled = j->classes && items >= 2 * j->classes;
+    if (!labelled) {
+        j->classes = 0;
+        j->spec->classes = 0;
+    }
+    fig_status status = labelled ? open_classifier(j, session, name, items, hooks, err) : open_encoder(j, session, err);
+    if (status != FIG_OK) {
+        fig__judge_free(j);
+        return status;
+    }
+    *out = j;
+    return FIG_OK;
+}
+
+fig_status fig__judge_train(fig_session *session, const char *folder, int64_t items, const fig_data_spec *spec, const char *what,
+                            const fig__hooks *hooks, fig__judge **out, fig_error *err)
+{
+    *out = NULL;
+    fig__judge *j = judge_new(spec);
+    char *name = fig__format("idx:%s", folder), *run = fig__format("%s/run", folder);
+    char *model = fig__format("%s/model.safetensors", run);
+    fig_data_spec all = *spec;
+    all.validation = 0;
+    fig_status status = train(session, name, &all, items, run, what, hooks, err);
+    if (status == FIG_OK)
+        status = load(j, session, model, err);
+    free(model);
+    free(run);
+    free(name);
+    if (status != FIG_OK) {
+        fig__judge_free(j);
+        return status;
+    }
+    *out = j;
+    return FIG_OK;
+}
+
+void fig__judge_free(fig__judge *j)
+{
+    if (!j)
+        return;
+    fig_plan_free(j->plan);
+    fig__model_free(j->model);
+    fig_store_free(j->store);
+    fig_trained_free(j->trained);
+    fig_data_spec_free(j->spec);
+    free(j);
+}
+
+const char *fig__judge_name(const fig__judge *j) { return j->name; }
+int fig__judge_width(const fig__judge *j) { (void)j; return WIDTH; }
+int fig__judge_classes(const fig__judge *j) { return j->classes; }
+
+/* -- seeing ---------------------------------------------------------------------------------------------------------------------------- */
+
+fig_status fig__judge_see(fig__judge *j, const float *pictures, int64_t rows, fig__cloud *c, int64_t at, fig_error *err)
+{
+    fig_type type;
+    float *to = fig_plan_input(j->plan, "image", &type);
+    int64_t row = fig__count(&type) / SEE_BATCH, wide = WIDTH + j->classes;
+    for (int64_t first = 0; first < rows; first += SEE_BATCH) {
+        int64_t some = rows - first < SEE_BATCH ? rows - first : SEE_BATCH;
+        memcpy(to, pictures + first * row, sizeof *to * (size_t)(some * row));
+        memset(to + some * row, 0, sizeof *to * (size_t)((SEE_BATCH - some) * row));
+        FIG_TRY(fig_plan_run(j->plan, NULL, err));
+        const float *seen = fig_plan_output(j->plan, 0, NULL);
+        for (int64_t r = 0; r < some; r++) {
+            for (int k = 0; k < WIDTH; k++)
+                c->features[(at + first + r) * WIDTH + k] = (double)seen[r * wide + k];
+            for (int k = 0; k < j->classes; k++)
+                c->probability[(at + first + r) * j->classes + k] = (double)seen[r * wide + WIDTH + k];
+        }
+    }
+    return FIG_OK;
+}
+
+static const void *field_of(const fig_batch *batch, const char *name)
+{
+    for (int i = 0; i < batch->fields; i++)
+        if (!strcmp(batch->name[i], name))
+            return batch->data[i];
+    return NULL;
+}
+
+static fig_status see_batches(fig__judge *j, fig_loader *loader, int64_t count, const char *what, const fig__hooks *hooks,
+                              fig__cloud *c, fig_error *err)
+{
+    for (int64_t seen = 0; seen < count;) {
+        const fig_batch *batch;
+        FIG_TRY(fig_loader_next(loader, &batch, err));
+        const float *pictures = field_of(batch, "image");
+        const int32_t *label = field_of(batch, "label");
+        int64_t rows = count - seen < batch->real_rows ? count - seen : batch->real_rows;
+        if (!pictures || rows < 1)
+            return fig_fail(err, FIG_E_FAILED, "the data delivered no pictures");
+        FIG_TRY(fig__judge_see(j, pictures, rows, c, seen, err));
+        if (label && !c->label)
+            c->label = fig__alloc(sizeof *c->label * (size_t)(count + 1));
+        if (label)
+            memcpy(c->label + seen, label, sizeof *label * (size_t)rows);
+        seen += rows;
+        FIG_TRY(fig__hooks_tell(hooks, what, (double)seen / (double)count, err));
+    }
+    return FIG_OK;
+}
+
+fig_status fig__judge_see_split(fig__judge *j, fig_data *data, fig_split split, int64_t count, bool shuffled, uint64_t seed,
+                                const char *what, const fig__hooks *hooks, fig__cloud *cloud, fig_error *err)
+{
+    int64_t all = fig_data_items(data, split);
+    count = count > 0 && count < all ? count : all;
+    fig_loader *loader;
+    FIG_TRY(fig_loader_new(data,
+                           &(fig_loader_opts){ .split = split,
+                                               .order = shuffled ? FIG_ORDER_SHUFFLED : FIG_ORDER_SEQUENTIAL,
+                                               .batch = SEE_BATCH,
+                                               .seed = seed,
+                                               .still = true },
+                           &loader, err));
+    fig__cloud_init(cloud, count, WIDTH, j->classes);
+    fig_status status = see_batches(j, loader, count, what, hooks, cloud, err);
+    fig_loader_free(loader);
+    if (status != FIG_OK)
+        fig__cloud_clear(cloud);
+    return status;
+}

@@ -1,0 +1,231 @@
+/* eval/tstr.c - what generated pictures are worth to somebody who trains on them
+ *
+ * tstr_accuracy: a classifier like the judge is trained on generated, labelled pictures alone and tested on the real ones (train on
+ * synthetic, test on real; Esteban et al. 2017). augmentation_gain: one trained on all real training pictures and the generated
+ * ones, less the judge, which had the real ones only; its error is that of the paired difference over the test pictures.
+ * Both train in a folder of this process' own in the cache, on IDX files that are written there. */
+#include "eval/judged.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_CLASSES = 256, BATCH = 100 };
+
+typedef struct set { /* pictures to train on, in two parts: real ones first */
+    const fig_data_spec *spec;
+    uint8_t *pixels, *label;
+    int64_t count;
+    size_t row;
+} set;
+
+static fig_status set_init(set *s, const fig_data_spec *spec, int64_t count, fig_error *err)
+{
+    *s = (set){ .spec = spec, .row = (size_t)spec->height * (size_t)spec->width * (size_t)spec->channels };
+    s->pixels = malloc((size_t)count * s->row + 1);
+    s->label = malloc((size_t)count + 1);
+    if (!s->pixels || !s->label)
+        return fig_fail(err, FIG_E_LIMIT, "no memory for %lld pictures to train on", (long long)count);
+    return FIG_OK;
+}
+
+static void set_clear(set *s)
+{
+    free(s->pixels);
+    free(s->label);
+}
+
+static fig_status add_made(set *s, fig__judged *j, int64_t count, fig_error *err)
+{
+    const uint8_t *pixels;
+    const int32_t *label;
+    FIG_TRY(fig__judged_pictures(j, count, &pixels, &label, err));
+    for (int64_t i = 0; i < count; i++) {
+        if (label[i] < 0)
+            return fig_fail(err, FIG_E_USAGE, "training on samples needs their classes, and %s",
+                            fig__judged_what(j)->pictures ? "these pictures have none (a folder for each class, or labels beside them)"
+                                                          : "this model does not tell classes apart (see its recipe's conditional)");
+        s->label[s->count + i] = (uint8_t)label[i];
+    }
+    memcpy(s->pixels + (size_t)s->count * s->row, pixels, (size_t)count * s->row);
+    s->count += count;
+    return FIG_OK;
+}
+
+static const void *field_of(const fig_batch *batch, const char *name)
+{
+    for (int i = 0; i < batch->fields; i++)
+        if (!strcmp(batch->name[i], name))
+            return batch->data[i];
+    return NULL;
+}
+
+static fig_status add_real(set *s, fig__judged *j, fig_error *err)
+{
+    fig_loader *loader;
+    int64_t all = fig_data_items(fig__judged_data(j), FIG_TRAIN_SPLIT), end = s->count + all;
+    FIG_TRY(fig_loader_new(fig__judged_data(j),
+                           &(fig_loader_opts){ .split = FIG_TRAIN_SPLIT, .order = FIG_ORDER_SEQUENTIAL, .batch = BATCH, .still = true },
+                           &loader, err));
+    fig_status status = FIG_OK;
+    while (s->count < end && status == FIG_OK) {
+        const fig_batch *batch;
+        status = fig_loader_next(loader, &batch, err);
+        const float *image = status == FIG_OK ? field_of(batch, "image") : NULL;
+        const int32_t *label = status == FIG_OK ? field_of(batch, "label") : NULL;
+        for (int r = 0; image && label && r < batch->real_rows && s->count < end; r++, s->count++) {
+            for (size_t i = 0; i < s->row; i++)
+                s->pixels[(size_t)s->count * s->row + i] = (uint8_t)lrint((double)image[(size_t)r * s->row + i] * 255);
+            s->label[s->count] = (uint8_t)label[r];
+        }
+    }
+    fig_loader_free(loader);
+    return status;
+}
+
+/* -- IDX files ------------------------------------------------------------------------------------------------------------------------- */
+
+static void add_number(fig__writer *out, int64_t number)
+{
+    uint8_t bytes[4] = { (uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number };
+    fig__writer_add(out, bytes, 4);
+}
+
+static fig_status write_idx(const set *s, const char *folder, fig_error *err)
+{
+    char *images = fig__format("%s/train-images-idx4-ubyte", folder), *labels = fig__format("%s/train-labels-idx1-ubyte", folder);
+    fig__writer *out = NULL;
+    fig_status status = fig__make_folders(folder, err);
+    if (status == FIG_OK)
+        status = fig__writer_begin(images, &out, err);
+    if (status == FIG_OK) {
+        fig__writer_add(out, (const uint8_t[]){ 0, 0, 8, 4 }, 4);
+        add_number(out, s->count);
+        add_number(out, s->spec->height);
+        add_number(out, s->spec->width);
+        add_number(out, s->spec->channels);
+        fig__writer_add(out, s->pixels, (uint64_t)s->count * s->row);
+        status = fig__writer_commit(out, err);
+    }
+    if (status == FIG_OK)
+        status = fig__writer_begin(labels, &out, err);
+    if (status == FIG_OK) {
+        fig__writer_add(out, (const uint8_t[]){ 0, 0, 8, 1 }, 4);
+        add_number(out, s->count);
+        fig__writer_add(out, s->label, (uint64_t)s->count);
+        status = fig__writer_commit(out, err);
+    }
+    free(images);
+    free(labels);
+    return status;
+}
+
+/* A classifier of these pictures, and what it sees of the real ones. */
+static fig_status train_and_see(fig__judged *j, const set *s, const char *what, fig__cloud *seen, fig_error *err)
+{
+    const fig__judging *judging = fig__judged_what(j);
+    const fig__cloud *reference;
+    char *cache = fig__cache_folder(), *folder = fig__format("%s/judges/training.%ld", cache, (long)getpid());
+    fig__judge *reader = NULL;
+    fig__remove_folder(folder);
+    fig_status status = write_idx(s, folder, err);
+    if (status == FIG_OK)
+        status = fig__judge_train(judging->session, folder, s->count, s->spec, what, &judging->hooks, &reader, err);
+    if (status == FIG_OK)
+        status = fig__judged_see(j, FIG__SEE_REFERENCE, 0, &reference, err);
+    if (status == FIG_OK) /* the same pictures in the same order as the reference */
+        status = fig__judged_see_with(j, reader, seen, err);
+    fig__judge_free(reader);
+    fig__remove_folder(folder);
+    free(folder);
+    free(cache);
+    return status;
+}
+
+static fig_status check_classes(fig__judged *j, const char *metric, fig_error *err)
+{
+    fig__judge *judge;
+    FIG_TRY(fig__judged_judge(j, true, metric, &judge, err));
+    if (fig__judge_classes(judge) > MOST_CLASSES)
+        return fig_fail(err, FIG_E_LIMIT, "%s: %d classes, at most %d are trained on", metric, fig__judge_classes(judge), MOST_CLASSES);
+    return FIG_OK;
+}
+
+static fig_status score_tstr(fig__judged *j, int64_t count, fig_error *err)
+{
+    char draw[64];
+    set s;
+    fig__cloud seen = { 0 };
+    FIG_TRY(check_classes(j, "metric tstr", err));
+    fig_status status = set_init(&s, fig__judged_spec(j), count, err);
+    if (status == FIG_OK)
+        status = add_made(&s, j, count, err);
+    if (status == FIG_OK)
+        status = train_and_see(j, &s, "training on samples", &seen, err);
+    if (status == FIG_OK)
+        fig__judged_put(j, "tstr_accuracy", "", fig__cloud_accuracy(&seen), seen.rows, true, fig__judged_draw(j, count, draw));
+    fig__cloud_clear(&seen);
+    set_clear(&s);
+    FIG_TRY(status);
+    return fig__judged_put_accuracy(j, err);
+}
+
+/* Mean and error of the difference of being right, item by item. */
+static fig__estimate gain_of(const fig__cloud *with, const fig__cloud *without)
+{
+    double sum = 0, squares = 0, n = (double)with->rows;
+    for (int64_t i = 0; i < with->rows; i++) {
+        int gain = (fig__cloud_class(with, i) == with->label[i]) - (fig__cloud_class(without, i) == with->label[i]);
+        sum += gain;
+        squares += gain * gain;
+    }
+    return (fig__estimate){ sum / n, sqrt(fmax(squares / n - sum / n * (sum / n), 0) / fmax(n - 1, 1)) };
+}
+
+static fig_status score_gain(fig__judged *j, int64_t count, fig_error *err)
+{
+    const fig__cloud *reference = NULL;
+    char draw[64], detail[96];
+    set s;
+    fig__cloud seen = { 0 };
+    FIG_TRY(check_classes(j, "metric gain", err));
+    int64_t real = fig_data_items(fig__judged_data(j), FIG_TRAIN_SPLIT);
+    fig_status status = set_init(&s, fig__judged_spec(j), real + count, err);
+    if (status == FIG_OK)
+        status = add_made(&s, j, count, err);
+    if (status == FIG_OK)
+        status = add_real(&s, j, err);
+    if (status == FIG_OK)
+        status = train_and_see(j, &s, "training on real items and samples", &seen, err);
+    if (status == FIG_OK)
+        status = fig__judged_see(j, FIG__SEE_REFERENCE, 0, &reference, err);
+    if (status == FIG_OK) {
+        snprintf(detail, sizeof detail, "real%lld/%s", (long long)real, fig__judged_draw(j, count, draw));
+        fig__judged_put(j, "augmentation_gain", "", gain_of(&seen, reference), seen.rows, true, detail);
+    }
+    fig__cloud_clear(&seen);
+    set_clear(&s);
+    FIG_TRY(status);
+    return fig__judged_put_accuracy(j, err);
+}
+
+const fig__sample_metric fig__sample_metric_tstr = {
+    .name = "tstr",
+    .summary = "accuracy on real items of a classifier trained on samples alone; for models that tell classes apart",
+    .gives = "tstr_accuracy judge_accuracy",
+    .kinds = FIG_DATA_IMAGES,
+    .on_request = true,
+    .usual = { 10000 },
+    .score = score_tstr,
+};
+
+const fig__sample_metric fig__sample_metric_gain = {
+    .name = "gain",
+    .summary = "what adding samples to the real training items does to a classifier's accuracy",
+    .gives = "augmentation_gain judge_accuracy",
+    .kinds = FIG_DATA_IMAGES,
+    .on_request = true,
+    .usual = { 10000 },
+    .score = score_gain,
+};

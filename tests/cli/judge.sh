@@ -1,0 +1,48 @@
+#!/bin/sh
+# judge.sh - scores of samples, models side by side, and what is refused; points need no judge, so this is quick
+. "${FIGMENT_TESTS:-$(dirname "$0")/..}/cli/harness.inc"
+tiny='--set sample_every=never --set hidden=8 --set warmup=1 --set sample_steps=2 --no-tune -t 1'
+# shellcheck disable=SC2086
+{
+    expect 0 '' train flow --data synthetic:ring8:400 --steps 2 -o a $tiny || finish
+    expect 0 '' train flow --data synthetic:ring8:400 --steps 4 -o b $tiny || finish
+}
+
+expect 0 '' eval a -t 1 --metric modes --metric frechet --metric kernel_distance --metric neighbours --samples 100 --json
+for score in modes good_samples mode_kl frechet frechet_real kernel_distance memorisation neighbour_ratio; do has "\"name\": \"$score\""; done
+has '"protocol": "frechet/points/synthetic:ring8:400-'
+has '/n100/s1/test80"'
+has '"n": 100'
+cp out a.json
+expect 0 '' eval a -t 1 --metric modes --metric frechet --metric kernel_distance --metric neighbours --samples 100 --json
+same out a.json
+expect 0 '' eval b -t 1 --metric frechet --samples 100 --json
+cp out b.json
+expect 0 '' eval b -t 1 --metric frechet --samples 90 --json
+cp out fewer.json
+
+expect 0 '' compare a.json b.json
+has frechet
+has 'lower is better; frechet/points/'
+expect 8 'cannot be compared' compare a.json fewer.json
+has n90 err
+expect 0 '' compare a b --metric modes --samples 50 -t 1 --json
+has '"schema":"figment.compare/1"'
+has '"recipe":"flow"'
+has '"name":"good_samples"'
+expect 2 'no sheet' compare a b --metric modes --samples 50 -t 1 -o sheet.png
+expect 2 '' compare a
+expect 3 'no such file' compare a.json none.json
+echo '{"schema": "figment.run/1"}' >run.json
+expect 4 'figment.eval/1' compare run.json a.json
+
+expect 2 'score what' eval
+expect 2 'leave it out' eval a --samples here/
+expect 2 'say with --data' eval --samples here/
+expect 2 '' eval a --metric frechet --samples 1
+expect 2 'it is for pictures' eval a --metric tstr
+expect 3 'has no metric' eval a --metric beauty
+expect 3 '' eval --samples none/ --data synthetic:shapes:20 --metric frechet
+expect 3 'without their model' eval --samples none/ --data synthetic:shapes:20 --metric elbo
+expect 2 'only pictures' eval --samples synthetic:moons:20 --data synthetic:shapes:20 --metric frechet
+finish
