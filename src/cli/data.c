@@ -160,8 +160,8 @@ const fig_command fig_command_data_info = {
     .name = "data info",
     .summary = "show what a data set holds: kind, items, splits, sizes, classes",
     .usage = "DATASET|PATH",
-    .help = "The kind is found from the content: IDX files, a picture folder with or without class sub-folders, "
-            "text, a CSV of numbers; idx:PATH and the like force it, synthetic:NAME makes toy data.",
+    .help = "The kind is found from the content: IDX files, CIFAR's binary files, numpy arrays, a picture folder with or "
+            "without class sub-folders, text, a CSV of numbers; idx:PATH and the like force it, synthetic:NAME makes toy data.",
     .examples = "figment data info fashion-mnist\nfigment data info photos/ --json\nfigment data info synthetic:moons",
     .options = look_option_table,
     .options_size = sizeof(data_options),

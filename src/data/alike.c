@@ -16,6 +16,8 @@
 #include <string.h>
 
 enum { SIDE = 8, BANDS = 5, MOST_BITS = 4, MOST_LEVELS = 4, MOST = 4000 };
+/* Items, and bytes of files to decode, from which on the groups are kept for the next run. */
+enum { WORTH_KEEPING = 10000, WORTH_DECODING = 1 << 20 };
 
 /* -- fingerprints --------------------------------------------------------------------------------------------------- */
 
@@ -276,16 +278,73 @@ fig_status fig__fingerprints(fig_data *data, fig_split split, fig__fingerprint *
     return status;
 }
 
+/* -- kept between runs: the groups and a checksum, under a key of what the data hold -- */
+
+static bool read_groups(const char *path, int64_t count, int32_t *group)
+{
+    char *bytes;
+    uint64_t length, wanted = (uint64_t)count * 4 + 4;
+    if (fig__file_read(path, wanted, &bytes, &length, NULL) != FIG_OK)
+        return false;
+    uint32_t sum;
+    bool sound = length == wanted;
+    if (sound) {
+        memcpy(&sum, bytes + 4 * count, sizeof sum);
+        memcpy(group, bytes, (size_t)count * 4);
+        sound = sum == fig__crc32c(bytes, (size_t)count * 4, 0);
+    }
+    for (int64_t i = 0; i < count && sound; i++)
+        sound = group[i] >= 0 && group[i] <= i && group[group[i]] == group[i];
+    free(bytes);
+    return sound;
+}
+
+/* A cache that cannot be written is no matter. */
+static void write_groups(const char *path, int64_t count, const int32_t *group)
+{
+    char *folder = fig__strdup(path), *bytes = fig__alloc((size_t)count * 4 + 4);
+    uint32_t sum = fig__crc32c(group, (size_t)count * 4, 0);
+    memcpy(bytes, group, (size_t)count * 4);
+    memcpy(bytes + 4 * count, &sum, sizeof sum);
+    *strrchr(folder, '/') = 0;
+    if (fig__make_folders(folder, NULL) == FIG_OK)
+        (void)fig__file_write(path, bytes, (uint64_t)count * 4 + 4, NULL);
+    free(bytes);
+    free(folder);
+}
+
+static fig_status compare_all(fig_data *data, fig_split split, int32_t *group, fig_error *err)
+{
+    fig__fingerprint *prints;
+    FIG_TRY(fig__fingerprints(data, split, &prints, err));
+    fig__group_alike(prints, data->contents.info.items[split], group);
+    free(prints);
+    return FIG_OK;
+}
+
 fig_status fig__find_groups(fig_data *data, fig_split split, int32_t **group, fig_error *err)
 {
     *group = NULL;
     if (data->contents.info.kind != FIG_DATA_IMAGES)
         return FIG_OK;
-    fig__fingerprint *prints;
     int64_t count = data->contents.info.items[split];
-    FIG_TRY(fig__fingerprints(data, split, &prints, err));
+    bool keep = count >= WORTH_KEEPING || (data->source->decodes && data->contents.file_bytes >= WORTH_DECODING);
+    fig__arena *arena = fig__arena_new();
+    char key[65], *path;
+    int32_t part = split;
+    fig__cache_key(data, "alike/1", &part, sizeof part, key);
+    path = fig__cache_path(arena, key, "alike");
     *group = fig__alloc((size_t)count * sizeof **group + 1);
-    fig__group_alike(prints, count, *group);
-    free(prints);
-    return FIG_OK;
+    fig_status status = FIG_OK;
+    if (!keep || !read_groups(path, count, *group)) {
+        status = compare_all(data, split, *group, err);
+        if (status == FIG_OK && keep)
+            write_groups(path, count, *group);
+    }
+    fig__arena_free(arena);
+    if (status != FIG_OK) {
+        free(*group);
+        *group = NULL;
+    }
+    return status;
 }

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHECK_BUDGET (256ull << 20)
@@ -34,6 +35,7 @@ typedef struct survey {
     found *files;
     size_t count;
     uint64_t budget; /* bytes that may still be checked whole */
+    fig__sha256 *stamp; /* of those that are not; NULL = all are */
 } survey;
 
 static bool is_picture_name(const char *name) { return fig__has_ending(name, endings); }
@@ -124,6 +126,18 @@ static fig_status check_start(const char *path, fig_error *err)
     return fig__codec_find(start, (uint64_t)got) ? FIG_OK : fig_fail(err, FIG_E_FORMAT, "neither PNG, JPEG nor WebP");
 }
 
+/* When and how large: what tells a changed file from an old one without reading it. */
+static void stamp_file(survey *s, const char *path)
+{
+    struct stat info = { 0 };
+    if (lstat(path, &info))
+        return;
+    int64_t facts[3] = { (int64_t)info.st_size, (int64_t)info.st_mtim.tv_sec, (int64_t)info.st_mtim.tv_nsec };
+    s->stamp = s->stamp ? s->stamp : fig__sha256_new();
+    fig__sha256_update(s->stamp, path, strlen(path) + 1);
+    fig__sha256_update(s->stamp, facts, sizeof facts);
+}
+
 /* Looks at one file and feeds the hash; `facts` has width 0 when only its start was looked at. */
 static fig_status check_file(fig__contents *contents, survey *s, const char *path, fig__picture_facts *facts,
                              fig_error *err)
@@ -135,8 +149,10 @@ static fig_status check_file(fig__contents *contents, survey *s, const char *pat
     fig__sha256_update(contents->hash, &size, sizeof size);
     if (size > FIG__MAX_PICTURE_FILE)
         return fig_fail(err, FIG_E_LIMIT, "a file of %llu MB", (unsigned long long)(size >> 20));
+    contents->file_bytes += size;
     if (size > s->budget) {
         s->budget = 0;
+        stamp_file(s, path);
         return check_start(path, err);
     }
     s->budget -= size;
@@ -240,7 +256,10 @@ static fig_status image_folder_open(fig__contents *contents, const char *path, f
     if (!s.count)
         return fig_fail(err, FIG_E_NOT_FOUND, "%s: no PNG, JPEG or WebP pictures in it", path);
     find_classes(contents, &s);
-    return keep_good(contents, &s, err);
+    fig_status status = keep_good(contents, &s, err);
+    if (s.stamp)
+        fig__sha256_finish(s.stamp, contents->stamp);
+    return status;
 }
 
 static void image_folder_close(fig__contents *contents) { free(contents->self); }
@@ -273,6 +292,7 @@ static void image_folder_item_name(const fig__contents *contents, fig_split spli
 const fig_source fig_source_images = {
     .name = "images",
     .summary = "a folder of PNG, JPEG and WebP pictures; sub-folders are classes, train/ val/ test/ are splits",
+    .decodes = true,
     .probe = image_folder_probe,
     .open = image_folder_open,
     .close = image_folder_close,

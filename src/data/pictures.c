@@ -1,8 +1,8 @@
 /* pictures.c - pictures as the model wants them: decoded, cropped, resized, as bytes
  *
- * Three ways to an item, cheapest first: the source's own memory when it has the wanted size already; the cache,
- * which is filled as items are first read and exists when the whole split fits in a part of the free memory;
- * decoding each time.
+ * Four ways to an item, cheapest first: the source's own memory when it has the wanted size already; the cache in memory,
+ * which is filled as items are first read and exists when the whole split fits in a part of the free memory; the cache on
+ * disk (pack.c), which the next run finds too; decoding.
  *
  * Any number of threads read at once. An item of the cache goes EMPTY -> FILLING (one thread won) -> READY or BROKEN; a
  * thread that finds it FILLING decodes a copy for itself instead of waiting. */
@@ -44,6 +44,21 @@ static bool is_direct(fig_data *data, fig_split split)
     return direct;
 }
 
+/* Below a megabyte of files, decoding takes no longer than looking for a cache. */
+#define WORTH_KEEPING (1u << 20)
+
+static fig__pack *open_pack(const fig_data *data, fig_split split)
+{
+    if (!data->source->decodes || data->contents.file_bytes < WORTH_KEEPING)
+        return NULL;
+    const fig_data_spec *spec = data->spec;
+    int32_t settings[8] = { split, spec->height, spec->width, spec->channels, (int32_t)spec->resize,
+                            spec->background[0], spec->background[1], spec->background[2] };
+    char key[65];
+    fig__cache_key(data, "pictures/1", settings, sizeof settings, key);
+    return fig__pack_open(key, data->contents.info.items[split], settled_bytes(spec));
+}
+
 fig_status fig__pictures_prepare(fig_data *data, fig_error *err)
 {
     uint64_t budget = fig__memory_available() / 4;
@@ -54,6 +69,7 @@ fig_status fig__pictures_prepare(fig_data *data, fig_error *err)
         if (!items || is_direct(data, (fig_split)split))
             continue;
         cache->state = fig__alloc((size_t)items);
+        cache->pack = open_pack(data, (fig_split)split);
         uint64_t bytes = (uint64_t)items * settled_bytes(data->spec);
         if (bytes > budget)
             continue;
@@ -73,6 +89,7 @@ void fig__pictures_release(fig_data *data)
         if (cache->pixels)
             fig__pages_free(cache->pixels, cache->bytes);
         free(cache->state);
+        fig__pack_close(cache->pack);
         *cache = (fig__picture_cache){ 0 };
     }
 }
@@ -141,7 +158,10 @@ fig_status fig__picture_reader_get(fig__picture_reader *reader, fig_split split,
     bool own = place && found == FIG__EMPTY && atomic_compare_exchange_strong(state, &found, FIG__FILLING);
     uint8_t *target = own ? place : reader->pixels;
     fig_error inner = { 0 };
-    if (decode(reader, split, item, target, &inner) == FIG_OK) {
+    bool kept = cache->pack && fig__pack_read(cache->pack, item, target);
+    if (kept || decode(reader, split, item, target, &inner) == FIG_OK) {
+        if (cache->pack && !kept)
+            fig__pack_write(cache->pack, item, target);
         if (own)
             atomic_store_explicit(state, FIG__READY, memory_order_release);
         *out = target;

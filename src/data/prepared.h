@@ -22,6 +22,7 @@ typedef struct fig__picture_cache {
     uint8_t *pixels;        /* (items, H, W, C) */
     _Atomic uint8_t *state; /* per item, FIG__EMPTY ... */
     uint64_t bytes;
+    struct fig__pack *pack; /* the same on disk, or NULL */
 } fig__picture_cache;
 enum { FIG__EMPTY, FIG__FILLING, FIG__READY, FIG__BROKEN };
 
@@ -68,6 +69,17 @@ typedef struct fig__draw_key {
 bool fig__changes_pictures(const fig_augment *augment); /* false: all zero */
 void fig__change_picture(const fig_augment *augment, const fig__draw_key *key, const uint8_t *from, int height, int width,
                   int channels, uint8_t *to);
+
+/* -- pack.c: what is decoded once, on disk. Any number of threads and processes. */
+typedef struct fig__pack fig__pack;
+/* A key from what the data hold, `what` and more settings. */
+void fig__cache_key(const fig_data *data, const char *what, const void *more, size_t length, char key[65]);
+char *fig__cache_path(fig__arena *arena, const char *key, const char *ending);
+/* NULL: no room, or the cache folder cannot be used. */
+fig__pack *fig__pack_open(const char *key, int64_t items, uint64_t item_bytes);
+void fig__pack_close(fig__pack *pack);
+bool fig__pack_read(fig__pack *pack, int64_t item, uint8_t *out); /* false: not there, or damaged */
+void fig__pack_write(fig__pack *pack, int64_t item, const uint8_t *pixels);
 
 /* -- split.c: from, index and count of every split, by spec->validation and spec->test. */
 fig_status fig__settle_splits(fig_data *data, fig_error *err);

@@ -31,6 +31,8 @@ typedef struct fig__contents {
     const int32_t *labels[FIG_SPLITS]; /* one per item; NULL = none */
     const float *points[FIG_SPLITS];   /* (items, dimensions) */
     const char *text[FIG_SPLITS];      /* info.items bytes, NUL after the end */
+    uint64_t file_bytes;                 /* pictures: of the files that are decoded */
+    char stamp[65];    /* pictures: hash of names, sizes and times of files whose bytes were not read; "" = all were */
     fig__sha256 *hash; /* `open` feeds it what was read, in an order that depends on the content alone */
     void *self;        /* the source's own */
     /* fig__skip's */
@@ -43,6 +45,7 @@ typedef struct fig__contents {
 
 typedef struct fig_source {
     const char *name, *summary;
+    bool decodes; /* pictures come out of files that have to be decoded: worth keeping on disk */
     /* 0 = not this source's, 100 = certain. Must be cheap: looks at names and first bytes. NULL: only by
      * "kind:NAME". */
     int (*probe)(const char *path, bool folder);
