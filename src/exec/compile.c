@@ -475,6 +475,10 @@ static void release_prepared(compile *c)
 
 /* Attempts at a target: what packing and operands written over make of it is known only afterwards. */
 enum { ATTEMPTS = 8 };
+/* Sparing: the least block, and what may be paid for less: more where it is many times what weights and moments take. */
+enum { SPARED_BYTES = 1 << 28, MOSTLY_BLOCK = 6 };
+#define SPARED_FOR 0.004
+#define SPARED_FOR_MOST 0.0135
 
 static fig__footprint footprint_of(const compile *c)
 {
@@ -534,6 +538,24 @@ static fig_status fit_budget(compile *c, fig__program *p, uint64_t *least, fig_e
     return status;
 }
 
+/* Without a budget: what costs next to nothing to compute again is not kept in a large block. */
+static fig_status spare(compile *c, fig__program *p, fig_error *err)
+{
+    const fig_plan_info *info = &c->plan->info;
+    uint64_t outside = info->state_bytes + info->planned_bytes - info->block_bytes; /* weights and moments, mostly */
+    if (c->opts->memory_budget || c->outside || info->block_bytes < SPARED_BYTES)
+        return FIG_OK;
+    fig__footprint memory = footprint_of(c);
+    fig_graph *original = NULL;
+    release_prepared(c);
+    fig__program_spare(p, &memory, info->block_bytes / MOSTLY_BLOCK < outside ? SPARED_FOR : SPARED_FOR_MOST, &original);
+    fig_status status = fig__program_reorder(p, c->plan->session->passes_off, c->opts->dump, err);
+    if (status == FIG_OK)
+        status = measure(c, p, err);
+    fig_graph_free(original);
+    return status;
+}
+
 static fig_status over_budget(const compile *c, uint64_t least, fig_error *err)
 {
     return fig_fail(err, FIG_E_LIMIT,
@@ -556,6 +578,7 @@ static fig_status build(compile *c, fig__program *p, fig_error *err)
     }
     if (!c->opts->memory_budget || !plan->dry) /* dry: what was measured is all there is to know */
         FIG_TRY(measure(c, p, err));
+    FIG_TRY(spare(c, p, err));
     if (!c->opts->memory_budget)
         plan->info.unbudgeted_bytes = plan->info.planned_bytes;
     if (plan->dry)

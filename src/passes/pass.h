@@ -69,6 +69,9 @@ typedef struct fig__footprint {
 /* Replaces the graph by one that needs at most `target` bytes at a time, by running nodes twice (passes/recompute.c); false when
  * that cannot be reached, with the graph that comes nearest. The old graph, which the program no longer owns, goes to *kept. */
 bool fig__program_recompute(fig__program *program, const fig__footprint *memory, uint64_t target, fig_graph **kept);
+/* The same without a target: runs twice what is cheap, as far as it pays and adds at most `share` to the cost of all; false when
+ * nothing does. */
+bool fig__program_spare(fig__program *program, const fig__footprint *memory, double share, fig_graph **kept);
 /* The last pass, order, once more. */
 fig_status fig__program_reorder(fig__program *program, const char *off, const char *dump, fig_error *err);
 

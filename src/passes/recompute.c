@@ -16,6 +16,9 @@
  * (passes/replay.c), until nothing is above it. The target comes down in steps, so that the dearest moment is always
  * treated first; what turns out not to be needed in the end is taken back.
  *
+ * Without a target (fig__program_spare) the same is done with what costs little more than a pass over memory - normalisations,
+ * activations, copies, never a product -, as far as it pays.
+ *
  * Runs after fusion and dedup, which would merge the second runs with the first again. A second run is the same node
  * - op, attributes, types, noise stream - so it takes the same kernel and gives the same bits. */
 #include "passes/replay.h"
@@ -25,6 +28,9 @@
 
 #define STAGE 0.94         /* of the peak: the next target on the way down */
 #define LEAST_SHARE 1e-3   /* of the peak: smaller single values are not looked at */
+#define CHEAP 0.5          /* the part of a cheap node's cost that may be operations; the rest is moving its bytes */
+#define CHEAP_STAGE 0.98
+#define DEAREST 0.075      /* share of the cost that a share of the peak may be paid with */
 enum { MEASURED = 40,      /* blocks of a turn that are measured: the best by a rough count */
        DEAD_PRODUCERS = 12, /* of a single value, that are run again with it */
        FINEST = 32 };      /* stretches of the running order: halves, quarters, ... */
@@ -47,7 +53,13 @@ typedef struct chooser {
     int32_t *mark, now;
     struct taken { int32_t *node; int count; int32_t cut; } *taken; /* blocks that were chosen, in order */
     int n_taken;
+    bool cheap; /* only what costs little more than moving its bytes */
 } chooser;
+
+static bool may_repeat(const chooser *c, int32_t n)
+{
+    return fig__replay_can_repeat(c->r, n) && (!c->cheap || c->r->product[n] <= CHEAP * c->r->cost[n]);
+}
 
 /* -- which values cross the cut ------------------------------------------------------------------------------------ */
 
@@ -58,7 +70,7 @@ static void find_crossing(chooser *c)
     c->n_crossing = 0;
     for (int32_t n = 0; n < g->n_nodes; n++) {
         c->crossing_bytes[n] = 0;
-        if (n > c->cut || r->cut[n] != FIG__NO_CUT || !fig__replay_can_repeat(r, n))
+        if (n > c->cut || r->cut[n] != FIG__NO_CUT || !may_repeat(c, n))
             continue;
         for (int i = 0; i < g->nodes[n].n_out; i++) {
             int32_t v = g->nodes[n].first_out + i;
@@ -144,7 +156,7 @@ static void add_producers(chooser *c, const bounds *b)
         for (int k = 0; k < g->nodes[n].n_in; k++) {
             int32_t root = r->root[g->nodes[n].in[k]], from = g->values[root].node;
             if (c->mark[from] == c->now || c->crossing_bytes[from] || r->cut[from] != FIG__NO_CUT ||
-                r->last_at[root] > c->cut || !fig__replay_can_repeat(r, from))
+                r->last_at[root] > c->cut || !may_repeat(c, from))
                 continue;
             if (b ? inside(c, b, from) : dead++ < DEAD_PRODUCERS)
                 add_node(c, from);
@@ -293,34 +305,97 @@ static bool choose(chooser *c, int64_t target)
     return true;
 }
 
-bool fig__program_recompute(fig__program *p, const fig__footprint *memory, uint64_t target, fig_graph **kept)
+static void take_back(chooser *c, int n_taken)
+{
+    while (c->n_taken > n_taken) {
+        const struct taken *t = &c->taken[--c->n_taken];
+        fig__replay_cut(c->r, t->node, t->count, FIG__NO_CUT);
+        free(t->node);
+    }
+}
+
+static double whole_cost(const fig__replay *r)
+{
+    double sum = 0;
+    for (int32_t n = 0; n < r->g->n_nodes; n++)
+        sum += r->cost[n];
+    return sum;
+}
+
+/* As far down as it pays. */
+static void choose_cheap(chooser *c, double share)
+{
+    double whole = whole_cost(c->r), most = share * whole, paid = 0;
+    fig__replay_sum now = fig__replay_measure(c->r, 0);
+    int64_t begun = now.peak, reached = begun;
+    int kept = 0;
+    for (;;) {
+        int64_t stage = (int64_t)(CHEAP_STAGE * (double)reached);
+        do {
+            now = fig__replay_measure(c->r, stage);
+        } while (now.peak > stage && now.extra <= most && choose_one(c, stage, &now));
+        double gained = (double)(reached - now.peak) / (double)begun;
+        if (now.peak > stage || now.extra > most || now.extra - paid > DEAREST * gained * whole)
+            break;
+        reached = now.peak;
+        paid = now.extra;
+        kept = c->n_taken;
+    }
+    take_back(c, kept);
+    give_back(c, reached);
+}
+
+static void begin(chooser *c, fig__replay *r, const fig__program *p, const fig__footprint *memory)
+{
+    fig__replay_begin(r, p, memory);
+    size_t nodes = (size_t)p->graph->n_nodes + 1;
+    *c = (chooser){ .r = r, .crossing = fig__alloc(nodes * sizeof(int32_t)), .mark = fig__alloc(nodes * sizeof(int32_t)),
+                    .crossing_bytes = fig__alloc(nodes * sizeof(int64_t)) };
+}
+
+/* Builds what was chosen. */
+static void end(chooser *c, fig__program *p, fig_graph **kept)
 {
     const fig_graph *from = p->graph;
-    fig__replay r;
-    fig__replay_begin(&r, p, memory);
-    size_t nodes = (size_t)from->n_nodes + 1;
-    chooser c = { .r = &r, .crossing = fig__alloc(nodes * sizeof(int32_t)), .mark = fig__alloc(nodes * sizeof(int32_t)),
-                  .crossing_bytes = fig__alloc(nodes * sizeof(int64_t)) };
-    bool reached = choose(&c, target < INT64_MAX ? (int64_t)target : INT64_MAX);
-    fig__replay_measure(&r, 0);
+    fig__replay_measure(c->r, 0);
     fig_graph *to = fig_graph_new();
     fig_node *map = fig__alloc(sizeof *map * (size_t)from->n_values);
-    fig__replay_build(&r, to, map);
+    fig__replay_build(c->r, to, map);
     for (int i = 0; i < p->n_outputs; i++)
         p->output[i] = map[p->output[i]].id;
     for (int i = 0; i < from->n_assigns; i++)
         fig_assign(map[from->assigns[i].state], map[from->assigns[i].value]);
     *kept = p->graph;
     p->graph = to;
-    for (int i = 0; i < c.n_taken; i++)
-        free(c.taken[i].node);
-    free(c.taken);
-    free(c.crossing);
-    free(c.crossing_bytes);
-    free(c.mark);
-    free(c.node);
-    free(c.list);
+    take_back(c, 0);
+    free(c->taken);
+    free(c->crossing);
+    free(c->crossing_bytes);
+    free(c->mark);
+    free(c->node);
+    free(c->list);
     free(map);
-    fig__replay_end(&r);
+    fig__replay_end(c->r);
+}
+
+bool fig__program_recompute(fig__program *p, const fig__footprint *memory, uint64_t target, fig_graph **kept)
+{
+    fig__replay r;
+    chooser c;
+    begin(&c, &r, p, memory);
+    bool reached = choose(&c, target < INT64_MAX ? (int64_t)target : INT64_MAX);
+    end(&c, p, kept);
     return reached;
+}
+
+bool fig__program_spare(fig__program *p, const fig__footprint *memory, double share, fig_graph **kept)
+{
+    fig__replay r;
+    chooser c;
+    begin(&c, &r, p, memory);
+    c.cheap = true;
+    choose_cheap(&c, share);
+    bool any = c.n_taken > 0;
+    end(&c, p, kept);
+    return any;
 }

@@ -53,7 +53,8 @@ static void find_costs(fig__replay *r)
         fig_infer infer = {
             .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .attr = node->attr, .err = &err
         };
-        r->cost[n] = OPERATIONS_PER_BYTE * moved + (node->op->flops && node->n_in <= 64 ? node->op->flops(&infer) : 0);
+        r->product[n] = node->op->flops && node->n_in <= 64 ? node->op->flops(&infer) : 0;
+        r->cost[n] = OPERATIONS_PER_BYTE * moved + r->product[n];
     }
 }
 
@@ -87,6 +88,7 @@ void fig__replay_begin(fig__replay *r, const fig__program *p, const fig__footpri
     r->pinned = fig__alloc(values);
     r->bytes = fig__alloc(values * sizeof *r->bytes);
     r->cost = fig__alloc(nodes * sizeof *r->cost);
+    r->product = fig__alloc(nodes * sizeof *r->product);
     r->reader_start = fig__alloc((values + 2) * sizeof *r->reader_start);
     r->cut = fig__alloc(nodes * sizeof *r->cut);
     r->run = fig__alloc(2 * nodes * sizeof *r->run);
@@ -109,6 +111,7 @@ void fig__replay_end(fig__replay *r)
     free(r->pinned);
     free(r->bytes);
     free(r->cost);
+    free(r->product);
     free(r->reader);
     free(r->reader_start);
     free(r->cut);

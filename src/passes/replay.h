@@ -24,6 +24,7 @@ typedef struct fig__replay {
     bool *pinned;         /* roots that outlive the run: outputs, new states */
     int64_t *bytes;       /* of roots, in the block; 0 for leaves, constants, states */
     double *cost;         /* of nodes: operations, with those that moving its bytes would take the time of */
+    double *product;      /* the part of it that is operations */
     int32_t *reader, *reader_start; /* nodes that read a root, in order; views are looked through */
     int32_t *cut;         /* per node; of views: their root's */
     /* the last walk */
