@@ -1,7 +1,8 @@
 /* kernels/cells_vectors_fast.c - recurrent steps sixteen units at a time, AVX-512 with bf16
  *
- * Formulas: ops/recurrent.c. As cells_fast.c, with two gains: exponentials take half the work
- * (kernels/vector_exp.h), and what is stored in bf16 is widened and rounded in registers. A GRU's first two gates have the same gradient in dx, dz and the state: it is rounded once. */
+ * Formulas: ops/recurrent.c. As cells_fast.c, with two gains: exponentials take half the work (kernels/vector_exp.h), and what is
+ * stored in bf16 is widened and rounded in registers. A GRU's first two gates have the same gradient in dx, dz and the state: it is
+ * rounded once. */
 #include "kernels/cells.h"
 #include "kernels/panel.h"
 #include "kernels/vector_exp.h"
