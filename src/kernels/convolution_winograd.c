@@ -22,6 +22,7 @@
 #include "kernels/fast.h"
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
+#include "kernels/windows.h"
 #include "kernels/winograd.h"
 
 #include <stdlib.h>
@@ -79,41 +80,30 @@ static bool winograd_competes(const fig_kernel_query *q)
     return read_winograd(&v, q, 8);
 }
 
-static size_t bytes_of(int64_t floats) { return (sizeof(float) * (size_t)floats + 63) / 64 * 64; }
-static int64_t least_of(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most_of(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/* Windows are shared evenly: no part has a last block of a few. */
-static int64_t even_blocks(int64_t share, int64_t most)
-{
-    int64_t blocks = (share + most - 1) / most;
-    return most_of(1, (share + blocks - 1) / most_of(1, blocks));
-}
-
 static void lay_products(winograd_state *s)
 {
-    int64_t most = most_of(FIG__TILE_ROWS, BLOCK_FLOATS / (PLANES * s->from) / FIG__TILE_ROWS * FIG__TILE_ROWS);
-    s->block = even_blocks((s->windows + s->parts - 1) / s->parts, least_of(most, 8 * FIG__TILE_ROWS));
+    int64_t most = fig__most(FIG__TILE_ROWS, BLOCK_FLOATS / (PLANES * s->from) / FIG__TILE_ROWS * FIG__TILE_ROWS);
+    s->block = fig__even_blocks((s->windows + s->parts - 1) / s->parts, fig__least(most, 8 * FIG__TILE_ROWS));
     s->weights_plane = s->from * FIG__PANEL + APART;
-    s->windows_plane = most_of(s->block * s->from, PACKED * PACKED) + APART; /* also where weights are turned */
+    s->windows_plane = fig__most(s->block * s->from, PACKED * PACKED) + APART; /* also where weights are turned */
     s->results_plane = s->block * FIG__PANEL + APART;
-    s->weights = bytes_of(PLANES * s->panels * s->weights_plane);
-    s->windows_bytes = bytes_of(PLANES * s->windows_plane);
-    s->results_bytes = bytes_of(PLANES * s->results_plane);
+    s->weights = fig__window_bytes(PLANES * s->panels * s->weights_plane);
+    s->windows_bytes = fig__window_bytes(PLANES * s->windows_plane);
+    s->results_bytes = fig__window_bytes(PLANES * s->results_plane);
 }
 
 static void lay_sums(winograd_state *s, int threads)
 {
     s->halves = s->parts > 1 ? 2 : 1;
-    s->groups = (int)most_of(1, least_of(threads / s->halves, s->windows / 256));
+    s->groups = (int)fig__most(1, fig__least(threads / s->halves, s->windows / 256));
     s->parts = s->halves * s->groups;
-    s->block = even_blocks((s->windows + s->groups - 1) / s->groups, 128);
+    s->block = fig__even_blocks((s->windows + s->groups - 1) / s->groups, 128);
     s->weights_plane = s->to * s->wide + APART;
     s->windows_plane = s->block * s->wide + APART;
     s->results_plane = s->block * s->to + APART;
-    s->weights = (size_t)s->groups * bytes_of(PLANES * s->weights_plane);
-    s->windows_bytes = bytes_of(PLANES / s->halves * s->windows_plane);
-    s->results_bytes = bytes_of(PLANES / s->halves * s->results_plane);
+    s->weights = (size_t)s->groups * fig__window_bytes(PLANES * s->weights_plane);
+    s->windows_bytes = fig__window_bytes(PLANES / s->halves * s->windows_plane);
+    s->results_bytes = fig__window_bytes(PLANES / s->halves * s->results_plane);
 }
 
 static fig_status winograd_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
@@ -134,12 +124,12 @@ static fig_status winograd_prepare(const fig_kernel_query *q, void **prepared, s
     s->windows = v->batch * s->grid[0] * s->grid[1];
     s->panels = ((v->kind == FIG__CONV_WEIGHT ? s->from : s->to) + FIG__PANEL - 1) / FIG__PANEL;
     s->wide = s->panels * FIG__PANEL;
-    s->parts = (int)least_of(fig__parts((int64_t)(fig__conv_flops(v) / 32), q->threads), s->windows);
+    s->parts = (int)fig__least(fig__parts((int64_t)(fig__conv_flops(v) / 32), q->threads), s->windows);
     if (v->kind == FIG__CONV_WEIGHT)
         lay_sums(s, q->threads);
     else
         lay_products(s);
-    s->zeros = bytes_of(most_of(s->from, s->to) + FIG__PANEL);
+    s->zeros = fig__window_bytes(fig__most(s->from, s->to) + FIG__PANEL);
     s->part = s->windows_bytes + s->results_bytes + s->zeros;
     *workspace = s->weights + s->part * (size_t)s->parts;
     *prepared = s;
@@ -169,33 +159,12 @@ static float *zeros_at(const winograd_work *w, int part)
     return (float *)(void *)((char *)results_at(w, part) + w->s->results_bytes);
 }
 
-/* Where window `i` of the batch stands. */
-typedef struct window {
-    int64_t image, y, x;
-} window;
-
-static window window_at(const winograd_state *s, int64_t i)
-{
-    return (window){ i / (s->grid[0] * s->grid[1]), i / s->grid[1] % s->grid[0], i % s->grid[1] };
-}
-
-/* side x side places of a picture from (y, x) on; what lies outside is `other`. */
-static inline void places_of(const float *picture, const int64_t *size, int64_t channels, int64_t y, int64_t x, int side,
-                             const float *other, const float **place)
-{
-    for (int i = 0; i < side; i++)
-        for (int j = 0; j < side; j++) {
-            bool inside = y + i >= 0 && y + i < size[0] && x + j >= 0 && x + j < size[1];
-            place[i * side + j] = inside ? picture + ((y + i) * size[1] + x + j) * channels : other;
-        }
-}
-
 /* The 16 places that a window reads. */
-static void read_places(const winograd_work *w, window at, const float *zeros, const float **place)
+static void read_places(const winograd_work *w, fig__window at, const float *zeros, const float **place)
 {
     const winograd_state *s = w->s;
     const float *picture = w->x + at.image * s->source[0] * s->source[1] * s->from;
-    places_of(picture, s->source, s->from, 2 * at.y - s->before[0], 2 * at.x - s->before[1], 4, zeros, place);
+    fig__window_places(picture, s->source, s->from, 2 * at.y - s->before[0], 2 * at.x - s->before[1], 4, 1, zeros, place);
 }
 
 /* -- forward and data gradient ---------------------------------------------------------------------------------------------- */
@@ -209,7 +178,7 @@ static float *panel_at(const winograd_work *w, int64_t panel, int64_t plane)
 static void pack_turned(const winograd_work *w, int64_t panel, int64_t first, int64_t count, float *spare)
 {
     const winograd_state *s = w->s;
-    int64_t outputs = least_of(s->to - panel * FIG__PANEL, FIG__PANEL);
+    int64_t outputs = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL);
     const int64_t plane = s->windows_plane;
     for (int64_t o = 0; o < outputs; o++) {
         const float *tap[9];
@@ -225,7 +194,7 @@ static void pack_turned(const winograd_work *w, int64_t panel, int64_t first, in
 static void pack_rows(const winograd_work *w, int64_t panel, int64_t first, int64_t count)
 {
     const winograd_state *s = w->s;
-    int64_t channels = least_of(s->to - panel * FIG__PANEL, FIG__PANEL), plane = s->weights_plane;
+    int64_t channels = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL), plane = s->weights_plane;
     for (int64_t o = first; o < first + count; o++) {
         const float *tap[9];
         float *u = panel_at(w, panel, 0) + o * FIG__PANEL;
@@ -244,7 +213,7 @@ static void pack_part(void *context, int part, int parts)
     int64_t pieces = (s->from + PACKED - 1) / PACKED, begin, end;
     fig__share(s->panels * pieces, 1, part, parts, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        int64_t first = i % pieces * PACKED, count = least_of(s->from - first, PACKED);
+        int64_t first = i % pieces * PACKED, count = fig__least(s->from - first, PACKED);
         if (s->data)
             pack_rows(w, i / pieces, first, count);
         else
@@ -256,9 +225,9 @@ static void pack_part(void *context, int part, int parts)
 static void write_results(const winograd_work *w, int64_t begin, int64_t end, int64_t panel, const float *made, float *other)
 {
     const winograd_state *s = w->s;
-    int64_t columns = least_of(s->to - panel * FIG__PANEL, FIG__PANEL), plane = s->results_plane;
+    int64_t columns = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL), plane = s->results_plane;
     for (int64_t i = begin; i < end; i++, made += FIG__PANEL) {
-        window at = window_at(s, i);
+        fig__window at = fig__window_at(s->grid, i);
         float *picture = w->y + at.image * s->result[0] * s->result[1] * s->to, *place[4];
         for (int64_t k = 0; k < 4; k++) {
             int64_t y = 2 * at.y + k / 2, x = 2 * at.x + k % 2;
@@ -276,9 +245,9 @@ static void finish(const winograd_work *w, int64_t begin, int64_t end)
     if (!w->bias && s->v.after_sum.activation == FIG_LINEAR)
         return;
     for (int64_t i = begin; i < end;) {
-        window at = window_at(s, i);
-        int64_t run = least_of(end - i, s->grid[1] - at.x), width = least_of(2 * run, s->result[1] - 2 * at.x);
-        for (int64_t y = 2 * at.y; y < least_of(2 * at.y + 2, s->result[0]); y++)
+        fig__window at = fig__window_at(s->grid, i);
+        int64_t run = fig__least(end - i, s->grid[1] - at.x), width = fig__least(2 * run, s->result[1] - 2 * at.x);
+        for (int64_t y = 2 * at.y; y < fig__least(2 * at.y + 2, s->result[0]); y++)
             fig__fast_epilogue(w->y + ((at.image * s->result[0] + y) * s->result[1] + 2 * at.x) * s->to, width, s->to, w->bias,
                                &s->v.after_sum);
         i += run;
@@ -294,10 +263,10 @@ static void products_part(void *context, int part, int parts)
     memset(zeros, 0, s->zeros);
     fig__share(s->windows, 1, part, parts, &begin, &end);
     for (int64_t from = begin, to; from < end; from = to) {
-        to = least_of(from + s->block, end);
+        to = fig__least(from + s->block, end);
         for (int64_t i = from; i < to; i++) {
             const float *place[16];
-            read_places(w, window_at(s, i), zeros, place);
+            read_places(w, fig__window_at(s->grid, i), zeros, place);
             fig__fast_winograd_window(place, 0, s->from, v + (i - from) * s->from, plane);
             fig__fast_winograd_window(place, 1, s->from, v + (i - from) * s->from + 8 * plane, plane);
         }
@@ -332,11 +301,12 @@ static void transform_pairs(const winograd_work *w, int half, int64_t first, int
 {
     const winograd_state *s = w->s;
     for (int64_t i = 0; i < count; i++) {
-        window at = window_at(s, first + i);
+        fig__window at = fig__window_at(s->grid, first + i);
         const float *place[16];
         read_places(w, at, zeros, place);
         fig__fast_winograd_window(place, half, s->from, v + i * s->wide, s->windows_plane);
-        places_of(w->w + at.image * s->result[0] * s->result[1] * s->to, s->result, s->to, 2 * at.y, 2 * at.x, 2, zeros, place);
+        fig__window_places(w->w + at.image * s->result[0] * s->result[1] * s->to, s->result, s->to, 2 * at.y, 2 * at.x, 2, 1, zeros,
+                           place);
         fig__fast_winograd_result(place, half, s->to, d + i * s->to, s->results_plane);
     }
 }
@@ -354,7 +324,7 @@ static void sums_part(void *context, int part, int parts)
         memset(v, 0, s->windows_bytes);
     fig__share(s->windows, 1, group, s->groups, &begin, &end);
     for (int64_t from = begin; from < end; from += s->block) {
-        int64_t count = least_of(s->block, end - from);
+        int64_t count = fig__least(s->block, end - from);
         for (int h = half; h < 2; h += s->halves) {
             int64_t skip = s->halves == 1 ? h * 8 : 0;
             transform_pairs(w, h, from, count, v + skip * s->windows_plane, d + skip * s->results_plane, zeros);

@@ -42,10 +42,26 @@ static geometry large_convolution(instance *t)
     return g;
 }
 
+/* Twice as small: windows of phases, with every padding and with sizes that windows do not fill. */
+static geometry halving_convolution(instance *t)
+{
+    geometry g = { .x = FIG_SHAPE(any_between(t, 1, 3), any_between(t, 7, 21), any_between(t, 7, 21), any_between(t, 8, 40)) };
+    g.weight = FIG_SHAPE(any_between(t, 8, 40), 4, 4, g.x.dim[3]);
+    for (int axis = 0; axis < 2; axis++) {
+        int before = (int)any_between(t, 0, 3), after = (int)any_between(t, 0, 3);
+        g.opts.stride[axis] = 2;
+        g.opts.before[axis] = before || !axis ? before : FIG_PAD_NONE;
+        g.opts.after[axis] = after || !axis ? after : FIG_PAD_NONE;
+    }
+    return g;
+}
+
 static geometry any_convolution(instance *t)
 {
     if (!t->small && any_chance(t, 0.04))
         return large_convolution(t);
+    if (!t->small && any_chance(t, 0.06))
+        return halving_convolution(t);
     int spatial = (int)any_between(t, 1, 3);
     int64_t groups = any_chance(t, 0.7) ? 1 : any_between(t, 2, 3), in_each = any_between(t, 1, 3),
             out_each = any_between(t, 1, 3);
