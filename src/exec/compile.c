@@ -397,6 +397,23 @@ static void add_steps(compile *c, bool once)
     }
 }
 
+/* What lies still from run to run and is read by a later step, for threads that wait meanwhile. */
+static void look_ahead(compile *c)
+{
+    fig_plan *plan = c->plan;
+    fig__ahead next = { 0 };
+    for (int i = plan->n_steps - 1; i >= plan->n_once; i--) {
+        fig__step *step = &plan->step[i];
+        step->ahead = next;
+        if (!step->kernel || !step->kernel->ahead)
+            continue;
+        int of;
+        fig__ahead own = step->kernel->ahead(&step->eval, &of);
+        if (own.parts > 0 && c->layout.place[c->layout.root[plan->graph->nodes[step->node].in[of]]] != FIG_IN_BLOCK)
+            next = own;
+    }
+}
+
 static void make_steps(compile *c)
 {
     fig_plan *plan = c->plan;
@@ -420,6 +437,7 @@ static void make_steps(compile *c)
     plan->n_once = plan->n_steps;
     plan->stale = true;
     add_steps(c, false);
+    look_ahead(c);
     for (int i = 0; i < g->n_assigns; i++)
         if (!c->layout.in_state[i])
             plan->copy[plan->n_copies++] = (fig__copy){plan->data[g->assigns[i].state], plan->data[g->assigns[i].value],

@@ -61,6 +61,7 @@ typedef struct fig__step {
     size_t workspace;
     bool team;                /* may run inside a team of threads (kernels/parallel.h) */
     bool shares;              /* gives the team's threads parts of its work */
+    fig__ahead ahead;         /* what the next step that says so will read from memory; parts 0 = nothing */
 } fig__step;
 
 /* state storage := value storage after the last step, where the value could not be computed in place. */

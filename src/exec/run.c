@@ -88,6 +88,7 @@ static void run_stretch(void *context)
     const stretch *s = context;
     for (int i = s->begin; i < s->end; i++) {
         double from = s->least ? fig__seconds() : 0;
+        fig__team_ahead(s->plan->run.team, s->plan->step[i].ahead);
         s->plan->step[i].run(&s->plan->step[i].eval);
         double took = s->least ? fig__seconds() - from : 0;
         if (s->least && took < s->least[i])

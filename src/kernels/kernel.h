@@ -6,6 +6,7 @@
 #ifndef FIG_KERNELS_KERNEL_H
 #define FIG_KERNELS_KERNEL_H
 
+#include "kernels/parallel.h"
 #include "ops/attributes.h"
 #include "ops/op.h"
 
@@ -34,6 +35,8 @@ typedef struct fig_kernel {
     bool bf16;         /* may be asked about tensors stored in bf16; kernels without it never see one */
     bool int8;         /* may be asked about operands stored as int8 lines (ops/int8.h) */
     bool rounds;       /* with bf16 operands it rounds to bf16 in between, too: its f32 results are as exact as bf16 ones */
+    /* Optional: what a run will read from memory (kernels/parallel.h, fig__team_ahead), if operand `of` is what the run before made it. */
+    fig__ahead (*ahead)(const fig_eval *c, int *of);
     bool team;         /* all its threads come from fig__parallel_in (kernels/parallel.h): it may run inside a team of ours */
     bool copies;       /* writes a bf16 copy of an f32 result as well, where fig_eval.copy asks for one */
     unsigned inplace;  /* bit i: output 0 may share memory with operand i of equal type */

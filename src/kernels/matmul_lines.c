@@ -104,14 +104,19 @@ static void lines_run(fig_eval *c)
     fig__parallel_in(c->run->team, s->parts, lines_part, c);
 }
 
+static fig__ahead lines_ahead(const fig_eval *c, int *of)
+{
+    const lines_state *s = c->prepared;
+    *of = 1;
+    return (fig__ahead){ c->in[1].data, fig__bytes(&c->in[1].type), s->p.m == 1 ? s->parts : 0 };
+}
+
 const fig_kernel fig_kernel_matmul_lines = {
     .name = "matmul_lines", .op = "matmul", .team = true, .bf16 = true, .int8 = true, .accepts = lines_accepts,
-    .prepare = lines_prepare,
-    .release = lines_release, .run = lines_run,
+    .prepare = lines_prepare, .release = lines_release, .run = lines_run, .ahead = lines_ahead,
 };
 
 const fig_kernel fig_kernel_matmul_fused_lines = {
     .name = "matmul_lines", .op = "matmul_fused", .team = true, .bf16 = true, .int8 = true, .accepts = lines_accepts,
-    .prepare = lines_prepare,
-    .release = lines_release, .run = lines_run,
+    .prepare = lines_prepare, .release = lines_release, .run = lines_run, .ahead = lines_ahead,
 };

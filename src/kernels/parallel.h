@@ -6,6 +6,7 @@
 #ifndef FIG_KERNELS_PARALLEL_H
 #define FIG_KERNELS_PARALLEL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Calls body(context, part, parts) for every part, in up to `parts` threads. */
@@ -20,6 +21,15 @@ void fig__parallel_steps(int parts, int64_t steps, void (*body)(void *context, i
  * time, and evens out what a busy machine does. The body gets no other threads than these (fig_kernel.team). */
 typedef struct fig__team fig__team;
 void fig__with_team(int threads, fig__team **team, void (*body)(void *context), void *context);
+
+/* What a later job of the team reads from memory and nobody writes meanwhile, in that many parts: a thread that has to wait asks for the
+ * beginning of the part that it is going to take, so that memory is at work while one thread does what cannot be shared. A hint. */
+typedef struct fig__ahead {
+    const void *from;
+    size_t bytes;
+    int parts; /* of equal size */
+} fig__ahead;
+void fig__team_ahead(fig__team *team, fig__ahead ahead);
 
 /* fig__parallel by the threads of a team, in any number; NULL = as fig__parallel. A part that does this in turn does it all by itself. */
 void fig__parallel_in(fig__team *team, int parts, void (*body)(void *context, int part, int parts), void *context);

@@ -10,7 +10,8 @@
  *
  * The leader takes the first of them, the others the last, so that each walks through memory of its own. Whoever replaces a ticket by
  * one with a part less has taken that part; if the ticket is no longer the one that was read, the job may be over and nothing was
- * taken. The leader waits for parts that others took, never for a thread: one that the machine runs late finds nothing left to do. */
+ * taken. The leader waits for parts that others took, never for a thread: one that the machine runs late finds nothing left to do.
+ * Whoever waits asks for what comes next from memory meanwhile. */
 #include "kernels/kernel.h"
 #include "kernels/parallel.h"
 
@@ -21,7 +22,7 @@
 
 typedef void part_function(void *context, int part, int parts);
 
-enum { PART_BITS = 20, MOST_PARTS = (1 << PART_BITS) - 1, SPINS = 1000 };
+enum { PART_BITS = 20, MOST_PARTS = (1 << PART_BITS) - 1, SPINS = 1000, CACHE_LINE = 64, MOST_AHEAD = 256 << 10 };
 #define LAST_TICKET UINT64_MAX /* no job: none has MOST_PARTS parts */
 
 struct fig__team {
@@ -31,7 +32,16 @@ struct fig__team {
     _Atomic int parts;
     _Alignas(128) _Atomic int done; /* parts of the job that are finished */
     _Atomic bool busy;              /* a job is going on: whoever hands out another from inside of it does it alone */
+    _Alignas(128) const char *_Atomic ahead; /* fig__team_ahead; read without an order, as it is a hint */
+    _Atomic size_t ahead_bytes;
+    _Atomic int ahead_parts;
 };
+
+/* How far a thread that waits has come in asking for bytes. */
+typedef struct asking {
+    const char *of; /* fig__ahead.from */
+    size_t done;    /* of each quarter */
+} asking;
 
 void fig__threads_enter(int threads, int *saved)
 {
@@ -64,6 +74,35 @@ static inline void wait_a_little(int *spins)
 #endif
 }
 
+void fig__team_ahead(fig__team *team, fig__ahead ahead)
+{
+    if (!team)
+        return;
+    atomic_store_explicit(&team->ahead_bytes, ahead.bytes, memory_order_relaxed);
+    atomic_store_explicit(&team->ahead_parts, ahead.parts, memory_order_relaxed);
+    atomic_store_explicit(&team->ahead, ahead.from, memory_order_relaxed);
+}
+
+/* Asks for the next lines of the part that thread `id` will take first; false when there are none. Kernels read a part as straight
+ * walks from its quarters (matmul_lines_fast.c), so all four are gone along. */
+static bool ask_ahead(fig__team *t, int id, asking *a)
+{
+    const char *from = atomic_load_explicit(&t->ahead, memory_order_relaxed);
+    int parts = atomic_load_explicit(&t->ahead_parts, memory_order_relaxed);
+    if (!from || parts < 1 || id > parts) /* two words, not always of one moment */
+        return false;
+    if (a->of != from)
+        *a = (asking){ from, 0 };
+    size_t part = atomic_load_explicit(&t->ahead_bytes, memory_order_relaxed) / (size_t)parts, quarter = part / 4;
+    if (a->done >= quarter || a->done >= MOST_AHEAD / 4)
+        return false;
+    from += part * (size_t)(id ? parts - id : 0) + a->done;
+    for (size_t i = 0; i < 4; i++)
+        __builtin_prefetch(from + i * quarter, 0, 2);
+    a->done += CACHE_LINE;
+    return true;
+}
+
 /* Takes and runs one part of the job at hand; false when there is none. */
 static bool take_part(fig__team *t, uint64_t ticket, bool leader)
 {
@@ -81,8 +120,9 @@ static bool take_part(fig__team *t, uint64_t ticket, bool leader)
     return true;
 }
 
-static void follow(fig__team *t)
+static void follow(fig__team *t, int id)
 {
+    asking asked = { 0 };
     int spins = 0;
     for (;;) {
         uint64_t ticket = atomic_load_explicit(&t->ticket, memory_order_acquire);
@@ -90,7 +130,7 @@ static void follow(fig__team *t)
             return;
         if (take_part(t, ticket, false))
             spins = 0;
-        else
+        else if (!ask_ahead(t, id, &asked))
             wait_a_little(&spins);
     }
 }
@@ -105,8 +145,10 @@ static void lead(fig__team *t, int parts, part_function *body, void *context)
     atomic_store_explicit(&t->ticket, make_ticket(job, 0, parts), memory_order_release);
     while (take_part(t, atomic_load_explicit(&t->ticket, memory_order_acquire), true))
         continue;
+    asking asked = { 0 };
     for (int spins = 0; atomic_load_explicit(&t->done, memory_order_acquire) < parts;)
-        wait_a_little(&spins);
+        if (!ask_ahead(t, 0, &asked))
+            wait_a_little(&spins);
 }
 
 void fig__with_team(int threads, fig__team **team, void (*body)(void *context), void *context)
@@ -123,7 +165,7 @@ void fig__with_team(int threads, fig__team **team, void (*body)(void *context), 
         *team = NULL;
         atomic_store_explicit(&t.ticket, LAST_TICKET, memory_order_release);
     } else {
-        follow(&t);
+        follow(&t, omp_get_thread_num());
     }
 }
 

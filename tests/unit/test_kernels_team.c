@@ -13,6 +13,7 @@ typedef struct work {
     int parts, wrong, jobs;
     bool nested;
     fig__team *team;
+    char ahead[5000]; /* what threads that wait ask for */
 } work;
 
 static void inner(void *context, int part, int parts)
@@ -38,6 +39,7 @@ static void one_job(work *w, int parts)
 {
     w->parts = parts;
     memset(w->count, 0, sizeof w->count);
+    fig__team_ahead(w->team, (fig__ahead){ w->jobs % 4 ? w->ahead + w->jobs : NULL, sizeof w->ahead - JOBS, w->jobs % 6 });
     fig__parallel_in(w->team, parts, part_body, w);
     for (int i = 0; i < MOST; i++)
         w->wrong += atomic_load(&w->count[i]) != (i < parts); /* all done, once, when fig__parallel_in returns */
