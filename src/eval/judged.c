@@ -156,7 +156,7 @@ static const void *field_of(const fig_batch *batch, const char *name)
 }
 
 /* Pictures of a file or folder, brought to the reference's size; all of its splits. */
-static fig_status read_pictures(fig__judged *j, fig_data *from, fig_error *err)
+static fig_status read_pictures(fig__judged *j, fig_data *from, bool labelled, fig_error *err)
 {
     int64_t all = 0;
     for (int split = 0; split < FIG_SPLITS; split++)
@@ -179,7 +179,7 @@ static fig_status read_pictures(fig__judged *j, fig_data *from, fig_error *err)
             const int32_t *label = field_of(batch, "label");
             take_pictures(j, field_of(batch, "image"), j->made, rows, 0, 1);
             for (int64_t i = 0; i < rows; i++)
-                j->asked[j->made + i] = label && fig_data_get_spec(from)->classes > 1 ? label[i] : -1;
+                j->asked[j->made + i] = label && labelled ? label[i] : -1;
             j->made += rows;
             left -= batch->real_rows;
             status = fig__judged_tell(j, "reading the pictures", (double)j->made / (double)j->wanted, err);
@@ -196,9 +196,11 @@ static fig_status draw_from_pictures(fig__judged *j, fig_error *err)
     FIG_TRY(fig_data_open(j->what->pictures, NULL, &from, err));
     fig_data_request request = { .kinds = FIG_DATA_IMAGES, .height = j->spec->height, .width = j->spec->width,
                                  .channels = j->spec->channels };
-    fig_status status = fig_data_prepare(from, &request, err);
+    /* Classes in the numbers of the reference; where their names are others, they tell nothing. */
+    bool labelled = fig_data_get_info(from)->classes > 1 && j->spec->classes > 1 && fig_data_prepare_like(from, j->spec, NULL) == FIG_OK;
+    fig_status status = labelled ? FIG_OK : fig_data_prepare(from, &request, err);
     if (status == FIG_OK)
-        status = read_pictures(j, from, err);
+        status = read_pictures(j, from, labelled, err);
     fig_data_free(from);
     return status;
 }
