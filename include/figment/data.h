@@ -23,6 +23,7 @@ typedef enum fig_resize { FIG_RESIZE_COVER, FIG_RESIZE_FIT, FIG_RESIZE_STRETCH, 
 typedef enum fig_split { FIG_TRAIN_SPLIT, FIG_VALIDATION_SPLIT, FIG_TEST_SPLIT, FIG_SPLITS } fig_split;
 
 typedef struct fig_data fig_data;
+struct fig_picture;
 typedef struct fig_tokenizer fig_tokenizer;
 
 typedef struct fig_data_open_opts {
@@ -163,6 +164,8 @@ FIG_API double fig_loader_waited(const fig_loader *loader); /* seconds that next
 /* Statistics, ranges, class counts, duplicates, corrupt and suspicious items as a JSON document "figment.data/1". With
  * check = true the whole of it is decoded and findings are listed ("findings": [{"severity","what","items"}]). */
 FIG_API fig_status fig_data_report(fig_data *data, bool check, char **json, fig_error *err);
+/* A picture data set on one sheet: examples by class, mean and spread, levels, items per class. Pictures only. */
+FIG_API fig_status fig_data_overview(fig_data *data, struct fig_picture *out, fig_error *err);
 /* The catalogue (share/catalogue.yaml): names, kinds, sizes, licences and whether they are in the cache: "figment.catalogue/1". */
 FIG_API fig_status fig_data_catalogue(char **json, fig_error *err);
 /* Fetches a catalogue entry into the cache (resumes, checks SHA-256); path is heap text. */

@@ -5,6 +5,7 @@
 
 typedef struct data_options {
     bool json, offline;
+    char *sheet;
 } data_options;
 
 static const fig_option list_option_table[] = {
@@ -18,6 +19,13 @@ static const fig_option get_option_table[] = {
 static const fig_option look_option_table[] = {
     { "json", FIG_BOOL, offsetof(data_options, json), .help = "one JSON document \"figment.data/1\"" },
     { "offline", FIG_BOOL, offsetof(data_options, offline), .help = "never fetch" },
+    { 0 },
+};
+
+static const fig_option info_option_table[] = {
+    { "json", FIG_BOOL, offsetof(data_options, json), .help = "one JSON document \"figment.data/1\"" },
+    { "offline", FIG_BOOL, offsetof(data_options, offline), .help = "never fetch" },
+    { "sheet", FIG_TEXT, offsetof(data_options, sheet), .help = "draw examples and statistics of pictures into a PNG", .metavar = "FILE" },
     { 0 },
 };
 
@@ -104,6 +112,16 @@ static bool has_errors(const char *document)
     return found;
 }
 
+static fig_status draw_sheet(fig_cli *cli, fig_data *data, const char *path, fig_error *err)
+{
+    fig_picture sheet;
+    FIG_TRY(fig_data_overview(data, &sheet, err));
+    fig_status status = fig_picture_save(&sheet, path, err);
+    fig_picture_free(&sheet);
+    cli_progress_clear(cli);
+    return status;
+}
+
 static fig_status report(fig_cli *cli, const fig_arguments *given, bool check, fig_error *err)
 {
     const data_options *o = given->values;
@@ -112,9 +130,13 @@ static fig_status report(fig_cli *cli, const fig_arguments *given, bool check, f
     char *document = NULL;
     FIG_TRY(fig_data_open(given->word[0], &opts, &data, err));
     fig_status status = fig_data_report(data, check, &document, err);
+    if (status == FIG_OK && o->sheet && *o->sheet)
+        status = draw_sheet(cli, data, o->sheet, err);
     fig_data_free(data);
-    if (status != FIG_OK)
+    if (status != FIG_OK) {
+        free(document);
         return status;
+    }
     bool errors = check && has_errors(document);
     FIG_TRY(cli_print_document(cli, document, o->json, given->word[0], err));
     if (errors)
@@ -162,8 +184,8 @@ const fig_command fig_command_data_info = {
     .usage = "DATASET|PATH",
     .help = "The kind is found from the content: IDX files, CIFAR's binary files, numpy arrays, a picture folder with or "
             "without class sub-folders, text, a CSV of numbers; idx:PATH and the like force it, synthetic:NAME makes toy data.",
-    .examples = "figment data info fashion-mnist\nfigment data info photos/ --json\nfigment data info synthetic:moons",
-    .options = look_option_table,
+    .examples = "figment data info fashion-mnist\nfigment data info photos/ --sheet photos.png\nfigment data info synthetic:moons",
+    .options = info_option_table,
     .options_size = sizeof(data_options),
     .least = 1,
     .most = 1,

@@ -2,7 +2,7 @@
  * contradictions
  *
  * Repeats are found by a 128-bit hash of size and pixels as decoded, so that a copy in another file format with the
- * same pixels counts too. Near-repeats are not looked for. */
+ * same pixels counts too. Near repeats (another size, compressed once more) are found as alike.c says. */
 #include "data/report.h"
 #include <math.h>
 #include <stdlib.h>
@@ -30,7 +30,8 @@ typedef struct survey {
     size_count sizes[MAX_SIZES];
     int size_count;
     print *prints;
-    int64_t print_count, blank_count;
+    fig__fingerprint *near; /* beside prints, in the order of reading */
+    int64_t print_count, blank_count, near_within, near_between;
     print blanks[NAMED];
 } survey;
 
@@ -87,6 +88,7 @@ static void look_at(survey *s, fig_split split, int64_t index, const fig_picture
     uint64_t size = (uint64_t)picture->width << 32 | (uint64_t)picture->height << 8 | (uint64_t)picture->channels;
     mark.hash[0] = fig__hash64(picture->pixels, bytes, size);
     mark.hash[1] = fig__hash64(picture->pixels, bytes, ~size);
+    fig__fingerprint_of(picture, &s->near[s->print_count]);
     s->prints[s->print_count++] = mark;
 }
 
@@ -175,6 +177,45 @@ static int64_t find_repeats(survey *s, repeat kind)
     return count;
 }
 
+/* Pictures that are nearly an earlier one, but not the same; before the prints are sorted. */
+static int64_t find_near(survey *s, const int32_t *group, bool between)
+{
+    fig__report *report = s->report;
+    int64_t count = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t named = 0;
+        if (pass && !count)
+            return 0;
+        if (pass)
+            fig__finding_begin(report, "warning", "%lld pictures are nearly the same as one %s", (long long)count,
+                               between ? "of another split, so scores on the second may be too good" : "of the same split");
+        for (int64_t i = 0; i < s->print_count; i++) {
+            const print *first = &s->prints[group[i]], *mark = &s->prints[i];
+            if (group[i] == i || is_same(first, mark) || (first->split != mark->split) != between)
+                continue;
+            count += !pass;
+            if (!pass || named++ >= NAMED)
+                continue;
+            char one[512], other[512];
+            name_item(report, first, one);
+            name_item(report, mark, other);
+            fig__finding_item(report, "%.480s ~ %.480s", one, other);
+        }
+        if (pass)
+            fig__finding_end(report);
+    }
+    return count;
+}
+
+static void compare_near(survey *s)
+{
+    int32_t *group = fig__alloc((size_t)s->print_count * sizeof *group + 1);
+    fig__group_alike(s->near, s->print_count, group);
+    s->near_between = find_near(s, group, true);
+    s->near_within = find_near(s, group, false);
+    free(group);
+}
+
 static void find_blanks(survey *s)
 {
     if (!s->blank_count)
@@ -230,6 +271,8 @@ static void put_survey(survey *s)
     fig__report_number(s->report, "repeated", (double)find_repeats(s, WITHIN));
     fig__report_number(s->report, "in_two_splits", (double)find_repeats(s, BETWEEN));
     fig__report_number(s->report, "contradicting", (double)find_repeats(s, CONTRADICTING));
+    fig__report_number(s->report, "nearly_repeated", (double)s->near_within);
+    fig__report_number(s->report, "nearly_in_two_splits", (double)s->near_between);
     find_blanks(s);
 }
 
@@ -245,16 +288,21 @@ fig_status fig__report_pictures(fig__report *report, fig_error *err)
     s->report = report;
     s->low = 255;
     int64_t total = info->items[0] + info->items[1] + info->items[2];
-    if (report->check)
+    if (report->check) {
         s->prints = fig__alloc((size_t)total * sizeof *s->prints);
+        s->near = fig__alloc((size_t)total * sizeof *s->near + 1);
+    }
     fig_status status = FIG_OK;
     for (int split = 0; split < FIG_SPLITS && status == FIG_OK; split++)
         status = read_split(s, (fig_split)split, report->check || total <= SAMPLE ? 1 : total / SAMPLE, err);
     if (status == FIG_OK) {
         if (s->prints)
+            compare_near(s);
+        if (s->prints)
             qsort(s->prints, (size_t)s->print_count, sizeof *s->prints, by_hash);
         put_survey(s);
     }
+    free(s->near);
     free(s->prints);
     free(s);
     return status;

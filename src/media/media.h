@@ -54,6 +54,9 @@ fig_status fig__picture_settle_alpha(fig_picture *picture, const fig__decode_opt
 fig_status fig__png_write(const fig_picture *picture, void (*write)(void *user, const void *data, size_t length),
                           void *user, fig_error *err);
 
+/* -- letters.c: small print; (x, y) is its upper left corner, a letter is 6 x 8 dots of `zoom` pixels. Returns where it ends. */
+int fig__picture_print(fig_picture *picture, int x, int y, int zoom, const uint8_t colour[3], const char *text);
+
 /* -- exif.c: the orientation 1-8 that an EXIF block asks for (with or without "Exif" before it); 1 when there is none
  * or it is damaged. */
 int fig__exif_orientation(const uint8_t *block, uint64_t length);

@@ -127,4 +127,40 @@ FIG_TEST(text_and_points)
     sample_folder_end(folder);
 }
 
+/* A picture and its JPEG in two splits are nearly the same; a copy is the same, and not counted twice. */
+FIG_TEST(near_repeats)
+{
+    const char *folder = sample_folder();
+    for (int i = 0; i < 6; i++) {
+        char name[60];
+        snprintf(name, sizeof name, "train/%d.png", i);
+        sample_png(sample_path(folder, name), 64, 48, 3, i * 3);
+    }
+    sample_jpeg(sample_path(folder, "test/copy.jpg"), 64, 48, 3, 3);
+    sample_png(sample_path(folder, "train/9.png"), 64, 48, 3, 6);
+    fig_data *data;
+    fig_error err = { 0 };
+    char *json = NULL;
+    CHECK_OK(fig_data_open(folder, NULL, &data, &err), err);
+    CHECK_OK(fig_data_report(data, true, &json, &err), err);
+    CHECK_HAS(json, "\"repeated\":1,");
+    CHECK_HAS(json, "\"nearly_in_two_splits\":1");
+    CHECK_HAS(json, "train/1.png ~ test/copy.jpg");
+    free(json);
+    fig_picture sheet;
+    CHECK_OK(fig_data_overview(data, &sheet, &err), err);
+    CHECK(sheet.width == 1000 && sheet.channels == 3);
+    CHECK_INT(sheet.pixels[0], 246);
+    bool inked = false; /* the title */
+    for (int i = 0; i < 1000 * 30 * 3; i++)
+        inked = inked || sheet.pixels[i] == 30;
+    CHECK(inked);
+    fig_picture_free(&sheet);
+    fig_data_free(data);
+    CHECK_OK(fig_data_open("synthetic:moons", NULL, &data, &err), err);
+    CHECK_FAILS(fig_data_overview(data, &sheet, &err), err, FIG_E_USAGE, "shows pictures");
+    fig_data_free(data);
+    sample_folder_end(folder);
+}
+
 FIG_TEST_MAIN
