@@ -87,6 +87,7 @@ typedef struct fig_eval_opts {
     void *user;
     bool (*cancelled)(void *user);
     void (*task)(void *user, const char *what, double done); /* the same with the name of what is done; done < 0 = unknown */
+    const char *const *settings; /* of sampling, as in fig_sample_opts: the model's side, so that no protocol names them */
 } fig_eval_opts;
 typedef struct fig_score {
     char name[48], unit[32], split[16], protocol[192];

@@ -7,7 +7,7 @@
 #define MOST_SCORES 64
 
 typedef struct eval_options {
-    char *data, *metric, *split, *samples;
+    char *data, *metric, *split, *samples, *set;
     int64_t count, seed, threads;
     bool tune, json;
 } eval_options;
@@ -26,6 +26,9 @@ static const fig_option eval_option_table[] = {
     { "split", FIG_TEXT, offsetof(eval_options, split),
       .help = "train, validation or test; default: test if there is one, else validation", .metavar = "SPLIT" },
     { "seed", FIG_INT, offsetof(eval_options, seed), 1, 0, 9e15, "seed of the noise and of samples", .short_name = 's' },
+    { "set", FIG_TEXT, offsetof(eval_options, set),
+      .help = "metrics of samples: a setting of sampling, such as guidance=2 or sample_steps=20; may be repeated",
+      .metavar = "NAME=VALUE" },
     { "threads", FIG_INT, offsetof(eval_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
       .short_name = 't' },
     { "tune", FIG_BOOL, offsetof(eval_options, tune),
@@ -71,14 +74,16 @@ static fig_status read_samples(const eval_options *o, int64_t *count, const char
 static fig_status evaluate(fig_cli *cli, const fig_arguments *given, fig_session *session, fig_error *err)
 {
     const eval_options *o = given->values;
-    const char *metrics[FIG_MAX_WORDS + 1], *path;
+    const char *metrics[FIG_MAX_WORDS + 1], *settings[FIG_MAX_WORDS + 1], *path;
     int named = cli_arguments_list(given, "metric", metrics), count = 0;
+    cli_arguments_list(given, "set", settings);
     fig_eval_opts opts = { .data = o->data,
                            .metrics = named ? metrics : NULL,
                            .count = o->count,
                            .seed = (uint64_t)o->seed,
                            .split = o->split,
                            .task = cli_progress_fraction,
+                           .settings = settings,
                            .user = cli };
     FIG_TRY(read_samples(o, &opts.samples, &path, err));
     if (!given->words && !path)
@@ -139,7 +144,7 @@ const fig_command fig_command_eval = {
                 "figment eval --samples pictures/ --data mnist --metric frechet --metric prdc",
     .options = eval_option_table,
     .options_size = sizeof(eval_options),
-    .repeatable = "metric",
+    .repeatable = "metric set",
     .most = 1,
     .computes = true,
     .run = eval_run,

@@ -121,7 +121,8 @@ static fig_status draw_from_model(fig__judged *j, fig_error *err)
     fig_sampler *sampler = NULL;
     char what[64];
     snprintf(what, sizeof what, "sampling %lld", (long long)j->wanted);
-    FIG_TRY(fig_sampler_new(j->what->model, &(fig_sample_opts){ .count = j->wanted, .seed = j->what->seed }, &sampler, err));
+    fig_sample_opts opts = { .count = j->wanted, .seed = j->what->seed, .settings = j->what->settings };
+    FIG_TRY(fig_sampler_new(j->what->model, &opts, &sampler, err));
     fig_status status = FIG_OK;
     for (bool finished = false; status == FIG_OK && !finished;) {
         status = fig_sampler_next(sampler, &finished, err);

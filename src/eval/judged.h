@@ -27,6 +27,7 @@ typedef struct fig__judging {
     const char *data;     /* name of the data set */
     const char *split;    /* NULL = test if there is one, else validation */
     const char *const *metrics; /* NULL-terminated; NULL = all that are not on request */
+    const char *const *settings; /* of sampling; NULL = none */
     int64_t count;        /* generated items; 0 = as each metric likes */
     uint64_t seed;
     fig__hooks hooks;

@@ -20,6 +20,10 @@ expect 0 '' eval b -t 1 --metric frechet --samples 100 --json
 cp out b.json
 expect 0 '' eval b -t 1 --metric frechet --samples 90 --json
 cp out fewer.json
+expect 0 '' eval b -t 1 --metric frechet --samples 100 --set sample_steps=3 --json
+has '/n100/s1/test80"'
+differ out b.json
+expect 2 'can set' eval b -t 1 --metric frechet --samples 100 --set hidden=4
 
 expect 0 '' compare a.json b.json
 has frechet
