@@ -14,7 +14,7 @@ expect 2 'did you mean --set latent=VALUE?' train vae --latent 1
 expect 2 'figment help train' train vae --zzzzzz
 expect 2 'unknown option -z' sample x -z
 expect 2 '--prompt needs a value' sample x --prompt
-expect 2 'usage: figment eval RUN|MODEL' eval
+expect 2 'usage: figment eval [RUN|MODEL]' eval
 expect 2 'unexpected argument "b"' sample a b
 expect 2 'threads: "many" is not a whole number' train vae --threads many
 expect 2 'out of range' sample x --temperature -1
