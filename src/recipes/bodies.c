@@ -6,6 +6,7 @@
  *              pixels) -> halves the channels and doubles the side until the picture is there, batch norm and ReLU between. critic: its
  *              mirror, leaky ReLU 0.2, no norm in the first layer, last a convolution as large as what is left: one logit. No
  *              convolution has a bias. (Listing G; bench dcgan64.)
+ *   light      dcgan with depthwise-separable convolutions (Howard et al. 2017): one kernel a channel, a 1x1 convolution across them.
  *   tutorial   5x5 kernels, "same" padding. generator: dense to side/4, batch norm, then strides 1, 2, 2. critic: two strided
  *              convolutions with bias and dropout, a dense logit. Leaky slope 0.3 and Keras' batch norm. (Listing A; bench dcgan28.)
  *   resnet     residual blocks of two 3x3 kernels (Gulrajani et al. 2017; Miyato et al. 2018). generator: dense to the smallest
@@ -23,6 +24,7 @@ static const fig_norm_opts keras_norm = { .eps = 1e-3f, .momentum = 0.01f };
 /* with a 4x4 kernel: exactly half, or double */
 static const fig_conv_layer_opts halve = { .stride = 2, .padding = 1, .no_bias = true };
 
+static bool is_dcgan(const fig__body_options *o) { return o->body == FIG__GAN_DCGAN || o->body == FIG__GAN_LIGHT; }
 static int64_t side_of(const fig__body *n) { return n->sample.dim[1]; }
 static int64_t channels_of(const fig__body *n) { return n->sample.dim[n->sample.rank - 1]; }
 
@@ -41,6 +43,19 @@ static fig_node generate_mlp(const fig__body *n, fig_node noise)
     return fig_linear(h, fig_elements(&n->sample) / n->sample.dim[0], &linear); /* (B, elements) */
 }
 
+/* Few channels hold nothing to separate. */
+static bool separable(const fig__body *n, int64_t channels) { return n->o->body == FIG__GAN_LIGHT && channels >= 8; }
+
+static fig_node twice(const fig__body *n, fig_node h, int64_t filters)
+{
+    fig_conv_layer_opts how = halve;
+    if (separable(n, filters)) {
+        how.groups = (int)filters;
+        h = fig_conv2d(h, filters, 1, &(fig_conv_layer_opts){ .no_bias = true });
+    }
+    return fig_conv2d_transposed(h, filters, 4, &how);
+}
+
 static fig_node generate_dcgan(const fig__body *n, fig_node noise)
 {
     int64_t batch = fig_dim(noise, 0), width = n->o->width << (n->levels - 1);
@@ -48,9 +63,9 @@ static fig_node generate_dcgan(const fig__body *n, fig_node noise)
     h = fig_conv2d_transposed(h, width, (int)n->base, &(fig_conv_layer_opts){ .no_bias = true }); /* (B, base, base, width) */
     for (int i = 1; i < n->levels; i++) {
         h = fig_relu(fig_batch_norm(h, NULL));
-        h = fig_conv2d_transposed(h, width >> i, 4, &halve);
+        h = twice(n, h, width >> i);
     }
-    return fig_conv2d_transposed(fig_relu(fig_batch_norm(h, NULL)), channels_of(n), 4, &halve); /* (B, side, side, C) */
+    return twice(n, fig_relu(fig_batch_norm(h, NULL)), channels_of(n)); /* (B, side, side, C) */
 }
 
 static fig_node spread(fig_node h, int64_t filters, int stride)
@@ -93,7 +108,7 @@ static fig_node generate_resnet(const fig__body *n, fig_node noise)
 fig_node fig__body_generate(fig_model *model, const void *body, fig_node noise, fig_node label)
 {
     static fig_node (*const generators[])(const fig__body *, fig_node) = { generate_mlp, generate_dcgan, generate_tutorial,
-                                                                          generate_resnet };
+                                                                          generate_resnet, generate_dcgan };
     const fig__body *n = body;
     fig_scope_push(fig_model_graph(model), "generator");
     if (n->classes) {
@@ -167,13 +182,21 @@ static fig_node seen_mlp(const fig__body *n, fig_node samples)
     return h;
 }
 
+static fig_node half_as_large(const fig__body *n, fig_node h, int64_t filters)
+{
+    fig_conv_layer_opts how = halve, across = { .no_bias = true, .spectral = n->o->spectral_norm };
+    how.spectral = n->o->spectral_norm;
+    if (!separable(n, fig_dim(h, -1)))
+        return fig_conv2d(h, filters, 4, &how);
+    how.groups = (int)fig_dim(h, -1);
+    return fig_conv2d(fig_conv2d(h, how.groups, 4, &how), filters, 1, &across);
+}
+
 static fig_node seen_dcgan(const fig__body *n, fig_node pictures)
 {
-    fig_conv_layer_opts how = halve;
-    how.spectral = n->o->spectral_norm;
-    fig_node h = fig_leaky_relu(fig_conv2d(pictures, n->o->width, 4, &how), 0.2f);
+    fig_node h = fig_leaky_relu(half_as_large(n, pictures, n->o->width), 0.2f);
     for (int i = 1; i < n->levels; i++)
-        h = fig_leaky_relu(normalise(n, fig_conv2d(h, n->o->width << i, 4, &how)), 0.2f);
+        h = fig_leaky_relu(normalise(n, half_as_large(n, h, n->o->width << i)), 0.2f);
     return drop(n, h); /* (rows, base, base, C) */
 }
 
@@ -218,7 +241,7 @@ static fig_node sum_places(fig_node h) { return fig_rank(h) == 2 ? h : fig_sum(h
 static fig_node logit_of(const fig__body *n, fig_node h)
 {
     fig_linear_opts linear = dense(n);
-    if (n->o->body == FIG__GAN_DCGAN) /* (rows, 1, 1, 1) */
+    if (is_dcgan(n->o)) /* (rows, 1, 1, 1) */
         return fig_conv2d(h, 1, (int)n->base, &(fig_conv_layer_opts){ .no_bias = true, .spectral = n->o->spectral_norm });
     return fig_linear(n->o->body == FIG__GAN_RESNET ? sum_places(h) : fig_flatten(h), 1, &linear); /* (rows, 1) */
 }
@@ -269,7 +292,8 @@ static fig_node agreement(const fig__body *n, fig_node features, fig_node label)
 
 fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, fig_node label)
 {
-    static fig_node (*const critics[])(const fig__body *, fig_node) = { seen_mlp, seen_dcgan, seen_tutorial, seen_resnet };
+    static fig_node (*const critics[])(const fig__body *, fig_node) = { seen_mlp, seen_dcgan, seen_tutorial, seen_resnet,
+                                                                       seen_dcgan };
     const fig__body *n = body;
     fig_scope_push(fig_model_graph(model), "discriminator");
     if (n->classes && n->o->condition == FIG__CLASS_CONCAT)
@@ -341,7 +365,7 @@ fig_status fig__body_open(fig__body *n, fig_model *model, const fig__body_option
     n->classes = o->condition == FIG__CLASS_NONE ? 0 : data->classes;
     n->group = o->stddev ? group_of(b / o->packing) : 0;
     if (n->norm == FIG__CRITIC_AUTO)
-        n->norm = o->body != FIG__GAN_DCGAN ? FIG__CRITIC_NONE : rows_apart ? FIG__CRITIC_SAMPLE : FIG__CRITIC_BATCH;
+        n->norm = !is_dcgan(o) ? FIG__CRITIC_NONE : rows_apart ? FIG__CRITIC_SAMPLE : FIG__CRITIC_BATCH;
     fig__set_init(model, o->init);
     return FIG_OK;
 }

@@ -21,7 +21,7 @@ typedef struct fig__body_options {
     double dropout;
 } fig__body_options;
 
-enum { FIG__GAN_MLP, FIG__GAN_DCGAN, FIG__GAN_TUTORIAL, FIG__GAN_RESNET };
+enum { FIG__GAN_MLP, FIG__GAN_DCGAN, FIG__GAN_TUTORIAL, FIG__GAN_RESNET, FIG__GAN_LIGHT };
 enum { FIG__CRITIC_AUTO, FIG__CRITIC_NONE, FIG__CRITIC_BATCH, FIG__CRITIC_SAMPLE, FIG__CRITIC_LAYER };
 enum { FIG__CLASS_NONE, FIG__CLASS_CONCAT, FIG__CLASS_PROJECTION };
 
@@ -29,8 +29,9 @@ enum { FIG__CLASS_NONE, FIG__CLASS_CONCAT, FIG__CLASS_PROJECTION };
 /* Rows of a recipe's option table for a member of type fig__body_options; BODY and INIT are the recipe's defaults. */
 #define FIG__BODY_ROWS(OPTIONS, MEMBER, BODY, INIT) \
     { "body", FIG_CHOICE, offsetof(OPTIONS, MEMBER.body), BODY, 0, 0, \
-      "networks: mlp (pictures and points), dcgan (4x4 kernels), tutorial (5x5, dense ends) or resnet", \
-      .choices = "mlp dcgan tutorial resnet" }, \
+      "networks: mlp (pictures and points), dcgan (4x4 kernels), tutorial (5x5, dense ends), resnet, or light (dcgan with " \
+      "depthwise-separable convolutions)", \
+      .choices = "mlp dcgan tutorial resnet light" }, \
     { "size", FIG_INT, offsetof(OPTIONS, MEMBER.size), 0, 0, 512, \
       "side of a picture; mlp: any, as the data at most 64; others: 28, 32 or 64; 0 = what fits the data" }, \
     { "channels", FIG_INT, offsetof(OPTIONS, MEMBER.channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" }, \

@@ -23,6 +23,8 @@ static const struct {
     { "critic.r1=0.5", "r1" },
     { "body=dcgan width=2", "body" },
     { "body=resnet width=2 init=glorot", "body" },
+    { "body=light width=8", "body" },
+    { "body=tutorial width=2", "body" },
     { "condition=concat", "condition" },
     { "condition=projection", "condition" },
     { "critic.spectral_norm=yes", "spectral" },
