@@ -87,7 +87,8 @@ static fig_status evaluate(fig_cli *cli, const fig_arguments *given, fig_session
                            .user = cli };
     FIG_TRY(read_samples(o, &opts.samples, &path, err));
     if (!given->words && !path)
-        return fig_fail(err, FIG_E_USAGE, "score what? name a run or a model, or --samples FOLDER; usage: figment eval [RUN|MODEL] [options]");
+        return fig_fail(err, FIG_E_USAGE,
+                        "score what? name a run or a model, or --samples FOLDER; usage: figment eval [RUN|MODEL] [options]");
     if (given->words && path)
         return fig_fail(err, FIG_E_USAGE, "%s has samples of its own; leave it out to judge those in %s", given->word[0], path);
     fig_score *scores = calloc(MOST_SCORES, sizeof *scores);
