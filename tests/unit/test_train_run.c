@@ -219,7 +219,7 @@ FIG_TEST(refusals)
     char *folder = fig__strdup(sample_folder()), message[1024];
     CHECK_OK(run(folder, false, 9, NULL, &err), err);
     CHECK(!toy_trainer(gan(), folder, true, settings_of("latent=3"), message, &err));
-    CHECK_HAS(err.message, "latent was 16, now 3");
+    CHECK_HAS(err.message, "latent was 2, now 3");
     err = (fig_error){ 0 };
     CHECK(!toy_trainer(gan(), folder, true, settings_of("synthetic.items=3"), message, &err));
     CHECK_HAS(err.message, "unknown setting");
@@ -376,9 +376,9 @@ FIG_TEST(best_by_validation_and_early_stopping)
               "{\"schema\": \"figment.eval/1\", \"model\": \"m\", \"metrics\": [{\"name\": \"elbo\", \"value\": ");
     free(json);
     CHECK_FAILS(fig_evaluate(m,
-                             &(fig_eval_opts){ .metrics = (const char *const[]){ "frechet", NULL }, .split = "train" },
+                             &(fig_eval_opts){ .metrics = (const char *const[]){ "warmth", NULL }, .split = "train" },
                              scores, 16, &count, &err),
-                err, FIG_E_NOT_FOUND, "no metric \"frechet\"; it has: elbo");
+                err, FIG_E_NOT_FOUND, "no metric \"warmth\"; it has: elbo");
     fig_trained_free(m);
     fig_trainer_free(t);
     sample_folder_end(folder);
