@@ -1,5 +1,6 @@
 #!/bin/sh
-# sizes.sh - no source file above 900 lines, no line above 140 columns (120 is the aim), no tab, no blank at a line's end, a head comment everywhere.
+# sizes.sh - no source file above 900 lines, no line above 140 columns (120 is the aim), no tab, no blank at a line's end, a head comment everywhere;
+# no committed file above 1 MiB: data sets are fetched.
 cd "$(dirname "$0")/../.." || exit 1
 LC_ALL=C.UTF-8
 export LC_ALL
@@ -20,6 +21,8 @@ found=$(find include src tests examples bench \( -name '*.c' -o -name '*.h' -o -
             if (NR > 900) print "not ok size: " file ": " NR " lines, at most 900; split it by idea"
         }' "$file"
 done)
+large=$(git ls-tree -r -l HEAD 2>/dev/null | awk '$4 > 1048576 { print "not ok size: " $5 ": " $4 " bytes are committed, at most 1 MiB" }')
+found=$found$large
 [ -z "$found" ] && echo "ok sizes" && exit 0
 echo "$found"
 exit 1

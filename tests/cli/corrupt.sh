@@ -72,7 +72,7 @@ expect 2 'context' train gpt --data short.txt -o no
 expect 2 'text' train vae --data text.txt -o no
 expect 2 'pictures' train gpt --data pics -o no
 mkdir void
-expect 4 'void' train vae --data void -o no
+expect 3 'void: an empty folder' train vae --data void -o no
 expect 2 'point' train dcgan --data synthetic:moons -o no
 [ -e no ] && no "a refused command left a run folder"
 finish

@@ -9,8 +9,8 @@ FIGMENT=${FIGMENT:-$PWD/build/figment}
 FIGMENT_TESTS=$PWD/tests
 [ -f "${TEXT:-}" ] || { echo "precision: set TEXT to tinyshakespeare.txt"; exit 2; }
 TEXT=$(realpath "$TEXT")
-. tests/cli/harness.inc
 mkdir -p build/precision && cd build/precision || exit 1
+. ../../tests/cli/harness.inc # measured kernels stay in this folder
 
 # last_quarter RUN KEY: mean of a training loss over the last quarter of its logged steps
 last_quarter() {
