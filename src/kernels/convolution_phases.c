@@ -25,7 +25,7 @@ enum {
     LEAST_CHANNELS = 32, /* with fewer the transforms weigh too much, or panels stay empty */
     LEAST_WINDOWS = 24,  /* to pay for transforming the weights */
     BLOCK_FLOATS = 1 << 17,
-    LEAST_BLOCK = 8 * FIG__TILE_ROWS, /* packed weights are read once a block */
+    LEAST_BLOCK = 8 * FIG__TILE_ROWS, /* where packed weights, read once a block, do not stay in the second cache */
     PACKED = 32,
     APART = 16,
 };
@@ -75,7 +75,9 @@ static bool phases_competes(const fig_kernel_query *q)
 static void lay_products(phases_state *s)
 {
     s->row = s->pieces * s->from;
-    int64_t most = fig__most(LEAST_BLOCK, BLOCK_FLOATS / (PLANES * s->row) / FIG__TILE_ROWS * FIG__TILE_ROWS);
+    int64_t weights = PHASES * PLANES * s->from * s->panels * FIG__PANEL;
+    int64_t least = weights > BLOCK_FLOATS * 2 ? LEAST_BLOCK : FIG__TILE_ROWS;
+    int64_t most = fig__most(least, BLOCK_FLOATS / (PLANES * s->row) / FIG__TILE_ROWS * FIG__TILE_ROWS);
     s->block = fig__even_blocks((s->windows + s->parts - 1) / s->parts, fig__least(most, 16 * FIG__TILE_ROWS));
     s->weights_plane = s->row * FIG__PANEL + APART;
     s->windows_plane = fig__most(s->block * s->row, PACKED * PACKED) + APART; /* also where weights are turned */
@@ -90,8 +92,8 @@ static void lay_sums(phases_state *s, int threads)
     s->parts = s->shares * s->groups;
     s->pieces = PHASES / s->shares;
     s->row = s->pieces * s->wide;
-    s->block = fig__even_blocks((s->windows + s->groups - 1) / s->groups, 128);
     s->weights_plane = s->to * PHASES * s->wide + APART;
+    s->block = fig__even_blocks((s->windows + s->groups - 1) / s->groups, PLANES * s->weights_plane > BLOCK_FLOATS * 4 ? 128 : 64);
     s->windows_plane = s->block * s->row + APART;
     s->results_plane = s->block * s->to + APART;
     s->weights = (size_t)s->groups * fig__window_bytes(PLANES * s->weights_plane);

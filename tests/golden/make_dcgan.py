@@ -3,7 +3,8 @@
 
 Weights, noise and pictures come from a formula that the test repeats (test_dcgan.c), so only results are stored: losses per
 example, and of each weight's gradient its norm, its product with another formula vector and its first four elements, in
-Figment's layout. Listing A follows Keras' alignment of "same" padding. Run: ./make_dcgan.py (needs python3-torch).
+Figment's layout. A leaky ReLU whose operand is within rounding of zero has no gradient to compare: of some choices of noise and
+pictures ("inputs", the keys of their formula) the one is taken whose operands stay farthest from zero. Listing A follows Keras' alignment of "same" padding. Run: ./make_dcgan.py (needs python3-torch).
 """
 import os
 import numpy as np
@@ -122,19 +123,43 @@ def listing_g():
     return n, generate, judge, (32, 32, 3), False
 
 
+nearest = [float("inf")]  # of an activation's operands to zero, in parts of their spread
+
+
+def watched(function):
+    def call(x, *rest):
+        nearest[0] = min(nearest[0], float(x.detach().abs().min() / x.detach().std()))
+        return function(x, *rest)
+    return call
+
+
+F.leaky_relu, torch.relu = watched(F.leaky_relu), watched(torch.relu)
+
+
 def data(key, scale, *shape):
     u = (scale * formula(int(np.prod(shape)), key)).astype(np.float32).astype(np.float64)
     return torch.tensor(u.reshape(shape))
 
 
-def write(path, listing):
+def losses(listing, inputs):
     net, generate, judge, shape, shared = listing()
-    z1, z2 = data(1001, 1.7, B, Z), data(1002, 1.7, B, Z)
-    real = data(1003, 1.0, B, *shape)
+    z1, z2 = data(inputs, 1.7, B, Z), data(inputs + 1, 1.7, B, Z)
+    real = data(inputs + 2, 1.0, B, *shape)
+    nearest[0] = float("inf")
     fake = generate(z1)
     loss_d = F.softplus(-judge(real)) + F.softplus(judge(fake))
     loss_g = F.softplus(-judge(fake if shared else generate(z2)))
-    lines = []
+    return net, loss_d, loss_g, nearest[0]
+
+
+def write(path, listing):
+    choices = range(1001, 1201, 10)
+    with torch.no_grad():
+        distance = {inputs: losses(listing, inputs)[3] for inputs in choices}
+    inputs = max(choices, key=distance.get)
+    print("%s: inputs %d, operands at least %.1e of their spread from zero" % (os.path.basename(path), inputs, distance[inputs]))
+    net, loss_d, loss_g, _ = losses(listing, inputs)
+    lines = ["inputs %d" % inputs]
     for phase, loss in (("discriminator", loss_d), ("generator", loss_g)):
         lines.append("loss %s %s" % (phase, " ".join("%.9g" % v for v in loss.tolist())))
         picked = [i for i, s in enumerate(net.names) if s.startswith(phase)]

@@ -48,7 +48,8 @@ typedef struct expected {
     int numbers;
 } expected;
 
-static int read_expected(const char *file, expected *rows, int most)
+/* inputs: the key of the first noise; those of the second and of the pictures follow. */
+static int read_expected(const char *file, expected *rows, int most, unsigned *inputs)
 {
     char path[512], line[512];
     snprintf(path, sizeof path, "%s/golden/%s", getenv("FIGMENT_TESTS") ? getenv("FIGMENT_TESTS") : "tests", file);
@@ -56,6 +57,8 @@ static int read_expected(const char *file, expected *rows, int most)
     int n = 0;
     while (f && n < most && fgets(line, sizeof line, f)) {
         expected *e = &rows[n];
+        if (sscanf(line, "inputs %u", inputs) == 1)
+            continue;
         e->numbers = sscanf(line, "%15s %63s %lf %lf %lf %lf %lf %lf %lf", e->kind, e->name, e->v, e->v + 1, e->v + 2,
                             e->v + 3, e->v + 4, e->v + 5, e->v + 6) -
                      2;
@@ -133,13 +136,14 @@ static void one_step(const char *preset, const char *file, int side, int channel
             if (w->trained)
                 fill(nn_state(&r, w->name), fig__count(&w->type), gain, gain ? 0.1 : 0.06, (uint32_t)++trained);
         }
-        fill(nn_input(&r, "noise1"), B * 100, 0, 1.7, 1001);
-        if (nn_input(&r, "noise2"))
-            fill(nn_input(&r, "noise2"), B * 100, 0, 1.7, 1002);
-        fill(nn_input(&r, "image"), B * side * side * channels, 0, 1, 1003);
-        nn_run(&r, 0);
         static expected rows[64];
-        int n = read_expected(file, rows, 64);
+        unsigned inputs = 0;
+        int n = read_expected(file, rows, 64, &inputs);
+        fill(nn_input(&r, "noise1"), B * 100, 0, 1.7, inputs);
+        if (nn_input(&r, "noise2"))
+            fill(nn_input(&r, "noise2"), B * 100, 0, 1.7, inputs + 1);
+        fill(nn_input(&r, "image"), B * side * side * channels, 0, 1, inputs + 2);
+        nn_run(&r, 0);
         CHECK_INT(n, count);
         for (int i = 0; i < n && i < count; i++) {
             const float *found = nn_output(&r, i);

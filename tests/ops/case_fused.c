@@ -186,27 +186,29 @@ static void convolution_fused(instance *t)
     fig_convolution_fused_attr attr;
     memset(&attr, 0, sizeof attr);
     attr.after = any_epilogue(t);
-    bool windows = !t->small && any_chance(t, 0.25); /* 3x3 over enough channels for windows of 4x4 */
+    bool windows = !t->small && any_chance(t, 0.3); /* over enough channels for windows: 3x3 as it is, or 4x4 with stride 2 */
+    bool halving = windows && any_chance(t, 0.5);
     attr.conv.spatial = windows ? 2 : (int)any_between(t, 1, 2);
     attr.conv.groups = 1;
-    int64_t least = windows ? 8 : 1, most = windows ? 40 : 9;
+    int64_t least = windows ? 8 : 1, most = halving ? 22 : windows ? 40 : 9; /* 360 terms a sum */
     int64_t channels = any_between(t, least, most), filters = any_between(t, least, most);
     fig_type x = { .rank = attr.conv.spatial + 2, .dim = { any_between(t, 1, 3) } },
              w = { .rank = x.rank, .dim = { filters } };
     for (int i = 0; i < attr.conv.spatial; i++) {
-        attr.conv.stride[i] = windows ? 1 : (int)any_between(t, 1, 2);
+        attr.conv.stride[i] = halving ? 2 : windows ? 1 : (int)any_between(t, 1, 2);
         attr.conv.dilation[i] = 1;
         attr.conv.before[i] = (int)any_between(t, 0, 1);
         attr.conv.after[i] = (int)any_between(t, 0, 1);
-        w.dim[i + 1] = windows ? 3 : any_between(t, 1, 4);
-        x.dim[i + 1] = w.dim[i + 1] + any_between(t, 0, 9);
+        w.dim[i + 1] = halving ? 4 : windows ? 3 : any_between(t, 1, 4);
+        x.dim[i + 1] = w.dim[i + 1] + any_between(t, 0, halving ? 16 : 9);
     }
     for (int i = attr.conv.spatial; i < FIG_MAX_SPATIAL; i++)
         attr.conv.stride[i] = attr.conv.dilation[i] = 1;
     x.dim[x.rank - 1] = w.dim[w.rank - 1] = channels;
     for (int i = 0; i < attr.conv.spatial; i++)
         attr.conv.size[i] = x.dim[i + 1];
-    fig_node in[3] = { any_real(t, x, -1, 1), any_real(t, w, -1, 1) };
+    double range = halving ? 0.3 : 1; /* so many terms would only show an activation its ends */
+    fig_node in[3] = { any_real(t, x, -1, 1), any_real(t, w, -range, range) };
     if (attr.after.bias)
         in[2] = any_real(t, FIG_SHAPE(filters), -1, 1);
     give(t, fig__emit(t->graph, &fig_op_convolution_fused, in, attr.after.bias ? 3 : 2, &attr));
