@@ -565,8 +565,9 @@ static fig_status spare(compile *c, fig__program *p, fig_error *err)
         return FIG_OK;
     fig__footprint memory = footprint_of(c);
     fig_graph *original = NULL;
+    if (!fig__program_spare(p, &memory, info->block_bytes / MOSTLY_BLOCK < outside ? SPARED_FOR : SPARED_FOR_MOST, &original))
+        return FIG_OK;
     release_prepared(c);
-    fig__program_spare(p, &memory, info->block_bytes / MOSTLY_BLOCK < outside ? SPARED_FOR : SPARED_FOR_MOST, &original);
     fig_status status = fig__program_reorder(p, c->plan->session->passes_off, c->opts->dump, err);
     if (status == FIG_OK)
         status = measure(c, p, err);

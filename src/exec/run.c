@@ -121,15 +121,16 @@ void fig__plan_run_inside(fig_plan *plan, const fig_run *run)
 {
     plan->run = *run;
     plan->run.threads = plan->session->threads;
-    plan->stale |= plan->keeps && plan->seen != plan->store->version;
+    plan->stale |= plan->keeps && plan->seen != *plan->store->version;
     if (plan->stale)
         fig__plan_run_once(plan);
     fig__plan_steps(plan, plan->n_once, plan->n_steps, NULL);
     fig__plan_copy_states(plan);
+    plan->run.team = NULL; /* it ends with the run that led it */
     if (plan->store && plan->graph->n_assigns)
-        plan->seen = ++plan->store->version;
+        plan->seen = ++*plan->store->version;
     else if (plan->store)
-        plan->seen = plan->store->version;
+        plan->seen = *plan->store->version;
 }
 
 void fig__plan_enter(fig_plan *plan, int *saved)

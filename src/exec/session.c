@@ -90,6 +90,7 @@ fig_status fig_store_new(fig_session *session, fig_store **out, fig_error *err)
     (void)err;
     *out = fig__alloc(sizeof **out);
     (*out)->session = session;
+    (*out)->version = &(*out)->changes;
     return FIG_OK;
 }
 
@@ -116,6 +117,7 @@ fig_status fig__store_above(const fig_store *below, fig_store **out, fig_error *
 {
     FIG_TRY(fig_store_new(below->session, out, err));
     fig_store *store = *out;
+    store->version = below->version;
     store->count = store->capacity = below->count;
     store->entry = fig__alloc(sizeof *store->entry * (size_t)(below->count + 1));
     for (int i = 0; i < below->count; i++) {
@@ -201,7 +203,7 @@ void fig_store_set_flags(fig_store *store, int index, unsigned flags)
 
 void *fig_store_data(fig_store *store, int index)
 {
-    store->version++; /* who asks may write */
+    ++*store->version; /* who asks may write */
     return store->entry[index].data;
 }
 

@@ -254,14 +254,15 @@ static void adam_part(void *context, int part, int parts)
         keep_old(work, begin, end);
         return;
     }
-    uint16_t *copy = c->copy ? c->copy[a->out_w] : NULL;
+    const int made[3] = { a->out_w, a->out_m, a->out_v };
     for (int64_t i = begin, n; i < end; i += n) {
-        n = copy && end - i > BLOCK ? BLOCK : end - i; /* copied while it is in the first cache */
+        n = c->copy && end - i > BLOCK ? BLOCK : end - i; /* copied while it is in the first cache */
         fig__fast_adam(&work->number, n, FIG_F32_IN(c, a->g) + i, FIG_F32_IN(c, a->w) + i, FIG_F32_IN(c, a->m) + i,
                        FIG_F32_IN(c, a->v) + i, FIG_F32_OUT(c, a->out_w) + i, FIG_F32_OUT(c, a->out_m) + i,
                        FIG_F32_OUT(c, a->out_v) + i);
-        if (copy)
-            fig__fast_f32_to_bf16(copy + i, FIG_F32_OUT(c, a->out_w) + i, n);
+        for (int k = 0; c->copy && k < 3; k++)
+            if (c->copy[made[k]])
+                fig__fast_f32_to_bf16(c->copy[made[k]] + i, FIG_F32_OUT(c, made[k]) + i, n);
     }
 }
 

@@ -33,6 +33,7 @@ fig_node fig__spectral(fig_graph *g, fig_node weight)
     fig_node normal = fig_div(weight, sigma);
     if (fig_is_training(g))
         fig__assign_anchored(u, next, normal);
+    made = fig__weight_made(g, weight); /* the buffer may have moved the list */
     if (made)
         *made = normal;
     return normal;

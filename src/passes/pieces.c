@@ -123,6 +123,23 @@ typedef struct writer {
     fig_node *map;
 } writer;
 
+static bool left_out(const finder *f, int32_t n)
+{
+    const fig__node *node = &f->g->nodes[n];
+    return f->joined[n] || f->apart[n] || (node->op == &fig_op_slice && f->apart[f->g->values[node->in[0]].node]);
+}
+
+static void emit_part(const writer *w, int32_t slice);
+
+/* A value in the new graph. Gradients of pieces are made when somebody first wants them. */
+static fig_node value_of(const writer *w, int32_t v)
+{
+    int32_t from = w->f->g->values[v].node;
+    if (fig_is_none(w->map[v]) && left_out(w->f, from) && w->f->g->nodes[from].op == &fig_op_slice)
+        emit_part(w, from);
+    return w->map[v];
+}
+
 /* A product of pieces, or a weight gradient, in place of a node that reads them side by side or (n == 1) one by itself. */
 static void emit_pieces(const writer *w, const fig__node *node, const int32_t *piece, int n)
 {
@@ -136,11 +153,11 @@ static void emit_pieces(const writer *w, const fig__node *node, const int32_t *p
     if (node->op == &fig_op_convolution_fused)
         attr.after = ((const fig_convolution_fused_attr *)node->attr)->after;
     attr.ones = gradient ? type_of(w->f, node->first_out)->rank - 2 : 0;
-    in[0] = w->map[node->in[1]];
+    in[0] = value_of(w, node->in[1]);
     for (int i = 0; i < n; i++)
-        in[1 + i] = w->map[attr.gated ? trace_of(w->f, piece[i]) : piece[i]];
+        in[1 + i] = value_of(w, attr.gated ? trace_of(w->f, piece[i]) : piece[i]);
     if (attr.after.bias)
-        in[1 + n] = w->map[node->in[2]];
+        in[1 + n] = value_of(w, node->in[2]);
     w->map[node->first_out] = fig__emit(w->to, gradient ? &fig_op_pieces_weight_gradient : &fig_op_pieces_product, in,
                                         1 + n + (attr.after.bias != 0), &attr);
 }
@@ -151,28 +168,20 @@ static void emit_part(const writer *w, int32_t slice)
     const fig__node *node = &w->f->g->nodes[slice], *whole = fig__node_of(w->f->g, node->in[0]);
     const fig_slice_attr *a = node->attr;
     fig_conv_attr attr = *(const fig_conv_attr *)whole->attr;
-    fig_node weight = w->map[whole->in[1]];
+    fig_node weight = value_of(w, whole->in[1]), dy = value_of(w, whole->in[0]);
+    const char *path = w->to->scopes.override_path; /* of the reader, who goes on after this */
+    w->to->scopes.override_path = fig__arena_text(w->to->arena, node->path);
     weight = fig_slice(weight, fig_rank(weight) - 1, a->start, a->length, 1);
-    w->map[node->first_out] = fig__emit(w->to, &fig_op_convolution_data_gradient, (fig_node[]){ w->map[whole->in[0]], weight }, 2, &attr);
-}
-
-static bool left_out(const finder *f, int32_t n)
-{
-    const fig__node *node = &f->g->nodes[n];
-    return f->joined[n] || f->apart[n] || (node->op == &fig_op_slice && f->apart[f->g->values[node->in[0]].node]);
+    w->map[node->first_out] = fig__emit(w->to, &fig_op_convolution_data_gradient, (fig_node[]){ dy, weight }, 2, &attr);
+    w->to->scopes.override_path = path;
 }
 
 static void write_node(const writer *w, int32_t n)
 {
     const finder *f = w->f;
     const fig__node *node = &f->g->nodes[n];
-    for (int i = 0; i < node->n_in; i++) { /* gradients of pieces that nobody has read so far */
-        int32_t from = f->g->values[node->in[i]].node;
-        if (fig_is_none(w->map[node->in[i]]) && left_out(f, from) && f->g->nodes[from].op == &fig_op_slice) {
-            w->to->scopes.override_path = fig__arena_text(w->to->arena, f->g->nodes[from].path);
-            emit_part(w, from);
-        }
-    }
+    for (int i = 0; i < node->n_in; i++)
+        value_of(w, node->in[i]);
     w->to->scopes.override_path = fig__arena_text(w->to->arena, node->path);
     const fig__node *joined = node->n_in && f->joined[f->g->values[node->in[0]].node] ? fig__node_of(f->g, node->in[0]) : NULL;
     if (joined)

@@ -354,7 +354,7 @@ static void begin(chooser *c, fig__replay *r, const fig__program *p, const fig__
 }
 
 /* Builds what was chosen. */
-static void end(chooser *c, fig__program *p, fig_graph **kept)
+static void build(chooser *c, fig__program *p, fig_graph **kept)
 {
     const fig_graph *from = p->graph;
     fig__replay_measure(c->r, 0);
@@ -367,6 +367,11 @@ static void end(chooser *c, fig__program *p, fig_graph **kept)
         fig_assign(map[from->assigns[i].state], map[from->assigns[i].value]);
     *kept = p->graph;
     p->graph = to;
+    free(map);
+}
+
+static void end(chooser *c)
+{
     take_back(c, 0);
     free(c->taken);
     free(c->crossing);
@@ -374,7 +379,6 @@ static void end(chooser *c, fig__program *p, fig_graph **kept)
     free(c->mark);
     free(c->node);
     free(c->list);
-    free(map);
     fig__replay_end(c->r);
 }
 
@@ -384,7 +388,8 @@ bool fig__program_recompute(fig__program *p, const fig__footprint *memory, uint6
     chooser c;
     begin(&c, &r, p, memory);
     bool reached = choose(&c, target < INT64_MAX ? (int64_t)target : INT64_MAX);
-    end(&c, p, kept);
+    build(&c, p, kept);
+    end(&c);
     return reached;
 }
 
@@ -396,6 +401,8 @@ bool fig__program_spare(fig__program *p, const fig__footprint *memory, double sh
     c.cheap = true;
     choose_cheap(&c, share);
     bool any = c.n_taken > 0;
-    end(&c, p, kept);
+    if (any)
+        build(&c, p, kept);
+    end(&c);
     return any;
 }

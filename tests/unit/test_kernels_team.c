@@ -55,7 +55,7 @@ static void many_jobs(void *context)
 
 FIG_TEST(every_part_once)
 {
-    for (int threads = 1; threads <= 4; threads++)
+    for (int threads = 1; threads <= 7; threads++)
         for (int nested = 0; nested < 2; nested++) {
             work w = { .nested = nested && threads > 1 };
             fig__with_team(threads, &w.team, many_jobs, &w);

@@ -61,4 +61,23 @@ FIG_TEST(a_weight_gradient_reads_the_trace_of_a_gate)
     rig_end(&r);
 }
 
+/* A piece of one join is the product of another, with nothing between: gradients of pieces of gradients of pieces. */
+FIG_TEST(joins_of_joins)
+{
+    pass_rig r = rig_begin("fuse-epilogue pieces");
+    fig_node x[3], w[2], wrt[5], gradient[5];
+    for (int i = 0; i < 3; i++)
+        wrt[i] = x[i] = rig_input(&r, FIG_SHAPE(1, PLACES, CHANNELS));
+    for (int i = 0; i < 2; i++)
+        wrt[3 + i] = w[i] = rig_input(&r, FIG_SHAPE(CHANNELS, 1, 2 * CHANNELS));
+    fig_node inner = fig_convolution(fig_concat((fig_node[]){ x[0], x[1] }, 2, 2), w[0], NULL);
+    fig_node y = fig_convolution(fig_concat((fig_node[]){ inner, x[2] }, 2, 2), w[1], NULL);
+    fig_gradients(fig_mean(fig_square(y), NULL), wrt, 5, gradient);
+    for (int i = 0; i < 5; i++)
+        rig_output(&r, gradient[i]);
+    if (rig_compile(&r))
+        CHECK_INT(rig_count(&r, "concat"), 0);
+    rig_end(&r);
+}
+
 FIG_TEST_MAIN
