@@ -133,16 +133,17 @@ static fig_status draw(fig_cli *cli, entry *e, fig_trained *model, fig_error *er
 static fig_status score(fig_cli *cli, entry *e, fig_session *session, const fig_arguments *given, fig_error *err)
 {
     static const char *const of_samples[] = { "frechet", "kernel", "prdc", "diversity", NULL };
-    static const char *const of_points[] = { "modes", "frechet", "kernel", "prdc", NULL };
+    static const char *const of_modes[] = { "modes", "frechet", "kernel", "prdc", NULL }; /* points of the plane in classes */
     const compare_options *o = given->values;
     const char *metrics[FIG_MAX_WORDS + 1];
     int named = cli_arguments_list(given, "metric", metrics);
     fig_trained *model = NULL;
     FIG_TRY(fig_load(session, e->word, &model, err));
-    fig_data_kind kind = fig_trained_data(model)->kind;
+    const fig_data_spec *data = fig_trained_data(model);
+    bool plane = data->kind == FIG_DATA_POINTS && data->dimensions == 2 && data->classes > 1;
     snprintf(e->model, sizeof e->model, "%s", e->word);
     describe(e, model, session);
-    const char *const *usual = kind == FIG_DATA_IMAGES ? of_samples : kind == FIG_DATA_POINTS ? of_points : NULL;
+    const char *const *usual = plane ? of_modes : data->kind == FIG_DATA_IMAGES || data->kind == FIG_DATA_POINTS ? of_samples : NULL;
     fig_eval_opts opts = { .data = o->data, .metrics = named ? metrics : usual, .samples = o->samples, .seed = (uint64_t)o->seed,
                            .split = o->split, .task = cli_progress_fraction, .user = cli };
     cli_say(cli, "Scoring", "%s", e->word);

@@ -235,9 +235,26 @@ static fig_status compile(fig__judge *j, fig_store *store, uint64_t seed, fig_er
                             &(fig_plan_opts){ .outputs = &j->model->sampler[0].output, .n_outputs = 1 }, &j->plan, err);
 }
 
-static fig_status load(fig__judge *j, fig_session *session, const char *path, fig_error *err)
+static void unload(fig__judge *j)
+{
+    fig_plan_free(j->plan);
+    fig__model_free(j->model);
+    fig_store_free(j->store);
+    fig_trained_free(j->trained);
+    j->plan = NULL;
+    j->model = NULL;
+    j->store = NULL;
+    j->trained = NULL;
+}
+
+/* content: it must have been trained on just these data; else on pictures of this size. */
+static fig_status load(fig__judge *j, fig_session *session, const char *path, bool content, fig_error *err)
 {
     FIG_TRY(fig_load_with(session, &judge_recipe, path, &j->trained, err));
+    const fig_data_spec *found = j->trained->data;
+    if (found->height != j->spec->height || found->width != j->spec->width || found->channels != j->spec->channels ||
+        (content && (found->classes != j->spec->classes || strcmp(found->data_hash, j->spec->data_hash) != 0)))
+        return fig_fail(err, FIG_E_FORMAT, "%s: not the judge of these data; remove it, and it is trained again", path);
     fig_data_spec_free(j->spec);
     j->spec = fig_data_spec_copy(j->trained->data);
     j->classes = j->spec->classes > 1 ? j->spec->classes : 0;
@@ -290,12 +307,18 @@ static fig_status open_classifier(fig__judge *j, fig_session *session, const cha
     char *path = fig__format("%s/" VERSION "-%s-%.8s%s-%dx%dx%d.safetensors", folder, plain, j->spec->data_hash, aside,
                              j->spec->height, j->spec->width, j->spec->channels);
     fig_status status = fig__make_folders(folder, err);
-    if (status == FIG_OK && fig__path_exists(path) && load(j, session, path, NULL) != FIG_OK)
-        remove(path); /* damaged: made again */
+    if (status == FIG_OK && fig__path_exists(path)) {
+        status = load(j, session, path, true, err);
+        if (status == FIG_E_FORMAT || status == FIG_E_CHECK) { /* damaged, or of other data: made again */
+            unload(j);
+            remove(path);
+            status = FIG_OK;
+        }
+    }
     if (status == FIG_OK && !j->plan) {
         status = make(j, session, name, items, path, hooks, err);
         if (status == FIG_OK)
-            status = load(j, session, path, err);
+            status = load(j, session, path, true, err);
     }
     free(path);
     free(folder);
@@ -334,7 +357,7 @@ fig_status fig__judge_train(fig_session *session, const char *folder, int64_t it
     all.validation = 0;
     fig_status status = train(session, name, &all, items, run, what, hooks, err);
     if (status == FIG_OK)
-        status = load(j, session, model, err);
+        status = load(j, session, model, false, err);
     free(model);
     free(run);
     free(name);
@@ -350,10 +373,7 @@ void fig__judge_free(fig__judge *j)
 {
     if (!j)
         return;
-    fig_plan_free(j->plan);
-    fig__model_free(j->model);
-    fig_store_free(j->store);
-    fig_trained_free(j->trained);
+    unload(j);
     fig_data_spec_free(j->spec);
     free(j);
 }

@@ -365,7 +365,7 @@ static bool wants(const fig__judged *j, const char *name)
     bool any = false;
     for (int i = 0; j->what->metrics && j->what->metrics[i]; i++) {
         const fig__sample_metric *m = fig__sample_metric_find(j->what->metrics[i]);
-        any |= m && (!strcmp(m->name, j->what->metrics[i]) ? is_word_of(m->gives, name) : false);
+        any |= m && !strcmp(m->name, j->what->metrics[i]) && is_word_of(m->gives, name);
         any |= !strcmp(j->what->metrics[i], name);
     }
     return any || !j->what->metrics;
@@ -448,10 +448,18 @@ static fig_status choose_split(fig__judged *j, fig_error *err)
     return fig_fail(err, FIG_E_USAGE, "split \"%.40s\" is not one of train, validation, test", name);
 }
 
+fig_split fig__judged_split(const fig__judged *j) { return j->split; }
+
+static bool has_classes(const fig__judged *j)
+{
+    bool plane = j->spec->kind != FIG_DATA_POINTS || j->spec->dimensions == 2;
+    return plane && j->spec->classes > 1 && fig_data_items(j->data, FIG_TRAIN_SPLIT) >= 2 * (int64_t)j->spec->classes;
+}
+
 static bool chosen(const fig__judged *j, const fig__sample_metric *m)
 {
     if (!j->what->metrics)
-        return !m->on_request && (m->kinds & (unsigned)j->spec->kind);
+        return !m->on_request && (m->kinds & (unsigned)j->spec->kind) && (!m->classes || has_classes(j));
     for (int i = 0; j->what->metrics[i]; i++)
         if (fig__sample_metric_find(j->what->metrics[i]) == m)
             return true;

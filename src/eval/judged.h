@@ -13,10 +13,12 @@ typedef struct fig__sample_metric {
     const char *gives;    /* names of its scores, blank-separated */
     unsigned kinds;       /* of data */
     bool on_request;      /* costly: only when it is named */
+    bool classes;         /* of labelled data only, and of points in the plane only: among those that nobody named, not of others */
     int64_t usual[2];     /* generated items when nobody says how many: pictures, points */
     fig_status (*score)(fig__judged *judged, int64_t count, fig_error *err);
 } fig__sample_metric;
 extern const fig__sample_metric *const fig__sample_metrics[]; /* ends with NULL */
+fig_split fig__judged_split(const fig__judged *judged); /* that samples are compared with */
 const fig__sample_metric *fig__sample_metric_find(const char *name); /* by its name or by one of its scores'; NULL = none */
 
 /* What is to be judged, and against what. */

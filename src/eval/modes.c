@@ -232,6 +232,7 @@ const fig__sample_metric fig__sample_metric_modes = {
     .summary = "classes that samples show and the divergence from the real shares; points: modes, and samples near one",
     .gives = "modes mode_kl inception_score good_samples judge_accuracy",
     .kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
+    .classes = true,
     .usual = { 2000, 2500 },
     .score = score,
 };

@@ -30,7 +30,7 @@ static void find_radius(void *user, int64_t row, const double *squares)
     for (int k = 0; k < K_DENSITY; k++)
         best[k] = INFINITY;
     for (int64_t c = 0; c < r->count; c++) {
-        if (c == row || squares[c] >= best[K_DENSITY - 1])
+        if (c == row || !(squares[c] < best[K_DENSITY - 1])) /* NaN is near nothing */
             continue;
         int k = K_DENSITY - 1;
         for (; k > 0 && best[k - 1] > squares[c]; k--)
@@ -171,6 +171,8 @@ fig__memory fig__memorisation(double *held_out, int64_t n_held_out, double *made
     qsort(held_out, (size_t)n_held_out, sizeof *held_out, ascending);
     qsort(made, (size_t)n_made, sizeof *made, ascending);
     double limit = quantile(held_out, n_held_out, QUANTILE), own = quantile(made, n_made, QUANTILE);
+    if (!(limit > 0)) /* held-out items that are training items: nothing is nearer */
+        return found;
     int64_t nearer = 0;
     while (nearer < n_made && made[nearer] < limit)
         nearer++;
@@ -230,6 +232,8 @@ static fig_status score_memory(fig__judged *j, int64_t count, fig_error *err)
 {
     const fig__cloud *made, *real, *train;
     char draw[64], detail[96];
+    if (fig__judged_split(j) == FIG_TRAIN_SPLIT)
+        return fig_fail(err, FIG_E_USAGE, "metric neighbours compares with items that were not trained on; use --split test or validation");
     FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
     FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
     FIG_TRY(fig__judged_see(j, FIG__SEE_TRAIN, 0, &train, err));

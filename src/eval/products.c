@@ -96,7 +96,7 @@ void fig__distances(fig__matrix x, fig__matrix y, void (*tell)(void *user, int64
             double own = dot(row, row, x.width), *to = product + r * y.rows;
             for (int64_t c = 0; c < y.rows; c++) {
                 double square = own + length[c] - 2 * to[c];
-                to[c] = square > 0 ? square : 0;
+                to[c] = square < 0 ? 0 : square; /* rounding; NaN stays */
             }
             tell(user, first + r, to);
         }

@@ -74,6 +74,8 @@ static fig_status add_real(set *s, fig__judged *j, fig_error *err)
         status = fig_loader_next(loader, &batch, err);
         const float *image = status == FIG_OK ? field_of(batch, "image") : NULL;
         const int32_t *label = status == FIG_OK ? field_of(batch, "label") : NULL;
+        if (status == FIG_OK && (!image || !label))
+            status = fig_fail(err, FIG_E_FAILED, "the training pictures have no labels");
         for (int r = 0; image && label && r < batch->real_rows && s->count < end; r++, s->count++) {
             for (size_t i = 0; i < s->row; i++)
                 s->pixels[(size_t)s->count * s->row + i] = (uint8_t)lrint((double)image[(size_t)r * s->row + i] * 255);

@@ -35,7 +35,8 @@ struct fig_store {
     fig__entry *entry;
     int count, capacity;
     fig__index names; /* hash of name -> entry */
-    uint64_t changes, *version; /* *version changes whenever a state may have got another value; one count for all stores above one another */
+    uint64_t changes;
+    uint64_t *version; /* changes whenever a state may have got another value; one count for all stores above one another */
 };
 
 /* A store that sees every tensor of `below` where it lies, and keeps what is added to itself: several samplers of

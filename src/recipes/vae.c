@@ -7,8 +7,9 @@
  *
  *     loss per example = -log 1/K sum over k of w_k,    w = p(x | z) p(z) / q(z | x)
  *
- * Bodies: coder.h. Likelihoods: Bernoulli, over grey levels or of pictures drawn in black and white; Gaussian with a fixed deviation,
- * or a learned one (one number, or one per element). Pictures lie in [0, 1]. The decoder always gives logits or means; a probability appears only in samples. */
+ * Bodies: coder.h. Likelihoods: Bernoulli, over grey levels or of pictures drawn in black and white; Gaussian with a fixed
+ * deviation, or a learned one (one number, or one per element). Pictures lie in [0, 1]. The decoder always gives logits or means; a
+ * probability appears only in samples. */
 #include "recipes/coder.h"
 #include <math.h>
 #include <string.h>

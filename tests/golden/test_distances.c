@@ -369,4 +369,17 @@ FIG_TEST(diversity_is_a_ratio_of_distances)
     free(made);
 }
 
+/* What a diverged model makes is near nothing. */
+FIG_TEST(samples_that_are_no_numbers_are_near_nothing)
+{
+    enum { N = 40, D = 3 };
+    double real[N * D], made[N * D];
+    for (int i = 0; i < N * D; i++) {
+        real[i] = sin(i);
+        made[i] = NAN;
+    }
+    fig__prdc found = fig__prdc_of((fig__matrix){ real, N, D }, (fig__matrix){ made, N, D });
+    CHECK(found.precision.value == 0 && found.coverage.value == 0 && found.density.value == 0);
+}
+
 FIG_TEST_MAIN

@@ -8,7 +8,7 @@
 
 enum { SIDE = 5, PIXELS = SIDE * SIDE };
 
-static char home[64];
+static char home[160];
 
 static void write_idx(const char *folder, const char *name, const uint8_t *data, int64_t count, bool labels)
 {
@@ -43,7 +43,7 @@ static void write_split(const char *folder, const char *split, uint64_t seed, in
     free(label);
 }
 
-static const char *make_folder(const char *name, char out[128])
+static const char *make_folder(const char *name, char out[256])
 {
     snprintf(out, 128, "%s/%s", home, name);
     mkdir(out, 0700);
@@ -53,10 +53,11 @@ static const char *make_folder(const char *name, char out[128])
 /* data: 40 to train on, 60 to test; same: of the same law; left: one class only; plain: without labels. */
 static bool make_all(void)
 {
-    char folder[128];
+    char folder[256];
     if (home[0])
         return true;
-    snprintf(home, sizeof home, "/tmp/figment-eval-XXXXXX");
+    const char *base = getenv("TMPDIR");
+    snprintf(home, sizeof home, "%s/figment-eval-XXXXXX", base ? base : P_tmpdir);
     if (!mkdtemp(home))
         return false;
     setenv("FIGMENT_HOME", home, 1);
