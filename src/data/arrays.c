@@ -186,6 +186,9 @@ static fig_status add_labels(fig__contents *contents, fig_split split, const fig
 {
     if (a->count > FIG__MAX_ITEMS || a->rank < 1 || a->dim[0] != a->count)
         return fig_fail(err, FIG_E_FORMAT, "%s: labels are one number per item, in one dimension or (n, 1)", where);
+    if (contents->labels[split])
+        return fig_fail(err, FIG_E_FORMAT, "%s: a second array of labels for the %s split", where, fig__split_names[split]);
+    FIG_TRY(fig__check_memory(where, (a->count + 1) * sizeof(int32_t), err));
     int32_t *labels = FIG_NEW_ARRAY(contents->arena, int32_t, a->count + 1);
     for (uint64_t i = 0; i < a->count; i++) {
         double value = fig__npy_number(a, i);
@@ -197,8 +200,6 @@ static fig_status add_labels(fig__contents *contents, fig_split split, const fig
         if (labels[i] >= contents->info.classes)
             contents->info.classes = labels[i] + 1;
     }
-    if (contents->labels[split])
-        return fig_fail(err, FIG_E_FORMAT, "%s: a second array of labels for the %s split", where, fig__split_names[split]);
     contents->labels[split] = labels;
     return FIG_OK;
 }

@@ -106,7 +106,7 @@ static fig_status read_split(fig__contents *contents, fig_split split, const cha
     }
     if (total > FIG__MAX_ITEMS)
         return fig_fail(err, FIG_E_LIMIT, "%s: %llu items, at most %d are read", paths[0], (unsigned long long)total, FIG__MAX_ITEMS);
-    FIG_TRY(fig__check_memory(paths[0], total * PIXELS, err));
+    FIG_TRY(fig__check_memory(paths[0], total * (PIXELS + sizeof(int32_t)), err));
     void *pages;
     self->bytes[split] = total * PIXELS;
     FIG_TRY(fig__pages_new(self->bytes[split], &pages, err));

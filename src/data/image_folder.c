@@ -132,7 +132,9 @@ static void stamp_file(survey *s, const char *path)
     struct stat info = { 0 };
     if (lstat(path, &info))
         return;
-    int64_t facts[3] = { (int64_t)info.st_size, (int64_t)info.st_mtim.tv_sec, (int64_t)info.st_mtim.tv_nsec };
+    /* Copies may keep the time of writing; that of the change of the entry nobody can set. */
+    int64_t facts[5] = { (int64_t)info.st_size, (int64_t)info.st_mtim.tv_sec, (int64_t)info.st_mtim.tv_nsec,
+                         (int64_t)info.st_ctim.tv_sec, (int64_t)info.st_ctim.tv_nsec };
     s->stamp = s->stamp ? s->stamp : fig__sha256_new();
     fig__sha256_update(s->stamp, path, strlen(path) + 1);
     fig__sha256_update(s->stamp, facts, sizeof facts);

@@ -122,6 +122,8 @@ double fig__npy_number(const fig__npy *array, uint64_t index)
     uint64_t bits = 0;
     for (int i = 0; i < array->width; i++)
         bits |= (uint64_t)at[array->big ? array->width - 1 - i : i] << (8 * i);
+    if (array->kind == 'b')
+        return bits != 0;
     if (array->kind == 'f') {
         float single;
         double full;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -98,6 +99,9 @@ static void make_room(fig__arena *arena, const char *folder, uint64_t bytes)
 static bool fits(const char *folder, uint64_t bytes)
 {
     struct statvfs disk;
+    struct rlimit most; /* beyond it a signal would end the process */
+    if (!getrlimit(RLIMIT_FSIZE, &most) && most.rlim_cur != RLIM_INFINITY && bytes > (uint64_t)most.rlim_cur)
+        return false;
     return bytes <= PACKS_LIMIT && !statvfs(folder, &disk) && bytes <= (uint64_t)disk.f_bavail * disk.f_frsize / 4;
 }
 
@@ -116,8 +120,10 @@ static void make_header(const fig__pack *pack, uint8_t header[HEADER])
 static bool has_header(const fig__pack *pack)
 {
     uint8_t found[HEADER], wanted[HEADER];
+    struct stat info;
     make_header(pack, wanted);
-    return pread(pack->file, found, HEADER, 0) == HEADER && !memcmp(found, wanted, HEADER);
+    bool whole = !fstat(pack->file, &info) && (uint64_t)info.st_size >= pack->first; /* with its table of checksums */
+    return whole && pread(pack->file, found, HEADER, 0) == HEADER && !memcmp(found, wanted, HEADER);
 }
 
 /* A new file comes into being under another name, so that nobody finds half a header. */

@@ -282,6 +282,8 @@ static fig_status settle_text(fig_data *data, const fig_data_request *request, c
         FIG_TRY(build_tokenizer(data, request->tokenizer, err));
     spec->vocabulary = spec->tokenizer->size;
     FIG_TRY(encode_splits(data, err));
+    if (spec->test > 0 && !data->tokens[FIG_TEST_SPLIT].count)
+        return fig_fail(err, FIG_E_USAGE, "test: of text only a validation part is kept aside; put the test text into a file of its own");
     bool own_validation = data->tokens[FIG_VALIDATION_SPLIT].count > 0;
     split_text(data);
     for (int split = 0; split < FIG_SPLITS; split++) {

@@ -55,6 +55,7 @@ static fig_status png_check(const uint8_t *bytes, uint64_t length, fig__picture_
     fig__read_bytes(&reader, 8);
     bool header = false, palette = false, pixels = false;
     int colour_type = 0, orientation = 1;
+    bool turned = false;
     for (;;) {
         uint64_t place = reader.position;
         uint32_t size = fig__read_u32_be(&reader);
@@ -78,9 +79,10 @@ static fig_status png_check(const uint8_t *bytes, uint64_t length, fig__picture_
             facts->alpha = true;
         else if (!memcmp(chunk, "IDAT", 4))
             pixels = true;
-        else if (!memcmp(chunk, "eXIf", 4))
+        else if (!memcmp(chunk, "eXIf", 4) && !turned) { /* the first counts, as it does for decoding */
             orientation = fig__exif_orientation(chunk + 4, size);
-        else if (!memcmp(chunk, "IEND", 4))
+            turned = true;
+        } else if (!memcmp(chunk, "IEND", 4))
             break;
     }
     if (!pixels)

@@ -8,8 +8,9 @@
  * done to x, to have few units at work at a time, or to stand still when x changes a little.
  *
  * The encoder's Jacobian is never formed: for a random sign s of each unit, E |d(s . z)/dx|^2 is the sum of squares of all its entries
- * (Hutchinson 1989). To draw new examples, codes are taken from a Gaussian with the training codes' running mean and deviation per
- * unit: good enough to look, and no density. Pictures lie in [0, 1]. */
+ * (Hutchinson 1989); batch norm would mix the rows, so norm=none belongs to it. To draw new examples, codes are taken from a
+ * Gaussian with the training codes' running mean and deviation per unit: good enough to look, and no density. Pictures lie in
+ * [0, 1], points as the data have them. */
 #include "recipes/coder.h"
 #include <string.h>
 
@@ -63,21 +64,13 @@ static spread code_spread(const ae *a)
     return s;
 }
 
-/* Mean over the rows that count, (Z). */
-static fig_node mean_over_rows(const ae *a, fig_node value)
-{
-    fig_node weight = fig_model_weight(a->model); /* (B) */
-    fig_node total = fig_max(fig_sum(weight, NULL), fig_constant(fig_model_graph(a->model), 1));
-    return fig_div(fig_sum(fig_mul(value, fig_expand(weight, -1)), &(fig_reduce_opts){ .axis = 0 }), total);
-}
-
 static void follow_codes(const ae *a, fig_node z)
 {
     enum { STEPS = 100 };
     spread s = code_spread(a);
-    fig_node mean = mean_over_rows(a, z), off = fig_sub(z, s.mean);
+    fig_node mean = fig__mean_over_rows(a->model, z), off = fig_sub(z, mean); /* (Z), (B, Z) */
     fig_assign(s.mean, fig_add(s.mean, fig_scale(fig_sub(mean, s.mean), 1.0f / STEPS)));
-    fig_node variance = mean_over_rows(a, fig_square(off));
+    fig_node variance = fig__mean_over_rows(a->model, fig_square(off));
     fig_assign(s.variance, fig_add(s.variance, fig_scale(fig_sub(variance, s.variance), 1.0f / STEPS)));
 }
 
@@ -125,7 +118,7 @@ static fig_node reconstruction(const ae *a, fig_node y, fig_node x) /* (B) */
 static fig_node activity_penalty(const ae *a, fig_node z) /* (B) */
 {
     float rho = (float)a->o->activity;
-    fig_node mean = mean_over_rows(a, z); /* (Z) */
+    fig_node mean = fig__mean_over_rows(a->model, z); /* (Z) */
     mean = fig_clamp(mean, 1e-6f, 1 - 1e-6f);
     fig_node on = fig_scale(fig_log(fig_scale(mean, 1 / rho)), -rho);
     fig_node off = fig_scale(fig_log(fig_scale(fig_shift(fig_neg(mean), 1), 1 / (1 - rho))), rho - 1);
@@ -212,6 +205,8 @@ static fig_status autoencoder_request(const void *options, const fig_data_info *
     request->kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS;
     if (found->kind == FIG_DATA_IMAGES)
         fig__ask_pictures(found, o->coder.size, o->coder.channels, request);
+    if (o->corruption >= MASK && o->amount > 1)
+        return fig_fail(err, FIG_E_USAGE, "amount: %g; of corruption=mask and salt it is a share of the values, at most 1", o->amount);
     if (found->kind == FIG_DATA_POINTS && (o->loss == BERNOULLI || o->corruption == SALT))
         return fig_fail(err, FIG_E_USAGE, "%s is for values in [0, 1]; set %s for points",
                         o->loss == BERNOULLI ? "loss: bernoulli" : "corruption: salt",
@@ -246,6 +241,8 @@ static char *autoencoder_advise(const void *options, const fig_data_spec *data)
                         (long long)o->latent, (long long)numbers);
     if (o->sparsity > 0 && o->sparse == DENSE && o->sparsity != 1e-3)
         fig__text_print(&out, "sparsity does nothing without sparse=l1 or sparse=kl\n");
+    if (o->contraction > 0 && o->coder.norm && o->coder.body != FIG__BODY_MLP && data->kind == FIG_DATA_IMAGES)
+        fig__text_print(&out, "contraction is of rows by themselves, which batch norm mixes; set norm=none\n");
     if (o->corruption == CLEAN && o->amount != 0.3)
         fig__text_print(&out, "amount does nothing without corruption=noise, mask or salt\n");
     return out.data;
@@ -284,15 +281,15 @@ static const fig_preset autoencoder_presets[] = {
       .settings = "body=mlp hidden=1000,500,250 latent=30 loss=bernoulli lr=1e-3 batch=128 epochs=20 schedule=cosine lr_end=0.02",
       .data = "mnist" },
     { .name = "denoising",
-      .summary = "repairs pictures of which three tenths are missing",
+      .summary = "trained to repair pictures of which three tenths are missing",
       .settings = "body=mlp hidden=1000 latent=500 loss=bernoulli corruption=mask amount=0.3 lr=1e-3 batch=128 epochs=20",
       .data = "mnist" },
     { .name = "sparse",
-      .summary = "a long code of which one unit in twenty is at work",
+      .summary = "a long code, trained to a mean activity of 0.05 a unit",
       .settings = "body=mlp hidden=0 latent=500 loss=bernoulli sparse=kl activity=0.05 sparsity=0.5 lr=1e-3 batch=128 epochs=20",
       .data = "mnist" },
     { .name = "contractive",
-      .summary = "a code that stands still when the picture changes a little",
+      .summary = "trained to change its code little when the picture changes a little",
       .settings = "body=mlp hidden=400 latent=100 activation=tanh loss=bernoulli contraction=0.1 lr=1e-3 batch=128 epochs=20",
       .data = "mnist" },
     { .name = "plane",

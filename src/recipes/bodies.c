@@ -325,7 +325,8 @@ static fig_status fit_picture(fig__body *n, const fig_data_spec *data, fig_error
     n->base = data->height;
     while (n->base % 2 == 0 && n->base > 7)
         n->base /= 2, n->levels++;
-    bool reachable = data->height == data->width && (n->o->body == FIG__GAN_TUTORIAL ? data->height % 4 == 0 : n->levels >= 2);
+    bool halved = n->levels >= 2 && n->base <= 7;
+    bool reachable = data->height == data->width && (n->o->body == FIG__GAN_TUTORIAL ? data->height % 4 == 0 : halved);
     if (reachable)
         return FIG_OK;
     return fig_fail(err, FIG_E_USAGE,

@@ -15,6 +15,8 @@ fig_status fig__coder_begin(fig_model *model, const fig__coder_options *o, const
     int64_t b = fig_model_batch(model);
     *out = (fig__coder){ .o = o };
     out->data = points ? FIG_SHAPE(b, data->dimensions) : FIG_SHAPE(b, data->height, data->width, data->channels);
+    if (points && o->body >= FIG__BODY_CONV)
+        return fig_fail(err, FIG_E_USAGE, "body: points have no places for convolutions; set body=mlp");
     out->levels = points || data->height != data->width ? 0 : halvings(data->height);
     out->conv = !points && (o->body >= FIG__BODY_CONV || (o->body == FIG__BODY_AUTO && out->levels > 0));
     if (out->conv && out->levels == 0)

@@ -153,7 +153,8 @@ static void adapt(const view *v, fig_node on_real)
     if (!v->augment || v->rules->augment_target <= 0)
         return;
     fig_node average = row_state(v->model, "augment.sign");
-    fig_node now = fig_mean(fig_sign(fig_sub(on_real, edge(v))), &(fig_reduce_opts){ .axis = 0, .keep = true }); /* (1) */
+    fig_node signs = for_each(fig_sign(fig_sub(on_real, edge(v))), fig_model_batch(v->model)); /* (B) */
+    fig_node now = fig_reshape(fig__mean_over_rows(v->model, signs), FIG_SHAPE(1));
     fig_node sign = fig_stop_gradient(fig_add(fig_scale(average, 0.75f), fig_scale(now, 0.25f)));
     float step = (float)((double)fig_model_batch(v->model) / (double)v->rules->augment_examples);
     fig_node moved = fig_add(v->probability, fig_scale(fig_sign(fig_shift(sign, -(float)v->rules->augment_target)), step));
@@ -162,7 +163,8 @@ static void adapt(const view *v, fig_node on_real)
     fig_model_log(v->model, "discriminator", "augment_probability", fig_reshape(v->probability, FIG_SCALAR));
 }
 
-static fig_node penalties(const view *v, fig_node real, fig_node fake, int64_t together, fig_node loss)
+/* on_real: the critic's logits of `real`, none where they are part of a joined batch. */
+static fig_node penalties(const view *v, fig_node real, fig_node on_real, fig_node fake, int64_t together, fig_node loss)
 {
     int64_t batch = fig_model_batch(v->model);
     if (v->rules->loss == FIG_WGAN_GP) {
@@ -172,14 +174,14 @@ static fig_node penalties(const view *v, fig_node real, fig_node fake, int64_t t
         fig_model_log(v->model, "discriminator", "penalty", penalty);
     }
     if (v->rules->r1 > 0) {
-        fig_node penalty = for_each(fig_r1_penalty(judge(v, real, v->label), real), batch); /* (B) */
+        fig_node penalty = for_each(fig_r1_penalty(fig_is_none(on_real) ? judge(v, real, v->label) : on_real, real), batch); /* (B) */
         loss = fig_add(loss, fig_scale(penalty, (float)v->rules->r1));
         fig_model_log(v->model, "discriminator", "r1", penalty);
     }
     return loss;
 }
 
-/* `on_fake` receives the critic's logits of `seen`, none where they are part of a joined batch. */
+/* `judged` receives the critic's logits of `seen`, none where they are part of a joined batch. */
 static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fig_node seen_label, fig_node *judged, fig_error *err)
 {
     fig_adversarial kind = (fig_adversarial)v->rules->loss;
@@ -197,11 +199,13 @@ static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fi
         on_real = fig_slice(both, 0, 0, rows, 1);
         on_fake = fig_slice(both, 0, rows, rows, 1);
         loss = fig_add(fig_critic_loss(kind, on_real, FIG_GOAL_REAL), fig_critic_loss(kind, on_fake, FIG_GOAL_FAKE));
-        loss = fig_scale(loss, 0.5f); /* the mean over 2B examples */
     }
     FIG_TRY(fig_graph_check(fig_model_graph(v->model), err));
     int64_t together = batch / fig_dim(on_real, 0);
-    loss = penalties(v, real, seen, together, for_each(loss, batch));
+    bool joined = v->rules->critic_batches == 1;
+    loss = penalties(v, real, joined ? FIG_NONE : on_real, seen, together, for_each(loss, batch));
+    if (joined)
+        loss = fig_scale(loss, 0.5f); /* the mean over 2B examples */
     log_critic(v, for_each(on_real, batch), for_each(on_fake, batch));
     adapt(v, on_real);
     return fig_model_phase(v->model,
@@ -266,6 +270,8 @@ void fig__rules_advise(const fig__rules *rules, fig__text *out)
         fig__text_print(out, "augment_target does nothing without augment; set augment=colour,translation,cutout\n");
     if (rules->augment_target > 0 && judges_singly(rules))
         fig__text_print(out, "augment_target watches the sign of logits, which this loss leaves open; set augment_target=0\n");
+    if (rules->replay > 0 && judges_singly(rules))
+        fig__text_print(out, "replay gives the five critic steps that this loss takes in a round the same samples; without it each has its own\n");
     if (rules->instance_noise_steps > 0 && rules->instance_noise <= 0)
         fig__text_print(out, "instance_noise_steps does nothing without instance_noise; set instance_noise=0.1\n");
 }

@@ -66,3 +66,12 @@ void fig__ask_pictures(const fig_data_info *found, int64_t size, int64_t channel
         request->height = request->width = shorter;
     request->channels = channels > 0 ? (int)channels : found->channels == 1 ? 1 : 3;
 }
+
+fig_node fig__mean_over_rows(fig_model *model, fig_node value)
+{
+    fig_node weight = fig_model_weight(model); /* (B) */
+    fig_node total = fig_max(fig_sum(weight, NULL), fig_constant(fig_model_graph(model), 1));
+    while (fig_rank(weight) < fig_rank(value))
+        weight = fig_expand(weight, -1);
+    return fig_div(fig_sum(fig_mul(value, weight), &(fig_reduce_opts){ .axis = 0 }), total);
+}

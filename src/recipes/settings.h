@@ -27,6 +27,9 @@ fig_status fig__read_widths(const char *option, const char *text, fig__widths *o
 #define FIG__PIXEL_CHOICES "grey dynamic threshold"
 extern const char *const fig__pixel_protocols[];
 
+/* Mean over the rows that count of a value (B, ...), without its first axis. */
+fig_node fig__mean_over_rows(fig_model *model, fig_node value);
+
 /* Picture sizes. `size` and `channels` are options where 0 means: as the data are (square, at most 64 pixels; larger or
  * mixed ones become 64 or 32) and grey or colour as the data are. */
 void fig__ask_pictures(const fig_data_info *found, int64_t size, int64_t channels, fig_data_request *request);

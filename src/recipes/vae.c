@@ -128,10 +128,7 @@ static fig_node kl_with_allowance(const vae *v, code q)
 {
     fig_node each = fig_scale(
         fig_sub(fig_add(fig_exp(q.log_variance), fig_square(q.mean)), fig_shift(q.log_variance, 1)), 0.5f); /* (B, Z) */
-    fig_node weight = fig_model_weight(v->model);                                                           /* (B) */
-    fig_node total = fig_max(fig_sum(weight, NULL), fig_constant(fig_model_graph(v->model), 1));
-    fig_node unit =
-        fig_div(fig_sum(fig_mul(each, fig_expand(weight, -1)), &(fig_reduce_opts){ .axis = 0 }), total); /* (Z) */
+    fig_node unit = fig__mean_over_rows(v->model, each); /* (Z) */
     unit = fig_max(unit, fig_constant(fig_model_graph(v->model), (float)v->o->free_bits));
     return fig_broadcast(fig_sum(unit, NULL), FIG_SHAPE(v->coder.data.dim[0])); /* (B) */
 }

@@ -45,7 +45,7 @@ static void write_split(const char *folder, const char *split, uint64_t seed, in
 
 static const char *make_folder(const char *name, char out[256])
 {
-    snprintf(out, 128, "%s/%s", home, name);
+    snprintf(out, 256, "%s/%s", home, name);
     mkdir(out, 0700);
     return out;
 }
