@@ -30,20 +30,6 @@ enum {
     APART = 16,
 };
 
-typedef struct phases_state {
-    fig__conv v;
-    bool data;
-    int64_t from, to;              /* channels read and made; of the weight gradient: of x and of dy */
-    int64_t source[2], result[2];  /* sizes of the picture that windows are read from, and of the one made of 2x2 places */
-    int64_t grid[2], windows;      /* windows of a picture, of the batch */
-    int passes, pieces;            /* phases one after another (data gradient), or side by side */
-    int64_t panels, wide, row;     /* of `to` (weight gradient: of `from`); channels of all panels; of all pieces in a window */
-    int64_t block;                 /* windows at once */
-    int64_t weights_plane, windows_plane, results_plane; /* floats from plane to plane */
-    int parts, shares, groups;     /* weight gradient: parts = shares of the phases * groups of windows */
-    size_t weights, windows_bytes, results_bytes, zeros, part; /* bytes, as in convolution_winograd.c */
-} phases_state;
-
 static bool read_phases(fig__conv *v, const fig_kernel_query *q, int64_t least)
 {
     if (!fig__conv_read(v, q) || v->spatial != 2 || v->groups != 1 || v->channels < least || v->outputs < least)
@@ -72,7 +58,7 @@ static bool phases_competes(const fig_kernel_query *q)
     return read_phases(&v, q, 8);
 }
 
-static void lay_products(phases_state *s)
+static void lay_products(fig__windows *s)
 {
     s->row = s->pieces * s->from;
     int64_t weights = PHASES * PLANES * s->from * s->panels * FIG__PANEL;
@@ -85,7 +71,7 @@ static void lay_products(phases_state *s)
     s->weights = fig__window_bytes(s->passes * PLANES * s->panels * s->weights_plane);
 }
 
-static void lay_sums(phases_state *s, int threads)
+static void lay_sums(fig__windows *s, int threads)
 {
     s->shares = s->parts >= PHASES ? PHASES : s->parts > 1 ? 2 : 1;
     s->groups = (int)fig__most(1, fig__least(threads / s->shares, s->windows / 256));
@@ -102,80 +88,49 @@ static void lay_sums(phases_state *s, int threads)
 static fig_status phases_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
-    phases_state *s = fig__alloc(sizeof(*s));
+    fig__windows *s = fig__alloc(sizeof(*s));
     read_phases(&s->v, q, 1);
     const fig__conv *v = &s->v;
     s->data = v->kind == FIG__CONV_DATA;
-    s->from = s->data ? v->outputs : v->channels;
-    s->to = s->data ? v->channels : v->outputs;
     s->passes = s->data ? PHASES : 1;
     s->pieces = s->data ? 1 : PHASES;
     for (int i = 0; i < 2; i++) {
-        s->source[i] = s->data ? v->out[i + 1] : v->in[i + 1];
-        s->result[i] = s->data ? v->in[i + 1] : v->out[i + 1];
+        s->before[i] = v->before[i + 1];
         s->grid[i] = grid_of(v, i + 1);
     }
-    s->windows = v->batch * s->grid[0] * s->grid[1];
-    s->panels = ((v->kind == FIG__CONV_WEIGHT ? s->from : s->to) + FIG__PANEL - 1) / FIG__PANEL;
-    s->wide = s->panels * FIG__PANEL;
-    s->parts = (int)fig__least(fig__parts((int64_t)(fig__conv_flops(v) / 32), q->threads), s->windows);
+    fig__windows_begin(s, q->threads);
     if (v->kind == FIG__CONV_WEIGHT)
         lay_sums(s, q->threads);
     else
         lay_products(s);
-    s->windows_bytes = fig__window_bytes(PLANES * s->windows_plane);
-    s->results_bytes = fig__window_bytes(PLANES * s->results_plane);
-    s->zeros = fig__window_bytes(fig__most(s->from, s->to) + FIG__PANEL);
-    s->part = s->windows_bytes + s->results_bytes + s->zeros;
-    *workspace = s->weights + s->part * (size_t)s->parts;
+    *workspace = fig__windows_end(s, PLANES);
     *prepared = s;
     return FIG_OK;
 }
 
 static void phases_release(void *prepared) { free(prepared); }
 
-typedef struct phases_work {
-    const phases_state *s;
-    const float *x, *w; /* windows' source; weights, or dy */
-    const float *bias;
-    float *y;
-    char *workspace;
-} phases_work;
-
-static float *windows_at(const phases_work *w, int part)
-{
-    return (float *)(void *)(w->workspace + w->s->weights + w->s->part * (size_t)part);
-}
-static float *results_at(const phases_work *w, int part)
-{
-    return (float *)(void *)((char *)windows_at(w, part) + w->s->windows_bytes);
-}
-static float *zeros_at(const phases_work *w, int part)
-{
-    return (float *)(void *)((char *)results_at(w, part) + w->s->results_bytes);
-}
-
 /* Data gradient: dx at place j takes dy at (j + before - tap) / 2. Of the taps `phase` and `phase + 2` along an axis, the first dy that
  * stands in the middle of a window. */
-static int64_t first_middle(const phases_state *s, int axis, int phase) { return (s->v.before[axis + 1] - phase + 1) / 2; }
+static int64_t first_middle(const fig__windows *s, int axis, int phase) { return (s->before[axis] - phase + 1) / 2; }
 
 /* The nine places of one phase of a window. */
-static void read_places(const phases_work *w, fig__window at, int phase, const float *zeros, const float **place)
+static void read_places(const fig__windows_work *w, fig__window at, int phase, const float *zeros, const float **place)
 {
-    const phases_state *s = w->s;
+    const fig__windows *s = w->s;
     const float *picture = w->x + at.image * s->source[0] * s->source[1] * s->from;
     int row = phase / 2, column = phase % 2;
     if (s->data)
         fig__window_places(picture, s->source, s->from, first_middle(s, 0, row) + 2 * at.y - 1,
                            first_middle(s, 1, column) + 2 * at.x - 1, 3, 1, zeros, place);
     else
-        fig__window_places(picture, s->source, s->from, 4 * at.y - s->v.before[1] + row, 4 * at.x - s->v.before[2] + column, 3, 2, zeros,
+        fig__window_places(picture, s->source, s->from, 4 * at.y - s->before[0] + row, 4 * at.x - s->before[1] + column, 3, 2, zeros,
                            place);
 }
 
 /* The taps of a phase in the order in which its windows meet them: those of the data gradient are turned round. Taps of output o lie
  * (4, 4, channels). */
-static void find_taps(const phases_state *s, int64_t o, int phase, int64_t at[4])
+static void find_taps(const fig__windows *s, int64_t o, int phase, int64_t at[4])
 {
     for (int k = 0; k < 4; k++) {
         int row = phase / 2 + 2 * (s->data ? 1 - k / 2 : k / 2), column = phase % 2 + 2 * (s->data ? 1 - k % 2 : k % 2);
@@ -185,16 +140,16 @@ static void find_taps(const phases_state *s, int64_t o, int phase, int64_t at[4]
 
 /* -- forward and data gradient ---------------------------------------------------------------------------------------------- */
 
-static float *panel_at(const phases_work *w, int pass, int64_t panel, int64_t plane)
+static float *panel_at(const fig__windows_work *w, int pass, int64_t panel, int64_t plane)
 {
-    const phases_state *s = w->s;
+    const fig__windows *s = w->s;
     return (float *)(void *)w->workspace + ((pass * s->panels + panel) * PLANES + plane) * s->weights_plane;
 }
 
 /* Forward: one panel of outputs, some channels of one phase: transformed, then turned. */
-static void pack_turned(const phases_work *w, int64_t panel, int phase, int64_t first, int64_t count, float *spare)
+static void pack_turned(const fig__windows_work *w, int64_t panel, int phase, int64_t first, int64_t count, float *spare)
 {
-    const phases_state *s = w->s;
+    const fig__windows *s = w->s;
     int64_t outputs = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL), at[4];
     for (int64_t o = 0; o < outputs; o++) {
         find_taps(s, panel * FIG__PANEL + o, phase, at);
@@ -207,9 +162,9 @@ static void pack_turned(const phases_work *w, int64_t panel, int phase, int64_t 
 }
 
 /* The data gradient's: a row of C becomes a row of a panel. */
-static void pack_rows(const phases_work *w, int64_t panel, int phase, int64_t first, int64_t count)
+static void pack_rows(const fig__windows_work *w, int64_t panel, int phase, int64_t first, int64_t count)
 {
-    const phases_state *s = w->s;
+    const fig__windows *s = w->s;
     int64_t channels = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL), plane = s->weights_plane, at[4];
     for (int64_t o = first; o < first + count; o++) {
         float *u = panel_at(w, phase, panel, 0) + o * FIG__PANEL;
@@ -223,8 +178,8 @@ static void pack_rows(const phases_work *w, int64_t panel, int phase, int64_t fi
 
 static void pack_part(void *context, int part, int parts)
 {
-    const phases_work *w = context;
-    const phases_state *s = w->s;
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
     int64_t stretches = (s->from + PACKED - 1) / PACKED, begin, end;
     fig__share(s->panels * PHASES * stretches, 1, part, parts, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
@@ -233,28 +188,28 @@ static void pack_part(void *context, int part, int parts)
         if (s->data)
             pack_rows(w, panel, phase, first, count);
         else
-            pack_turned(w, panel, phase, first, count, windows_at(w, part));
+            pack_turned(w, panel, phase, first, count, fig__windows_at(w, part));
     }
 }
 
 /* Where the four results of a window go, from channel 0 on; `other` where the picture has ended. */
-static void find_results(const phases_work *w, fig__window at, int pass, float *other, float **place)
+static void find_results(const fig__windows_work *w, fig__window at, int pass, float *other, float **place)
 {
-    const phases_state *s = w->s;
+    const fig__windows *s = w->s;
     float *picture = w->y + at.image * s->result[0] * s->result[1] * s->to;
     for (int k = 0; k < 4; k++) {
         int64_t y = 2 * at.y + k / 2, x = 2 * at.x + k % 2;
         if (s->data) {
-            y = 2 * (first_middle(s, 0, pass / 2) + y) + pass / 2 - s->v.before[1];
-            x = 2 * (first_middle(s, 1, pass % 2) + x) + pass % 2 - s->v.before[2];
+            y = 2 * (first_middle(s, 0, pass / 2) + y) + pass / 2 - s->before[0];
+            x = 2 * (first_middle(s, 1, pass % 2) + x) + pass % 2 - s->before[1];
         }
         place[k] = y < s->result[0] && x < s->result[1] ? picture + (y * s->result[1] + x) * s->to : other;
     }
 }
 
-static void write_results(const phases_work *w, int64_t begin, int64_t end, int pass, int64_t panel, const float *made, float *other)
+static void write_results(const fig__windows_work *w, int64_t begin, int64_t end, int pass, int64_t panel, const float *made, float *other)
 {
-    const phases_state *s = w->s;
+    const fig__windows *s = w->s;
     int64_t columns = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL);
     for (int64_t i = begin; i < end; i++, made += FIG__PANEL) {
         float *place[4];
@@ -265,28 +220,12 @@ static void write_results(const phases_work *w, int64_t begin, int64_t end, int 
     }
 }
 
-/* Bias and activation of windows [begin, end), which are in the cache still: their two lines of each row of windows at once. */
-static void finish(const phases_work *w, int64_t begin, int64_t end)
-{
-    const phases_state *s = w->s;
-    if (!w->bias && s->v.after_sum.activation == FIG_LINEAR)
-        return;
-    for (int64_t i = begin; i < end;) {
-        fig__window at = fig__window_at(s->grid, i);
-        int64_t run = fig__least(end - i, s->grid[1] - at.x), width = fig__least(2 * run, s->result[1] - 2 * at.x);
-        for (int64_t y = 2 * at.y; y < fig__least(2 * at.y + 2, s->result[0]); y++)
-            fig__fast_epilogue(w->y + ((at.image * s->result[0] + y) * s->result[1] + 2 * at.x) * s->to, width, s->to, w->bias,
-                               &s->v.after_sum);
-        i += run;
-    }
-}
-
 static void products_part(void *context, int part, int parts)
 {
-    const phases_work *w = context;
-    const phases_state *s = w->s;
-    float *v = windows_at(w, part), *made = results_at(w, part), *zeros = zeros_at(w, part);
-    float *other = zeros + s->zeros / sizeof(float) - FIG__PANEL;
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
+    float *v = fig__windows_at(w, part), *made = fig__results_at(w, part), *zeros = fig__zeros_at(w, part);
+    float *other = fig__other_at(w, part);
     int64_t begin, end;
     memset(zeros, 0, s->zeros);
     fig__share(s->windows, 1, part, parts, &begin, &end);
@@ -306,31 +245,22 @@ static void products_part(void *context, int part, int parts)
                 write_results(w, from, to, pass, panel, made, other);
             }
         }
-        finish(w, from, to);
+        fig__windows_finish(w, from, to);
     }
 }
 
 static void products_run(fig_eval *c)
 {
-    const phases_state *s = c->prepared;
-    const float *bias = s->v.after_sum.bias ? FIG_F32_IN(c, 2) : NULL;
-    phases_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), bias, FIG_F32_OUT(c, 0), c->workspace };
-    fig__parallel(s->parts, pack_part, &w);
-    fig__parallel(s->parts, products_part, &w);
+    fig__windows_work w = fig__windows_work_of(c);
+    fig__parallel(w.s->parts, pack_part, &w);
+    fig__parallel(w.s->parts, products_part, &w);
 }
 
 /* -- weight gradient ---------------------------------------------------------------------------------------------------------- */
 
-/* Sums of a group and plane: (O, phases, wide). */
-static float *sums_at(const phases_work *w, int group, int64_t plane)
+static void transform_pairs(const fig__windows_work *w, int phase, int64_t first, int64_t count, float *v, float *d, const float *zeros)
 {
-    const phases_state *s = w->s;
-    return (float *)(void *)(w->workspace + s->weights / (size_t)s->groups * (size_t)group) + plane * s->weights_plane;
-}
-
-static void transform_pairs(const phases_work *w, int phase, int64_t first, int64_t count, float *v, float *d, const float *zeros)
-{
-    const phases_state *s = w->s;
+    const fig__windows *s = w->s;
     for (int64_t i = 0; i < count; i++) {
         fig__window at = fig__window_at(s->grid, first + i);
         const float *place[9];
@@ -346,9 +276,9 @@ static void transform_pairs(const phases_work *w, int phase, int64_t first, int6
 
 static void sums_part(void *context, int part, int parts)
 {
-    const phases_work *w = context;
-    const phases_state *s = w->s;
-    float *v = windows_at(w, part), *d = results_at(w, part), *zeros = zeros_at(w, part);
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
+    float *v = fig__windows_at(w, part), *d = fig__results_at(w, part), *zeros = fig__zeros_at(w, part);
     int group = part / s->shares, phase = part % s->shares * s->pieces;
     int64_t begin, end;
     (void)parts;
@@ -362,25 +292,20 @@ static void sums_part(void *context, int part, int parts)
         for (int64_t p = 0; p < PLANES; p++)
             for (int64_t j = 0; j < s->row; j += FIG__PANEL)
                 fig__fast_outer(s->to, count, d + p * s->results_plane, s->to, v + p * s->windows_plane + j, s->row,
-                                sums_at(w, group, p) + phase * s->wide + j, PHASES * s->wide, from > begin);
+                                fig__sums_at(w, group, p) + phase * s->wide + j, PHASES * s->wide, from > begin);
     }
 }
 
 /* Sums of all groups, then the taps; parts own outputs. */
 static void taps_part(void *context, int part, int parts)
 {
-    const phases_work *w = context;
-    const phases_state *s = w->s;
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
     int64_t begin, end, plane = s->weights_plane, at[4];
     fig__share(s->to, 1, part, parts, &begin, &end);
     for (int64_t o = begin; o < end; o++) {
-        float *sums = sums_at(w, 0, 0) + o * PHASES * s->wide;
-        for (int group = 1; group < s->groups; group++)
-            for (int64_t p = 0; p < PLANES; p++) {
-                const float *other = sums_at(w, group, p) + o * PHASES * s->wide;
-                for (int64_t i = 0; i < PHASES * s->wide; i++)
-                    sums[p * plane + i] += other[i];
-            }
+        float *sums = fig__sums_at(w, 0, 0) + o * PHASES * s->wide;
+        fig__sums_join(w, PLANES, o * PHASES * s->wide, PHASES * s->wide);
         for (int phase = 0; phase < PHASES; phase++) {
             find_taps(s, o, phase, at);
             float *tap[4] = { w->y + at[0], w->y + at[1], w->y + at[2], w->y + at[3] };
@@ -391,8 +316,8 @@ static void taps_part(void *context, int part, int parts)
 
 static void sums_run(fig_eval *c)
 {
-    const phases_state *s = c->prepared;
-    phases_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), NULL, FIG_F32_OUT(c, 0), c->workspace };
+    const fig__windows *s = c->prepared;
+    fig__windows_work w = fig__windows_work_of(c);
     fig__parallel(s->parts, sums_part, &w);
     fig__parallel(fig__parts(s->to * s->wide * PHASES * PLANES, c->run->threads), taps_part, &w);
 }

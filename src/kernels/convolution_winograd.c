@@ -37,21 +37,6 @@ enum {
     APART = 16,
 };
 
-typedef struct winograd_state {
-    fig__conv v;
-    bool data;
-    int64_t from, to;                       /* channels read and made; of the weight gradient: of x and of dy */
-    int64_t source[2], result[2], before[2]; /* sizes of the picture that windows are read from, and of the one made of 2x2 places */
-    int64_t grid[2], windows;               /* windows of a picture, of the batch */
-    int64_t panels, wide;                   /* of `to` (weight gradient: of `from`); channels of all panels */
-    int64_t block;                          /* windows at once */
-    int64_t weights_plane, windows_plane, results_plane; /* floats from plane to plane: not a power of two, or all would share
-                                                            a few sets of the caches */
-    int parts, halves, groups;              /* weight gradient: parts = halves * groups */
-    size_t weights, windows_bytes, results_bytes, zeros, part; /* bytes: packed weights or all sums; then of each part: its
-                                                                 windows, its results, zeros or a place for what is not wanted */
-} winograd_state;
-
 static bool read_winograd(fig__conv *v, const fig_kernel_query *q, int64_t least)
 {
     if (!fig__conv_read(v, q) || v->spatial != 2 || v->groups != 1 || v->channels < least || v->outputs < least)
@@ -80,7 +65,7 @@ static bool winograd_competes(const fig_kernel_query *q)
     return read_winograd(&v, q, 8);
 }
 
-static void lay_products(winograd_state *s)
+static void lay_products(fig__windows *s)
 {
     int64_t most = fig__most(FIG__TILE_ROWS, BLOCK_FLOATS / (PLANES * s->from) / FIG__TILE_ROWS * FIG__TILE_ROWS);
     s->block = fig__even_blocks((s->windows + s->parts - 1) / s->parts, fig__least(most, 8 * FIG__TILE_ROWS));
@@ -88,96 +73,63 @@ static void lay_products(winograd_state *s)
     s->windows_plane = fig__most(s->block * s->from, PACKED * PACKED) + APART; /* also where weights are turned */
     s->results_plane = s->block * FIG__PANEL + APART;
     s->weights = fig__window_bytes(PLANES * s->panels * s->weights_plane);
-    s->windows_bytes = fig__window_bytes(PLANES * s->windows_plane);
-    s->results_bytes = fig__window_bytes(PLANES * s->results_plane);
 }
 
-static void lay_sums(winograd_state *s, int threads)
+static void lay_sums(fig__windows *s, int threads)
 {
-    s->halves = s->parts > 1 ? 2 : 1;
-    s->groups = (int)fig__most(1, fig__least(threads / s->halves, s->windows / 256));
-    s->parts = s->halves * s->groups;
+    s->shares = s->parts > 1 ? 2 : 1;
+    s->groups = (int)fig__most(1, fig__least(threads / s->shares, s->windows / 256));
+    s->parts = s->shares * s->groups;
     s->block = fig__even_blocks((s->windows + s->groups - 1) / s->groups, 128);
     s->weights_plane = s->to * s->wide + APART;
     s->windows_plane = s->block * s->wide + APART;
     s->results_plane = s->block * s->to + APART;
     s->weights = (size_t)s->groups * fig__window_bytes(PLANES * s->weights_plane);
-    s->windows_bytes = fig__window_bytes(PLANES / s->halves * s->windows_plane);
-    s->results_bytes = fig__window_bytes(PLANES / s->halves * s->results_plane);
 }
 
 static fig_status winograd_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
-    winograd_state *s = fig__alloc(sizeof(*s));
+    fig__windows *s = fig__alloc(sizeof(*s));
     read_winograd(&s->v, q, 1);
     const fig__conv *v = &s->v;
     s->data = v->kind == FIG__CONV_DATA;
-    s->from = s->data ? v->outputs : v->channels;
-    s->to = s->data ? v->channels : v->outputs;
+    s->passes = s->pieces = 1;
     for (int i = 0; i < 2; i++) {
-        s->source[i] = s->data ? v->out[i + 1] : v->in[i + 1];
-        s->result[i] = s->data ? v->in[i + 1] : v->out[i + 1];
         s->before[i] = s->data ? 2 - v->before[i + 1] : v->before[i + 1];
-        s->grid[i] = (s->result[i] + 1) / 2;
+        s->grid[i] = ((s->data ? v->in[i + 1] : v->out[i + 1]) + 1) / 2;
     }
-    s->windows = v->batch * s->grid[0] * s->grid[1];
-    s->panels = ((v->kind == FIG__CONV_WEIGHT ? s->from : s->to) + FIG__PANEL - 1) / FIG__PANEL;
-    s->wide = s->panels * FIG__PANEL;
-    s->parts = (int)fig__least(fig__parts((int64_t)(fig__conv_flops(v) / 32), q->threads), s->windows);
+    fig__windows_begin(s, q->threads);
     if (v->kind == FIG__CONV_WEIGHT)
         lay_sums(s, q->threads);
     else
         lay_products(s);
-    s->zeros = fig__window_bytes(fig__most(s->from, s->to) + FIG__PANEL);
-    s->part = s->windows_bytes + s->results_bytes + s->zeros;
-    *workspace = s->weights + s->part * (size_t)s->parts;
+    *workspace = fig__windows_end(s, PLANES / (v->kind == FIG__CONV_WEIGHT ? s->shares : 1));
     *prepared = s;
     return FIG_OK;
 }
 
 static void winograd_release(void *prepared) { free(prepared); }
 
-typedef struct winograd_work {
-    const winograd_state *s;
-    const float *x, *w; /* windows' source; weights, or dy */
-    const float *bias;
-    float *y;
-    char *workspace;
-} winograd_work;
-
-static float *windows_at(const winograd_work *w, int part)
-{
-    return (float *)(void *)(w->workspace + w->s->weights + w->s->part * (size_t)part);
-}
-static float *results_at(const winograd_work *w, int part)
-{
-    return (float *)(void *)((char *)windows_at(w, part) + w->s->windows_bytes);
-}
-static float *zeros_at(const winograd_work *w, int part)
-{
-    return (float *)(void *)((char *)results_at(w, part) + w->s->results_bytes);
-}
-
 /* The 16 places that a window reads. */
-static void read_places(const winograd_work *w, fig__window at, const float *zeros, const float **place)
+static void read_places(const fig__windows_work *w, fig__window at, const float *zeros, const float **place)
 {
-    const winograd_state *s = w->s;
+    const fig__windows *s = w->s;
     const float *picture = w->x + at.image * s->source[0] * s->source[1] * s->from;
     fig__window_places(picture, s->source, s->from, 2 * at.y - s->before[0], 2 * at.x - s->before[1], 4, 1, zeros, place);
 }
 
 /* -- forward and data gradient ---------------------------------------------------------------------------------------------- */
 
-static float *panel_at(const winograd_work *w, int64_t panel, int64_t plane)
+static float *panel_at(const fig__windows_work *w, int64_t panel, int64_t plane)
 {
     return (float *)(void *)w->workspace + (panel * PLANES + plane) * w->s->weights_plane;
 }
 
 /* Weights (O, 3, 3, C) of one panel of outputs and some channels: transformed, then turned. */
-static void pack_turned(const winograd_work *w, int64_t panel, int64_t first, int64_t count, float *spare)
+static void pack_turned(const fig__windows_work *w, int64_t panel, int64_t first, int64_t count, float *spare)
 {
-    const winograd_state *s = w->s;
+    const fig__windows *s = w->s;
     int64_t outputs = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL);
     const int64_t plane = s->windows_plane;
     for (int64_t o = 0; o < outputs; o++) {
@@ -191,9 +143,9 @@ static void pack_turned(const winograd_work *w, int64_t panel, int64_t first, in
 }
 
 /* The data gradient's: a row of C becomes a row of a panel, taps in opposite order. */
-static void pack_rows(const winograd_work *w, int64_t panel, int64_t first, int64_t count)
+static void pack_rows(const fig__windows_work *w, int64_t panel, int64_t first, int64_t count)
 {
-    const winograd_state *s = w->s;
+    const fig__windows *s = w->s;
     int64_t channels = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL), plane = s->weights_plane;
     for (int64_t o = first; o < first + count; o++) {
         const float *tap[9];
@@ -208,8 +160,8 @@ static void pack_rows(const winograd_work *w, int64_t panel, int64_t first, int6
 
 static void pack_part(void *context, int part, int parts)
 {
-    const winograd_work *w = context;
-    const winograd_state *s = w->s;
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
     int64_t pieces = (s->from + PACKED - 1) / PACKED, begin, end;
     fig__share(s->panels * pieces, 1, part, parts, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
@@ -217,14 +169,14 @@ static void pack_part(void *context, int part, int parts)
         if (s->data)
             pack_rows(w, i / pieces, first, count);
         else
-            pack_turned(w, i / pieces, first, count, windows_at(w, part));
+            pack_turned(w, i / pieces, first, count, fig__windows_at(w, part));
     }
 }
 
 /* Writes a panel's results of windows [begin, end); what lies beyond the picture goes to `other`. */
-static void write_results(const winograd_work *w, int64_t begin, int64_t end, int64_t panel, const float *made, float *other)
+static void write_results(const fig__windows_work *w, int64_t begin, int64_t end, int64_t panel, const float *made, float *other)
 {
-    const winograd_state *s = w->s;
+    const fig__windows *s = w->s;
     int64_t columns = fig__least(s->to - panel * FIG__PANEL, FIG__PANEL), plane = s->results_plane;
     for (int64_t i = begin; i < end; i++, made += FIG__PANEL) {
         fig__window at = fig__window_at(s->grid, i);
@@ -238,27 +190,11 @@ static void write_results(const winograd_work *w, int64_t begin, int64_t end, in
     }
 }
 
-/* Bias and activation of windows [begin, end), which are in the cache still: their two lines of each row of windows at once. */
-static void finish(const winograd_work *w, int64_t begin, int64_t end)
-{
-    const winograd_state *s = w->s;
-    if (!w->bias && s->v.after_sum.activation == FIG_LINEAR)
-        return;
-    for (int64_t i = begin; i < end;) {
-        fig__window at = fig__window_at(s->grid, i);
-        int64_t run = fig__least(end - i, s->grid[1] - at.x), width = fig__least(2 * run, s->result[1] - 2 * at.x);
-        for (int64_t y = 2 * at.y; y < fig__least(2 * at.y + 2, s->result[0]); y++)
-            fig__fast_epilogue(w->y + ((at.image * s->result[0] + y) * s->result[1] + 2 * at.x) * s->to, width, s->to, w->bias,
-                               &s->v.after_sum);
-        i += run;
-    }
-}
-
 static void products_part(void *context, int part, int parts)
 {
-    const winograd_work *w = context;
-    const winograd_state *s = w->s;
-    float *v = windows_at(w, part), *made = results_at(w, part), *zeros = zeros_at(w, part);
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
+    float *v = fig__windows_at(w, part), *made = fig__results_at(w, part), *zeros = fig__zeros_at(w, part);
     int64_t begin, end, plane = s->windows_plane;
     memset(zeros, 0, s->zeros);
     fig__share(s->windows, 1, part, parts, &begin, &end);
@@ -274,32 +210,24 @@ static void products_part(void *context, int part, int parts)
             for (int64_t p = 0; p < PLANES; p++)
                 fig__fast_panel(to - from, s->from, v + p * plane, s->from, panel_at(w, panel, p), made + p * s->results_plane,
                                 FIG__PANEL, false);
-            write_results(w, from, to, panel, made, zeros + s->zeros / sizeof(float) - FIG__PANEL);
+            write_results(w, from, to, panel, made, fig__other_at(w, part));
         }
-        finish(w, from, to);
+        fig__windows_finish(w, from, to);
     }
 }
 
 static void products_run(fig_eval *c)
 {
-    const winograd_state *s = c->prepared;
-    const float *bias = s->v.after_sum.bias ? FIG_F32_IN(c, 2) : NULL;
-    winograd_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), bias, FIG_F32_OUT(c, 0), c->workspace };
-    fig__parallel(s->parts, pack_part, &w);
-    fig__parallel(s->parts, products_part, &w);
+    fig__windows_work w = fig__windows_work_of(c);
+    fig__parallel(w.s->parts, pack_part, &w);
+    fig__parallel(w.s->parts, products_part, &w);
 }
 
 /* -- weight gradient ---------------------------------------------------------------------------------------------------------- */
 
-static float *sums_at(const winograd_work *w, int group, int64_t plane)
+static void transform_pairs(const fig__windows_work *w, int half, int64_t first, int64_t count, float *v, float *d, const float *zeros)
 {
-    const winograd_state *s = w->s;
-    return (float *)(void *)(w->workspace + s->weights / (size_t)s->groups * (size_t)group) + plane * s->weights_plane;
-}
-
-static void transform_pairs(const winograd_work *w, int half, int64_t first, int64_t count, float *v, float *d, const float *zeros)
-{
-    const winograd_state *s = w->s;
+    const fig__windows *s = w->s;
     for (int64_t i = 0; i < count; i++) {
         fig__window at = fig__window_at(s->grid, first + i);
         const float *place[16];
@@ -313,10 +241,10 @@ static void transform_pairs(const winograd_work *w, int half, int64_t first, int
 
 static void sums_part(void *context, int part, int parts)
 {
-    const winograd_work *w = context;
-    const winograd_state *s = w->s;
-    float *v = windows_at(w, part), *d = results_at(w, part), *zeros = zeros_at(w, part);
-    int group = part / s->halves, half = part % s->halves;
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
+    float *v = fig__windows_at(w, part), *d = fig__results_at(w, part), *zeros = fig__zeros_at(w, part);
+    int group = part / s->shares, half = part % s->shares;
     int64_t begin, end;
     (void)parts;
     memset(zeros, 0, s->zeros);
@@ -325,13 +253,13 @@ static void sums_part(void *context, int part, int parts)
     fig__share(s->windows, 1, group, s->groups, &begin, &end);
     for (int64_t from = begin; from < end; from += s->block) {
         int64_t count = fig__least(s->block, end - from);
-        for (int h = half; h < 2; h += s->halves) {
-            int64_t skip = s->halves == 1 ? h * 8 : 0;
+        for (int h = half; h < 2; h += s->shares) {
+            int64_t skip = s->shares == 1 ? h * 8 : 0;
             transform_pairs(w, h, from, count, v + skip * s->windows_plane, d + skip * s->results_plane, zeros);
             for (int64_t p = 0; p < 8; p++)
                 for (int64_t j = 0; j < s->wide; j += FIG__PANEL)
                     fig__fast_outer(s->to, count, d + (skip + p) * s->results_plane, s->to, v + (skip + p) * s->windows_plane + j,
-                                    s->wide, sums_at(w, group, h * 8 + p) + j, s->wide, from > begin);
+                                    s->wide, fig__sums_at(w, group, h * 8 + p) + j, s->wide, from > begin);
         }
     }
 }
@@ -339,18 +267,13 @@ static void sums_part(void *context, int part, int parts)
 /* Sums of all groups, then the taps; parts own outputs. */
 static void taps_part(void *context, int part, int parts)
 {
-    const winograd_work *w = context;
-    const winograd_state *s = w->s;
+    const fig__windows_work *w = context;
+    const fig__windows *s = w->s;
     int64_t begin, end, plane = s->weights_plane;
     fig__share(s->to, 1, part, parts, &begin, &end);
     for (int64_t o = begin; o < end; o++) {
-        float *tap[9], *sums = sums_at(w, 0, 0) + o * s->wide;
-        for (int group = 1; group < s->groups; group++)
-            for (int64_t p = 0; p < PLANES; p++) {
-                const float *other = sums_at(w, group, p) + o * s->wide;
-                for (int64_t i = 0; i < s->wide; i++)
-                    sums[p * plane + i] += other[i];
-            }
+        float *tap[9], *sums = fig__sums_at(w, 0, 0) + o * s->wide;
+        fig__sums_join(w, PLANES, o * s->wide, s->wide);
         for (int t = 0; t < 9; t++)
             tap[t] = w->y + (o * 9 + t) * s->from;
         fig__fast_winograd_taps(sums, plane, s->from, tap);
@@ -359,8 +282,8 @@ static void taps_part(void *context, int part, int parts)
 
 static void sums_run(fig_eval *c)
 {
-    const winograd_state *s = c->prepared;
-    winograd_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), NULL, FIG_F32_OUT(c, 0), c->workspace };
+    const fig__windows *s = c->prepared;
+    fig__windows_work w = fig__windows_work_of(c);
     fig__parallel(s->parts, sums_part, &w);
     fig__parallel(fig__parts(s->to * s->wide * PLANES, c->run->threads), taps_part, &w);
 }
