@@ -52,6 +52,7 @@ typedef struct fig_train_progress {
     const char *log_line;       /* set when logged: the recipe's own line */
     double validation;          /* last watched metric; NaN = none */
     const char *validation_name;
+    double cpu_seconds;         /* processor time of all threads, over all sittings; NaN = the run began before it was counted */
 } fig_train_progress;
 /* One round (every phase, in order). FIG_E_NUMERIC names phase, step and layer when a value stops being finite; the last
  * good checkpoint stays. FIG_E_INTERRUPTED after fig_trainer_stop: the step was finished and a checkpoint written. */

@@ -37,7 +37,7 @@ static const fig_option compare_option_table[] = {
 typedef struct entry { /* a word of the command line */
     const char *word;
     char model[256], recipe[48];
-    double parameters, seconds, threads, sample_ms; /* NaN = not known */
+    double parameters, seconds, cpu_seconds, sample_ms; /* NaN = not known */
     fig_score score[MOST_SCORES];
     int scores;
     float *pictures; /* SHEET of them in 0..1, or NULL */
@@ -79,8 +79,8 @@ static fig_status read_document(entry *e, fig_error *err)
     return status;
 }
 
-/* Weights, seconds of training and threads, as far as the run or file says. */
-static void describe(entry *e, const fig_trained *model, const fig_session *session)
+/* Weights and time of training, as far as the run or file says: a run has measured its processor time, a model alone has not. */
+static void describe(entry *e, const fig_trained *model)
 {
     char *json = NULL;
     fig_json *root = NULL;
@@ -89,12 +89,9 @@ static void describe(entry *e, const fig_trained *model, const fig_session *sess
         free(json);
         return;
     }
-    const fig_json *settings = fig_json_get(root, "settings");
     e->parameters = fig_json_number(fig_json_get(cli_find_key(root, "parameters"), "all"), NAN);
     e->seconds = fig_json_number(fig_json_get(fig_json_get(root, "last_train"), "seconds"), NAN);
-    e->threads = atof(fig_json_text(fig_json_get(settings, "threads"), "0"));
-    if (!(e->threads > 0))
-        e->threads = settings ? fig_session_threads(session) : NAN;
+    e->cpu_seconds = fig_json_number(fig_json_get(fig_json_get(root, "last_train"), "cpu_seconds"), NAN);
     fig_json_free(root);
     free(json);
 }
@@ -142,7 +139,7 @@ static fig_status score(fig_cli *cli, entry *e, fig_session *session, const fig_
     const fig_data_spec *data = fig_trained_data(model);
     bool plane = data->kind == FIG_DATA_POINTS && data->dimensions == 2 && data->classes > 1;
     snprintf(e->model, sizeof e->model, "%s", e->word);
-    describe(e, model, session);
+    describe(e, model);
     const char *const *usual = plane ? of_modes : data->kind == FIG_DATA_IMAGES || data->kind == FIG_DATA_POINTS ? of_samples : NULL;
     fig_eval_opts opts = { .data = o->data, .metrics = named ? metrics : usual, .samples = o->samples, .seed = (uint64_t)o->seed,
                            .split = o->split, .task = cli_progress_fraction, .user = cli };
@@ -234,7 +231,7 @@ static void print_table(const fig_cli *cli, const entry *all, int count)
         cell(cells[i], all[i].parameters, NAN, "%.0f");
     print_line("weights", cells, count);
     for (int i = 0; i < count; i++)
-        cell(cells[i], all[i].seconds * all[i].threads, NAN, "%.0f");
+        cell(cells[i], all[i].cpu_seconds, NAN, all[i].cpu_seconds < 10 ? "%.2f" : "%.0f");
     print_line("training CPU s", cells, count);
     for (int i = 0; i < count; i++)
         cell(cells[i], all[i].sample_ms, NAN, "%.3g");
@@ -263,7 +260,7 @@ static void print_json(const entry *all, int count)
         cli_doc_text(&json, "recipe", e->recipe[0] ? e->recipe : NULL);
         cli_doc_number(&json, "parameters", e->parameters);
         cli_doc_number(&json, "train_seconds", e->seconds);
-        cli_doc_number(&json, "train_cpu_seconds", e->seconds * e->threads);
+        cli_doc_number(&json, "train_cpu_seconds", e->cpu_seconds);
         cli_doc_number(&json, "sample_ms", e->sample_ms);
         cli_doc_open(&json, "metrics", '[');
         for (int k = 0; k < e->scores; k++) {
@@ -334,7 +331,7 @@ static fig_status compare_run(fig_cli *cli, const fig_arguments *given, fig_erro
         return fig_fail(err, FIG_E_LIMIT, "out of memory");
     fig_status status = cli_session_open(cli, o->threads, false, &session, err);
     for (int i = 0; i < given->words && status == FIG_OK; i++) {
-        all[i] = (entry){ .word = given->word[i], .parameters = NAN, .seconds = NAN, .threads = NAN, .sample_ms = NAN };
+        all[i] = (entry){ .word = given->word[i], .parameters = NAN, .seconds = NAN, .cpu_seconds = NAN, .sample_ms = NAN };
         status = is_document(all[i].word) ? read_document(&all[i], err) : score(cli, &all[i], session, given, err);
         if (status == FIG_OK)
             status = check_protocols(all, i + 1, err);
@@ -357,8 +354,8 @@ const fig_command fig_command_compare = {
     .summary = "put models side by side: cost, scores by one protocol, a sheet of samples",
     .usage = "RUN|MODEL|SCORES.json RUN|MODEL|SCORES.json ...",
     .help = "Each model is scored as by `figment eval`, or its scores are read from what `figment eval --json` printed. Scores whose "
-            "protocols differ - another judge, data, split, count or seed - are refused with exit code 8. Training CPU seconds are the "
-            "run's seconds times its threads; milliseconds a sample are those of 64 samples here and now.",
+            "protocols differ - another judge, data, split, count or seed - are refused with exit code 8. Training CPU seconds are "
+            "what the run has measured, all threads together; milliseconds a sample are those of 64 samples here and now.",
     .examples = "figment compare runs/vae runs/gan runs/flow -o families.png\n"
                 "figment compare runs/a runs/b --metric frechet --samples 10000 --json\n"
                 "figment compare before.json after.json",

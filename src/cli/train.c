@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 typedef struct train_options {
-    char *data, *output, *preset, *set, *epochs, *steps, *minutes, *seed, *precision, *memory_budget, *from, *dump_graph;
+    char *data, *output, *preset, *set, *epochs, *steps, *minutes, *cpu_minutes, *seed, *precision, *memory_budget, *from, *dump_graph;
     int64_t threads;
     bool resume, dry_run, no_tune, json;
 } train_options;
@@ -29,6 +29,8 @@ static const fig_option train_option_table[] = {
     { "steps", FIG_TEXT, offsetof(train_options, steps), .help = "steps, instead of epochs", .metavar = "N" },
     { "minutes", FIG_TEXT, offsetof(train_options, minutes), .help = "stop early after this long, at a logged step",
       .metavar = "M" },
+    { "cpu_minutes", FIG_TEXT, offsetof(train_options, cpu_minutes),
+      .help = "stop early after so much processor time of all threads together, at a logged step", .metavar = "M" },
     { "seed", FIG_TEXT, offsetof(train_options, seed), .help = "the same seed gives the same bits", .metavar = "S",
       .short_name = 's' },
     { "threads", FIG_INT, offsetof(train_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
@@ -59,7 +61,7 @@ typedef struct request { /* what the flags add up to; texts are heap or borrowed
     const fig_recipe *recipe;
     char *run_file, *output;
     const char *data[FIG_MAX_WORDS + 1];
-    char *settings[FIG_MAX_WORDS + 8];
+    char *settings[FIG_MAX_WORDS + 10]; /* of --set, then of the flags that are settings */
     int n_data, n_settings;
 } request;
 
@@ -183,6 +185,7 @@ static fig_status collect(const fig_arguments *given, request *r, fig_error *err
     add_setting(r, "epochs", o->epochs);
     add_setting(r, "steps", o->steps);
     add_setting(r, "minutes", o->minutes);
+    add_setting(r, "cpu_minutes", o->cpu_minutes);
     add_setting(r, "seed", o->seed);
     add_setting(r, "precision", o->precision);
     add_setting(r, "memory_budget", o->memory_budget);
@@ -248,6 +251,7 @@ static void print_result(const request *r, const fig_train_progress *end, bool a
     cli_doc_int(&json, "steps", end->step);
     cli_doc_int(&json, "epoch", end->epoch);
     cli_doc_number(&json, "seconds", end->seconds);
+    cli_doc_number(&json, "cpu_seconds", end->cpu_seconds);
     cli_doc_text(&json, "why_finished", end->why_finished);
     cli_doc_open(&json, "losses", '{');
     for (int i = 0; i < end->losses; i++)

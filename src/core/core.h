@@ -166,6 +166,7 @@ fig_status fig__process_run(const char *const argv[], const char *folder, fig__t
 
 /* -- clock.c */
 double fig__seconds(void);          /* monotonic */
+double fig__cpu_seconds(void);      /* processor time of this process: user and system, all threads, also ended ones */
 void fig__utc_now(char out[32]);    /* 2026-01-31T12:00:00Z */
 
 /* -- machine.c: what this computer is. */

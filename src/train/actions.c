@@ -38,7 +38,9 @@ fig_status fig__action_log(fig_trainer *t, fig_error *err)
     put_rates(t, &line);
     double seconds = t->state.busy - t->state.logged_busy; /* of rounds alone: scores and sheets are no training */
     double pace = seconds > 0 ? (t->state.items - t->state.logged_items) / seconds : NAN;
-    fig__text_print(&line, ", \"seconds\": %.3f, \"items_per_s\": ", fig__elapsed(t));
+    fig__text_print(&line, ", \"seconds\": %.3f, \"cpu_seconds\": ", fig__elapsed(t));
+    fig__json_put_number(&line, floor(fig__cpu_elapsed(t) * 1000 + 0.5) / 1000);
+    fig__text_print(&line, ", \"items_per_s\": ");
     fig__put_float(&line, isfinite(pace) ? floor(pace * 10 + 0.5) / 10 : NAN);
     fig__text_print(&line, "}");
     t->state.logged_busy = t->state.busy;

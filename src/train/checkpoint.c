@@ -99,6 +99,7 @@ fig_status fig__checkpoint_write(fig_trainer *t, fig_error *err)
     FIG_TRY(fig__check_weights_finite(t, err));
     fig__run_state *s = &t->state;
     s->seconds = fig__elapsed(t);
+    s->cpu_seconds = fig__cpu_elapsed(t);
     int n_kept = s->n_kept;
     if (!s->n_kept || s->kept[s->n_kept - 1] != s->step) {
         if (s->n_kept ==

@@ -17,6 +17,7 @@ static const field fields[] = {
     { "averaged", AT(averaged), INTEGER },
     { "noise_skip", AT(noise_skip), INTEGER },
     { "seconds", AT(seconds), REAL },
+    { "cpu_seconds", AT(cpu_seconds), REAL },
     { "items", AT(items), REAL },
     { "log_bytes", AT(log_bytes), INTEGER },
     { "best_step", AT(best_step), INTEGER },

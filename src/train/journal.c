@@ -1,8 +1,8 @@
 /* train/journal.c - log.jsonl, and the line of plain progress that a recipe words itself
  *
- * A line of log.jsonl is one object: step, epoch, split, then losses and metrics; seconds and items_per_s come last,
- * so that two runs of one seed differ at the end of a line only. Lines are written whole. Floats are written so that
- * they read back to the same bits. */
+ * A line of log.jsonl is one object: step, epoch, split, then losses and metrics; seconds, cpu_seconds (processor time
+ * of all threads) and items_per_s come last, so that two runs of one seed differ at the end of a line only. Lines are
+ * written whole. Floats are written so that they read back to the same bits. */
 #include "train/trainer.h"
 
 #include <math.h>

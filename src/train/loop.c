@@ -18,9 +18,10 @@ static void decide(fig_trainer *t)
     if (last || fig__cadence_due(&c->log_every, s->step, t->epoch_steps, t->last_logged, now)) {
         s->todo |= FIG__TODO_LOG;
         t->last_logged = now;
-        if (t->settings.train.minutes > 0 && now >= t->settings.train.minutes * 60 && !last) {
+        const char *limit = last ? NULL : fig__limit_reached(t);
+        if (limit) {
             s->stopped = true;
-            snprintf(s->why, sizeof s->why, FIG__TIME_LIMIT);
+            snprintf(s->why, sizeof s->why, "%s", limit);
             last = true;
         }
     }
@@ -163,6 +164,12 @@ static fig_status finish(fig_trainer *t, fig_train_progress *p, fig_error *err)
 
 /* -- progress ------------------------------------------------------------------------------------------------------ */
 
+/* Seconds until a limit of `minutes` is met, of which `used` seconds are gone in `elapsed` ones by the clock. */
+static double until(double minutes, double used, double elapsed)
+{
+    return minutes > 0 && used > 0 ? fmax(minutes * 60 - used, 0) * elapsed / used : INFINITY;
+}
+
 static void fill_progress(const fig_trainer *t, fig_train_progress *p)
 {
     const fig__run_state *s = &t->state;
@@ -171,10 +178,11 @@ static void fill_progress(const fig_trainer *t, fig_train_progress *p)
     p->epoch = fig__epoch_of(t, s->step);
     p->epochs = t->settings.train.epochs ? fig__epoch_of(t, t->steps) : 0;
     p->seconds = fig__elapsed(t);
+    p->cpu_seconds = fig__cpu_elapsed(t);
     double per_step = t->pace_steps ? (p->seconds - t->sitting) / (double)t->pace_steps : 0;
     p->seconds_left = per_step * (double)(t->steps - s->step);
-    if (t->settings.train.minutes > 0 && p->seconds_left > t->settings.train.minutes * 60 - p->seconds)
-        p->seconds_left = fmax(t->settings.train.minutes * 60 - p->seconds, 0);
+    p->seconds_left = fmin(p->seconds_left, until(t->settings.train.minutes, p->seconds, p->seconds));
+    p->seconds_left = fmin(p->seconds_left, until(t->settings.train.cpu_minutes, p->cpu_seconds, p->seconds));
     p->items_per_s = t->pace_seconds > 0
                          ? (double)(t->pace_steps * t->settings.train.batch * t->batches_per_round) / t->pace_seconds
                          : 0;
@@ -197,6 +205,7 @@ static fig_status step(fig_trainer *t, fig_train_progress *p, fig_error *err)
     }
     if (t->began == 0) {
         t->began = fig__seconds() - t->state.seconds;
+        t->cpu_began = fig__cpu_seconds() - t->state.cpu_seconds;
         t->sitting = t->state.seconds;
         fig__report_remove(t);
         t->last_checkpointed = t->last_sampled = t->last_logged = t->last_evaluated = t->state.seconds;

@@ -40,6 +40,8 @@ const fig_option fig__train_options_table[] = {
     { "steps", FIG_INT, AT(steps), 0, 0, 1e12, "rounds to train; 0 = as many as the epochs have" },
     { "epochs", FIG_INT, AT(epochs), 10, 0, 1e9, "passes over the data; 0 = as many as the steps make" },
     { "minutes", FIG_FLOAT, AT(minutes), 0, 0, 1e7, "stop early after this time, at a logged step; 0 = no limit" },
+    { "cpu_minutes", FIG_FLOAT, AT(cpu_minutes), 0, 0, 1e7,
+      "stop early after so much processor time of all threads together, at a logged step; 0 = no limit" },
     PHASE_ROWS(AT_TRAIN),
     { "schedule", FIG_CHOICE, AT(schedule), 0, 0, 0, "how the learning rate moves", .choices = FIG__SCHEDULE_CHOICES },
     { "warmup", FIG_INT, AT(warmup), 0, 0, 1e9, "steps in which the learning rate rises from zero" },

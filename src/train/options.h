@@ -23,7 +23,7 @@ enum { FIG__F32, FIG__BF16 }; /* in the order of the choices of "precision" */
 
 typedef struct fig__train_options {
     int64_t batch, steps, epochs;
-    double minutes;
+    double minutes, cpu_minutes;
     fig__phase_options phase;
     int schedule; /* index into fig__schedules */
     int64_t warmup, decay_steps, drop_every;

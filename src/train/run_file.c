@@ -108,7 +108,8 @@ fig_status fig_run_file_template(const fig_recipe *recipe, const char *preset, c
 static bool may_change(const char *key)
 {
     static const char *const free_keys[] = { "steps",      "epochs",           "minutes", "log_every", "sample_every",
-                                             "eval_every", "checkpoint_every", "keep",    "workers",   "memory_budget", NULL };
+                                             "eval_every", "checkpoint_every", "keep",    "workers",   "memory_budget",
+                                             "cpu_minutes", NULL };
     for (int i = 0; free_keys[i]; i++)
         if (!strcmp(key, free_keys[i]))
             return true;

@@ -54,7 +54,7 @@ fig_status fig__settings_check_phases(const fig__settings *settings, const char 
 /* run.yaml: complete, heap text. command NULL = not known. */
 char *fig__settings_write(const fig__settings *settings, const char *command, const char *const *phases,
                           const fig__phase_options *values, int count);
-/* Refuses a resume whose settings differ from the run's, but for length, minutes and cadences; lists what differs. */
+/* Refuses a resume whose settings differ from the run's, but for length, time limits and cadences; lists what differs. */
 fig_status fig__settings_compare(const char *old_yaml, const char *new_yaml, const char *where, fig_error *err);
 
 /* "latent=20 sample_every='10 epochs'": the next key and value of a settings string, in `arena`; false at the end. A

@@ -28,6 +28,17 @@ void fig__say(const fig_trainer *t, int level, const char *format, ...)
 
 double fig__elapsed(const fig_trainer *t) { return t->began != 0 ? fig__seconds() - t->began : t->state.seconds; }
 
+/* Of the whole process, so also of what a host does beside the training. */
+double fig__cpu_elapsed(const fig_trainer *t) { return t->began != 0 ? fig__cpu_seconds() - t->cpu_began : t->state.cpu_seconds; }
+
+const char *fig__limit_reached(const fig_trainer *t)
+{
+    const fig__train_options *o = &t->settings.train;
+    if (o->minutes > 0 && fig__elapsed(t) >= o->minutes * 60)
+        return FIG__TIME_LIMIT;
+    return o->cpu_minutes > 0 && fig__cpu_elapsed(t) >= o->cpu_minutes * 60 ? FIG__CPU_LIMIT : NULL;
+}
+
 int64_t fig__epoch_of(const fig_trainer *t, int64_t step)
 {
     return t->epoch_steps > 0 && step > 0 ? (step - 1) / t->epoch_steps + 1 : 0;
@@ -424,8 +435,11 @@ static fig_status make(fig_trainer *t, fig_session *session, const fig_train_opt
         check_space(t);
     if (found && !t->state.finished)
         fig__say(t, FIG_LOG_INFO, "going on from step %lld", (long long)t->state.step);
-    bool more_time = t->settings.train.minutes <= 0 || t->state.seconds < t->settings.train.minutes * 60;
-    if (found && t->state.stopped && more_time && !strcmp(t->state.why, FIG__TIME_LIMIT))
+    if (found && t->settings.train.cpu_minutes > 0 && isnan(t->state.cpu_seconds))
+        return fig_fail(err, FIG_E_USAGE, "cpu_minutes: %s began before processor time was counted; limit it with minutes or steps",
+                        t->output);
+    bool of_limit = !strcmp(t->state.why, FIG__TIME_LIMIT) || !strcmp(t->state.why, FIG__CPU_LIMIT);
+    if (found && t->state.stopped && of_limit && !fig__limit_reached(t))
         t->state.stopped = false; /* the limit has moved */
     if (found && t->state.finished && t->state.step < t->steps && !t->state.stopped) {
         t->state.finished = false; /* more steps were asked for */

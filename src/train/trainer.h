@@ -35,6 +35,7 @@ typedef struct fig__run_state {
     int64_t averaged;               /* updates of the moving averages */
     int64_t noise_skip;             /* added to noise steps by roll-backs */
     double seconds;                 /* of training, over all sittings */
+    double cpu_seconds;             /* processor time of all threads in them; NaN = began before it was counted */
     double items;                   /* examples seen */
     int64_t log_bytes;
     unsigned todo;
@@ -55,7 +56,9 @@ typedef struct fig__run_state {
     bool finished;
 } fig__run_state;
 
-#define FIG__TIME_LIMIT "time limit" /* why a run ended that --minutes has stopped: it may go on when the limit moves */
+/* Why a run ended that --minutes or --cpu-minutes have stopped: it may go on when the limit moves. */
+#define FIG__TIME_LIMIT "time limit"
+#define FIG__CPU_LIMIT "processor time limit"
 
 typedef struct fig__controlling {
     const fig_controller *record;
@@ -109,6 +112,7 @@ struct fig_trainer {
     /* where it is */
     fig__run_state state;
     double began;   /* clock at the start of this sitting less the seconds before; 0 = not begun */
+    double cpu_began; /* the same of processor time */
     double sitting; /* seconds of training before this sitting */
     double last_sampled, last_checkpointed, last_logged, last_evaluated; /* seconds of training */
     double loss[4 * FIG_MODEL_MAX];                                      /* of the last round, by output */
@@ -126,6 +130,8 @@ struct fig_trainer {
 /* -- trainer.c */
 void fig__say(const fig_trainer *t, int level, const char *format, ...) FIG_PRINTF(3, 4);
 double fig__elapsed(const fig_trainer *t);
+double fig__cpu_elapsed(const fig_trainer *t);
+const char *fig__limit_reached(const fig_trainer *t); /* FIG__TIME_LIMIT, FIG__CPU_LIMIT or NULL */
 int64_t fig__epoch_of(const fig_trainer *t, int64_t step); /* 1, 2 ... ; 0 before the first step */
 char *fig__run_path(const fig_trainer *t, fig__arena *arena, const char *name);
 void fig__observe(fig_trainer *t, const char *event, const char *json, const char *path);

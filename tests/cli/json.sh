@@ -53,7 +53,7 @@ has 'matmul'
 tiny vae
 # shellcheck disable=SC2086
 expect 0 '' train vae --data $data -o run $settings --steps 20 --json --progress=json
-keys figment.trained/1 run steps seconds losses why_finished
+keys figment.trained/1 run steps seconds cpu_seconds losses why_finished
 grep -q '^{"schema":"figment.progress/1"' err && ok || no "no JSON progress lines"
 expect 0 '' show run --json
 keys figment.run/1

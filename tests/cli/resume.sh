@@ -54,4 +54,14 @@ done
 "$FIGMENT" train vae --data $data -o stopped --steps 40 $settings --set seed=5 --minutes 0.00001 --quiet >/dev/null 2>err || no "--minutes: $(cat err)"
 expect 0 '' train --resume -o stopped --minutes 0 --quiet
 same twice/model.safetensors stopped/model.safetensors
+
+# Processor time is counted over all sittings and limits a run like minutes do.
+# shellcheck disable=SC2086
+expect 0 '' train vae --data $data -o spent --steps 40 $settings --set seed=5 --cpu-minutes 0.00001 --quiet --json
+has '"why_finished":"processor time limit"'
+cpu() { sed -n '$s/.*"cpu_seconds": *\([0-9.]*\).*/\1/p' spent/log.jsonl; }
+before=$(cpu)
+expect 0 '' train --resume -o spent --cpu-minutes 0 --quiet --json
+awk "BEGIN { exit !(0 < $before && $before < $(cpu)) }" && ok || no "processor seconds $before, then $(cpu)"
+same twice/model.safetensors spent/model.safetensors
 finish

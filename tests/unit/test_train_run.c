@@ -113,6 +113,7 @@ FIG_TEST(a_whole_run)
     char *log = slurp(path, "log.jsonl", NULL);
     CHECK_HAS(log, "{\"step\": 3, \"epoch\": 1, \"split\": \"train\", \"loss.discriminator\": ");
     CHECK_HAS(log, "\"loss.generator\": ");
+    CHECK_HAS(log, ", \"cpu_seconds\": ");
     CHECK_HAS(log, "\"items_per_s\": ");
     free(log);
     /* a second run into the folder is refused, a resume of the finished one has nothing to do */
