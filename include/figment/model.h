@@ -133,7 +133,7 @@ typedef struct fig_metric_decl {
     int samples;          /* 0; else the value is the log of a mean over so many draws of the model's noise (B), and is taken again with
                            * fresh noise until fig_eval_opts.samples are in the mean. The protocol names how many */
     bool on_request;      /* costly: computed only when it is named */
-    const char *derive;   /* also reported from the mean: "perplexity bits_per_byte bits_per_dim"; NULL = none */
+    const char *derive;   /* also reported from the mean, with it and by name: "perplexity bits_per_byte bits_per_dim"; NULL = none */
 } fig_metric_decl;
 FIG_API void fig_model_metric(fig_model *model, const fig_metric_decl *metric);
 

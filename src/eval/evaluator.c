@@ -75,10 +75,11 @@ static fig_status check_names(const fig__evaluator *e, fig_error *err)
     return FIG_OK;
 }
 
+/* A costly metric is computed for its own name only, not for what is derived from it. */
 static bool wants_any(const fig__evaluator *e, const fig_metric_decl *d)
 {
     for (int i = 0; i < e->n_wanted; i++)
-        if (fig__metric_gives(d, e->wanted[i]))
+        if (d->on_request ? !strcmp(d->name, e->wanted[i]) : fig__metric_gives(d, e->wanted[i]))
             return true;
     return !e->n_wanted && !d->on_request;
 }
@@ -326,7 +327,9 @@ static void put_scores(const running *r, fig_score *scores, int max, int *count)
         if (wants(r->e, d->name) && *count < max)
             scores[(*count)++] = base;
         for (int i = 0; fig__derived[i].name; i++) {
-            if (!is_word_of(d->derive, fig__derived[i].name) || !wants(r->e, fig__derived[i].name) || *count >= max)
+            if (!is_word_of(d->derive, fig__derived[i].name) || *count >= max)
+                continue;
+            if (!wants(r->e, fig__derived[i].name) && !wants(r->e, d->name)) /* who asks for a mean gets what is made of it */
                 continue;
             fig_score score = base;
             score.higher_is_better = false;

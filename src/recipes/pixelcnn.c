@@ -16,6 +16,7 @@
  *
  * Pictures are drawn with caches: a step computes one row of the vertical stack from the rows above it, and one pixel of the
  * horizontal one from the pixels to its left, in states with margins of zeros where a picture's padding is. */
+#include "recipes/levels.h"
 #include "recipes/settings.h"
 #include <math.h>
 #include <string.h>
@@ -176,34 +177,11 @@ static void predict(const net *n, fig_node known, fig_node *out)
     fig_scope_pop(n->g);
 }
 
-/* -- mixtures of logistic distributions ---------------------------------------------------------------------------------- */
-
-/* log p(level) for values level / (levels - 1) in [0, 1]: value (..., 1) against parameters (..., 3 K) -> (...).
- * A level owns the space half-way to its neighbours, the first and the last all that is beyond. With a and b its ends in units of
- * the scale, log(s(a) - s(b)) = -softplus(-a) - softplus(b) + log(1 - exp(b - a)), of which the ends keep one term. */
-static fig_node log_share(const net *n, fig_node parameters, fig_node value)
-{
-    int64_t k = n->o->mixtures;
-    float top = (float)(n->levels - 1);
-    fig_node weight = fig_slice(parameters, -1, 0, k, 1), mean = fig_slice(parameters, -1, k, k, 1); /* (..., K) */
-    fig_node sharp = fig_exp(fig_clamp(fig_slice(parameters, -1, 2 * k, k, 1), -4, 7)); /* 1 / scale, the picture's range being 2 */
-    fig_node u = fig_shift(fig_scale(value, 2), -1);                                    /* -1 .. 1 */
-    fig_node centre = fig_sub(u, mean), half = fig_scale(sharp, 1 / top);               /* (..., K) */
-    fig_node a = fig_add(fig_mul(centre, sharp), half), b = fig_sub(fig_mul(centre, sharp), half);
-    fig_node above = fig_greater(value, fig_constant(n->g, 0.5f / top)), below = fig_less(value, fig_constant(n->g, 1 - 0.5f / top));
-    fig_node tails = fig_add(fig_mul(below, fig_softplus(fig_neg(a))), fig_mul(above, fig_softplus(b)));
-    fig_node inner = fig_mul(fig_mul(above, below), fig_log(fig_neg(fig_expm1(fig_scale(half, -2)))));
-    return fig_logsumexp(fig_add(fig_log_softmax(weight), fig_sub(inner, tails)));
-}
-
 /* -- what it is for --------------------------------------------------------------------------------------------------------- */
-
-/* Values in [0, 1] brought to the nearest level. */
-static fig_node level_of(const net *n, fig_node x) { return fig_floor(fig_shift(fig_scale(x, (float)(n->levels - 1)), 0.5f)); }
 
 static fig_node likelihood(net *n) /* -log p(x), (B) */
 {
-    fig_node x = fig_model_input(n->model, "image"), level = level_of(n, x), out[3], sum = FIG_NONE;
+    fig_node x = fig_model_input(n->model, "image"), level = fig__nearest_level(x, n->levels), out[3], sum = FIG_NONE;
     n->picture = n->o->likelihood == BERNOULLI ? x : fig_scale(level, 1 / (float)(n->levels - 1));
     predict(n, n->picture, out);
     for (int64_t c = 0; c < n->channels; c++) {
@@ -213,7 +191,7 @@ static fig_node likelihood(net *n) /* -log p(x), (B) */
         else if (n->o->likelihood == SOFTMAX)
             nll = fig_sum_rows(fig_cross_entropy(out[c], fig_cast(fig_squeeze(channel(level, c), 3), FIG_I32)));
         else
-            nll = fig_neg(fig_sum_rows(log_share(n, out[c], own)));
+            nll = fig_neg(fig_sum_rows(fig__logistic_mixture(out[c], own, n->o->mixtures, n->levels)));
         sum = c ? fig_add(sum, nll) : nll;
     }
     return sum;
@@ -230,7 +208,7 @@ static fig_node level_logits(const net *n, fig_node out)
         return fig_concat((fig_node[]){ fig_zeros_like(logit), logit }, 2, 1);
     }
     fig_node values = fig_scale(fig_iota(n->g, FIG_SHAPE(1, n->levels, 1), 1), 1 / (float)(n->levels - 1));
-    return log_share(n, fig_reshape(out, FIG_SHAPE(b, 1, wide)), values);
+    return fig__logistic_mixture(fig_reshape(out, FIG_SHAPE(b, 1, wide)), values, n->o->mixtures, n->levels);
 }
 
 /* The last token goes into the picture and into the row so far; then the logits of the element whose turn it is. */

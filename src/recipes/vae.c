@@ -8,9 +8,11 @@
  *     loss per example = -log 1/K sum over k of w_k,    w = p(x | z) p(z) / q(z | x)
  *
  * Bodies: coder.h. Likelihoods: Bernoulli, over grey levels or of pictures drawn in black and white; Gaussian with a fixed
- * deviation, or a learned one (one number, or one per element). Pictures lie in [0, 1]. The decoder always gives logits or means; a
- * probability appears only in samples. */
+ * deviation, or a learned one (one number, or one per element); logistic, discretised to 256 levels (levels.h), which gives pictures of
+ * 8 bits a probability and not a density. Pictures lie in [0, 1]. The decoder always gives logits or means; a probability appears only
+ * in samples. */
 #include "recipes/coder.h"
+#include "recipes/levels.h"
 #include <math.h>
 #include <string.h>
 
@@ -20,9 +22,10 @@ typedef struct vae_options {
     int64_t latent, samples, kl_warmup;
     double sigma, sigma_floor, beta, free_bits;
 } vae_options;
-enum { BERNOULLI, GAUSSIAN, GAUSSIAN_LEARNED };
+enum { BERNOULLI, GAUSSIAN, GAUSSIAN_LEARNED, LOGISTIC };
 enum { PER_MODEL, PER_ELEMENT };
 enum { ELBO, IMPORTANCE };
+enum { LEVELS = 256 };
 enum { SAMPLES_A_RUN = 25 }; /* of the bound of many samples: 64 x 25 rows keep the products busy and the caches are not outgrown */
 
 typedef struct vae { /* what encoder and decoder need to know */
@@ -36,8 +39,8 @@ typedef struct code {
     fig_node mean, log_variance;
 } code; /* (B, Z) each */
 typedef struct guess {
-    fig_node centre, log_variance;
-} guess; /* of the data's shape: logits, or means and log-variances */
+    fig_node centre, spread;
+} guess; /* of the data's shape: logits; or means and log-variances; or means in -1 .. 1 and logs of 1 / scale */
 
 /* -- the two networks ------------------------------------------------------------------------------------------------- */
 
@@ -56,22 +59,29 @@ static code encode(const vae *v, fig_node x)
 /* log(exp(raw) + floor^2): the learned deviation cannot fall below the floor, and never loses its gradient. */
 static fig_node floored(fig_node raw, double floor) { return fig_log(fig_shift(fig_exp(raw), (float)(floor * floor))); }
 
+/* How widely values are spread around their means, from the network's own number: it begins at a deviation of 1, or at a scale of an
+ * eighth or so of half the range. */
+static fig_node spread_of(const vae *v, fig_node raw)
+{
+    return v->o->likelihood == LOGISTIC ? fig_shift(raw, 2) : floored(raw, v->o->sigma_floor);
+}
+
 static guess decode(const vae *v, fig_node z)
 {
     fig_graph *g = fig_model_graph(v->model);
-    bool two = v->o->likelihood == GAUSSIAN_LEARNED && v->o->sigma_per == PER_ELEMENT;
+    bool learned = v->o->likelihood >= GAUSSIAN_LEARNED, two = learned && v->o->sigma_per == PER_ELEMENT;
     fig_scope_push(g, "decoder");
     fig_node y = fig__coder_up(&v->coder, z, two ? 2 : 1);
     guess p = { y, FIG_NONE };
     if (two) {
         int64_t n = fig_dim(y, -1) / 2;
         p.centre = fig_slice(y, -1, 0, n, 1);
-        p.log_variance = floored(fig_slice(y, -1, n, n, 1), v->o->sigma_floor);
-    } else if (v->o->likelihood == GAUSSIAN_LEARNED) {
-        p.log_variance = floored(fig_param(g, "log_variance", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_ZEROS }),
-                                 v->o->sigma_floor);
+        p.spread = spread_of(v, fig_slice(y, -1, n, n, 1));
+    } else if (learned) {
+        const char *name = v->o->likelihood == LOGISTIC ? "log_sharp" : "log_variance";
+        p.spread = spread_of(v, fig_param(g, name, FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_ZEROS }));
     } else if (v->o->likelihood == GAUSSIAN) {
-        p.log_variance = fig_constant(g, (float)(2 * log(v->o->sigma)));
+        p.spread = fig_constant(g, (float)(2 * log(v->o->sigma)));
     }
     fig_scope_pop(g);
     return p;
@@ -109,8 +119,12 @@ static fig_node mean_of_draws(const vae *v, fig_node value) /* (B K) -> (B) */
 static fig_node reconstruction(const vae *v, guess p, fig_node x) /* -log p(x | z), (B K) */
 {
     x = repeated(x, v->draws);
-    return v->o->likelihood == BERNOULLI ? fig_bernoulli_nll(p.centre, x)
-                                         : fig_gaussian_nll(x, p.centre, p.log_variance);
+    if (v->o->likelihood == BERNOULLI)
+        return fig_bernoulli_nll(p.centre, x);
+    if (v->o->likelihood != LOGISTIC)
+        return fig_gaussian_nll(x, p.centre, p.spread);
+    fig_node value = fig_scale(fig__nearest_level(x, LEVELS), 1.0f / (LEVELS - 1));
+    return fig_neg(fig_sum_rows(fig__logistic(value, p.centre, p.spread, LEVELS)));
 }
 
 /* log 1/K sum of weights, (B), from -log p(x | z) (B K): log p(z) - log q(z | x) = 1/2 sum (noise^2 - z^2 + log-variance). */
@@ -163,6 +177,9 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
     return FIG_OK;
 }
 
+/* What is said of a value is a probability, not a density. */
+static bool has_chances(const vae *v) { return v->o->likelihood == BERNOULLI || v->o->likelihood == LOGISTIC; }
+
 /* The bound of many samples (5,000 where results are published): its gap to log p(x) is small. */
 static void declare_many_samples(const vae *one, code q, fig_node x, const char *law)
 {
@@ -171,28 +188,28 @@ static void declare_many_samples(const vae *one, code q, fig_node x, const char 
     fig_node noise, z = posterior_sample(&v, q, &noise);
     fig_node bound = importance_bound(&v, q, z, noise, reconstruction(&v, decode(&v, z), x));
     fig_model_metric(v.model, &(fig_metric_decl){ .name = "iw_bound", .value = bound, .unit = "nats/item", .protocol = law,
-                                                  .higher_is_better = true, .samples = SAMPLES_A_RUN, .on_request = true });
+                                                  .higher_is_better = true, .samples = SAMPLES_A_RUN, .on_request = true,
+                                                  .derive = has_chances(one) ? "bits_per_dim" : NULL });
 }
 
 static void declare_metrics(const vae *v, fig_node x)
 {
-    static const char *const densities[] = { "gaussian", "gaussian-learned" };
+    static const char *const laws[] = { "gaussian", "gaussian-learned", "logistic,levels=256" };
     const char *unit = "nats/item",
-               *law = v->o->likelihood == BERNOULLI ? fig__pixel_protocols[v->o->pixels] : densities[v->o->likelihood - GAUSSIAN];
+               *law = v->o->likelihood == BERNOULLI ? fig__pixel_protocols[v->o->pixels] : laws[v->o->likelihood - GAUSSIAN];
     char protocol[64];
     snprintf(protocol, sizeof protocol, "%s,samples=1", law);
-    bool grey = v->o->likelihood == BERNOULLI;
     code q = encode(v, x);
     fig_node noise, z = posterior_sample(v, q, &noise);
     guess p = decode(v, z);
     fig_node nll = reconstruction(v, p, x), kl = fig_kl_unit_gaussian(q.mean, q.log_variance); /* (B) */
     fig_node bound = fig_add(nll, kl);
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "elbo", .value = fig_neg(bound), .unit = unit, .protocol = protocol,
-                                                   .higher_is_better = true, .derive = grey ? "bits_per_dim" : NULL });
+                                                   .higher_is_better = true, .derive = has_chances(v) ? "bits_per_dim" : NULL });
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "reconstruction", .value = nll, .unit = unit, .protocol = protocol });
     fig_model_metric(v->model, &(fig_metric_decl){ .name = "kl", .value = kl, .unit = unit, .protocol = protocol });
     declare_many_samples(v, q, x, law);
-    if (grey || v->coder.data.rank != 4)
+    if (has_chances(v) || v->coder.data.rank != 4)
         return;
     /* A density over [0, 1] becomes a probability of 8-bit levels through their distance, 1 / 255. */
     double numbers = (double)(fig_elements(&v->coder.data) / v->coder.data.dim[0]);
@@ -204,6 +221,8 @@ static void declare_metrics(const vae *v, fig_node x)
 static fig_node shown(const vae *v, fig_node z) /* what a picture of p(x | z) shows: probabilities or means */
 {
     fig_node centre = decode(v, z).centre;
+    if (v->o->likelihood == LOGISTIC) /* the last levels own all that is beyond */
+        return fig_clamp(fig_scale(fig_shift(centre, 1), 0.5f), 0, 1);
     return v->o->likelihood == BERNOULLI ? fig_sigmoid(centre) : centre;
 }
 
@@ -233,11 +252,11 @@ static fig_status vae_request(const void *options, const fig_data_info *found, f
         fig__ask_pictures(found, o->coder.size, o->coder.channels, request);
         request->binarise = (fig_binarise)o->pixels;
         if (o->pixels && o->likelihood != BERNOULLI)
-            return fig_fail(err, FIG_E_USAGE, "pixels: two values have no Gaussian density; set likelihood=bernoulli or pixels=grey");
+            return fig_fail(err, FIG_E_USAGE, "pixels: two values are no grey levels; set likelihood=bernoulli or pixels=grey");
     }
-    if (found->kind == FIG_DATA_POINTS && o->likelihood == BERNOULLI)
-        return fig_fail(err, FIG_E_USAGE,
-                        "likelihood: bernoulli is for values in [0, 1]; set likelihood=gaussian for points");
+    if (found->kind == FIG_DATA_POINTS && (o->likelihood == BERNOULLI || o->likelihood == LOGISTIC))
+        return fig_fail(err, FIG_E_USAGE, "likelihood: %s; set likelihood=gaussian for points",
+                        o->likelihood == BERNOULLI ? "bernoulli is for values in [0, 1]" : "discretized_logistic is for grey levels");
     return FIG_OK;
 }
 
@@ -286,13 +305,14 @@ static char *vae_advise(const void *options, const fig_data_spec *data)
 static const fig_option vae_option_table[] = {
     FIG__CODER_BODY_ROWS(CODER),
     { "latent", FIG_INT, AT(latent), 32, 1, 4096, "numbers in the latent code" },
-    { "likelihood", FIG_CHOICE, AT(likelihood), BERNOULLI, 0, 0, "what the decoder says about a value",
-      .choices = "bernoulli gaussian gaussian_learned" },
+    { "likelihood", FIG_CHOICE, AT(likelihood), BERNOULLI, 0, 0,
+      "what the decoder says about a value; discretized_logistic: the probability of each of 256 levels (Kingma et al. 2016)",
+      .choices = "bernoulli gaussian gaussian_learned discretized_logistic" },
     { "pixels", FIG_CHOICE, AT(pixels), FIG_BINARISE_NONE, 0, 0,
       "grey levels as they are, or black and white: drawn by their level at each step (dynamic), or from half up (threshold)",
       .choices = FIG__PIXEL_CHOICES },
     { "sigma", FIG_FLOAT, AT(sigma), 1, 1e-4, 1e4, "gaussian: the fixed deviation" },
-    { "sigma_per", FIG_CHOICE, AT(sigma_per), PER_MODEL, 0, 0, "gaussian_learned: one deviation, or one per element",
+    { "sigma_per", FIG_CHOICE, AT(sigma_per), PER_MODEL, 0, 0, "gaussian_learned, discretized_logistic: one deviation, or one per element",
       .choices = "model element" },
     { "sigma_floor", FIG_FLOAT, AT(sigma_floor), 1e-2, 1e-6, 10, "gaussian_learned: smallest deviation" },
     { "bound", FIG_CHOICE, AT(bound), ELBO, 0, 0, "what is raised: the evidence lower bound, or the importance-weighted one of all samples",
@@ -327,6 +347,11 @@ static const fig_preset vae_presets[] = {
       .settings = "body=mlp hidden=200,200 latent=50 activation=tanh pixels=dynamic bound=importance samples=5 lr=1e-3 eps=1e-4 "
                   "batch=100 epochs=800 schedule=cosine lr_end=0.01 validation=0",
       .data = "mnist" },
+    { .name = "levels",
+      .summary = "pictures of 256 grey levels by discretised logistic distributions, a scale for each element",
+      .settings = "activation=leaky_relu latent=64 hidden=256 width=32 likelihood=discretized_logistic sigma_per=element batch=128 "
+                  "lr=1e-3 schedule=cosine lr_end=0.02 epochs=8",
+      .data = "fashion-mnist" },
     { .name = "plane",
       .summary = "listing F: points in the plane",
       .settings = "body=mlp hidden=64 latent=2 likelihood=gaussian sigma=0.1 lr=1e-3 eps=1e-7 batch=64 epochs=50 "
