@@ -48,6 +48,9 @@ FIG_API fig_status fig_failv(fig_error *err, fig_status status, const char *form
 /* Puts "prefix: " before the message that is there (a path, a layer). No effect while err is NULL or holds no error. */
 FIG_API fig_status fig_error_prefix(fig_error *err, const char *format, ...) FIG_PRINTF(2, 3);
 FIG_API void fig_error_clear(fig_error *err);
+/* Text as it may stand on a terminal or in a log: control characters and bytes that are no UTF-8 become \xNN; cut to `size`. Names
+ * from files and folders go through it before a person sees them; messages of errors have. */
+FIG_API void fig_printable(const char *text, char *out, size_t size);
 /* The process exit code for a status, by reference: 0-9 as numbered, 10 -> 2, 11 -> 1. */
 FIG_API int fig_status_exit_code(fig_status status);
 

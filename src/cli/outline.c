@@ -47,6 +47,18 @@ static void number_cell(double number, char *out, size_t size)
         snprintf(out, size, "%.6g", number);
 }
 
+/* Foreign text on one line, without control characters; breaks become blanks. */
+static const char *one_line(const char *text, char *out, size_t size)
+{
+    size_t length = strlen(text);
+    char *flat = malloc(length + 1);
+    for (size_t i = 0; flat && i <= length; i++)
+        flat[i] = text[i] == '\n' || text[i] == '\t' || text[i] == '\r' ? ' ' : text[i];
+    fig_printable(flat ? flat : "", out, size);
+    free(flat);
+    return out;
+}
+
 static void plain_cell(const fig_json *value, char *out, size_t size)
 {
     switch (fig_json_kind_of(value)) {
@@ -57,15 +69,12 @@ static void plain_cell(const fig_json *value, char *out, size_t size)
         snprintf(out, size, "%s", fig_json_bool(value, false) ? "yes" : "no");
         return;
     case FIG_JSON_TEXT:
-        snprintf(out, size, "%s", fig_json_text(value, ""));
-        break;
+        one_line(fig_json_text(value, ""), out, size);
+        return;
     default:
         snprintf(out, size, "-");
         return;
     }
-    for (char *c = out; *c; c++) /* control characters of foreign text must not reach the terminal */
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
 }
 
 /* What a table shows of a cell that is itself a list or object. */
@@ -124,9 +133,9 @@ static void print_table(const outline *o, const fig_json *array, int indent)
     const char *names[TABLE_COLUMNS];
     int columns = find_columns(array, names), width[TABLE_COLUMNS];
     size_t rows = fig_json_count(array), shown = rows < TABLE_ROWS ? rows : TABLE_ROWS;
-    char cell[CELL_WIDTH + 1];
+    char cell[CELL_WIDTH + 1], title[CELL_WIDTH + 1];
     for (int c = 0; c < columns; c++) {
-        width[c] = text_columns(names[c]);
+        width[c] = text_columns(one_line(names[c], title, sizeof title));
         for (size_t i = 0; i < shown; i++) {
             table_cell(fig_json_get(fig_json_at(array, i), names[c]), cell, sizeof cell);
             if (text_columns(cell) > width[c])
@@ -135,8 +144,8 @@ static void print_table(const outline *o, const fig_json *array, int indent)
     }
     pad(o->out, indent);
     for (int c = 0; c < columns; c++) {
-        fprintf(o->out, "%s%s%s", cli_bold(o->cli), names[c], cli_plain(o->cli));
-        pad(o->out, c + 1 < columns ? width[c] - text_columns(names[c]) + 2 : 0);
+        fprintf(o->out, "%s%s%s", cli_bold(o->cli), one_line(names[c], title, sizeof title), cli_plain(o->cli));
+        pad(o->out, c + 1 < columns ? width[c] - text_columns(title) + 2 : 0);
     }
     fputc('\n', o->out);
     for (size_t i = 0; i < shown; i++) {
@@ -199,13 +208,14 @@ static void print_list(const outline *o, const fig_json *array, int indent)
 static void print_object(const outline *o, const fig_json *object, int indent)
 {
     int width = 0;
+    char key[256];
     for (size_t i = 0, n = fig_json_count(object); i < n; i++) {
-        int columns = text_columns(fig_json_key(object, i));
+        int columns = text_columns(one_line(fig_json_key(object, i), key, sizeof key));
         if (columns > width && (is_plain(fig_json_at(object, i)) || all_plain(fig_json_at(object, i))))
             width = columns;
     }
     for (size_t i = 0, n = fig_json_count(object); i < n; i++) {
-        const char *key = fig_json_key(object, i);
+        one_line(fig_json_key(object, i), key, sizeof key);
         if (!strcmp(key, "schema"))
             continue;
         pad(o->out, indent);
@@ -236,7 +246,7 @@ static void print_value(const outline *o, const fig_json *value, int indent, int
     } else {
         char *text = NULL;
         const char *raw = fig_json_text(value, NULL);
-        size_t room = raw ? strlen(raw) + 1 : 64;
+        size_t room = raw ? 4 * strlen(raw) + 1 : 64;
         text = malloc(room);
         if (!text)
             return;

@@ -40,6 +40,25 @@ void cli_output_settle(fig_cli *cli)
         cli->progress = cli->verbosity < 0 ? FIG_PROGRESS_NONE : terminal ? FIG_PROGRESS_BAR : FIG_PROGRESS_PLAIN;
 }
 
+/* The rest of a line, without what a terminal would obey. */
+static void put_clean(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    size_t size = length > 0 ? (size_t)length + 1 : 1;
+    char *raw = malloc(size), *clean = malloc(4 * size);
+    if (raw && clean) {
+        vsnprintf(raw, size, format, args);
+        fig_printable(raw, clean, 4 * size);
+        fputs(clean, stderr);
+    }
+    fputc('\n', stderr);
+    free(raw);
+    free(clean);
+}
+
 void cli_say(fig_cli *cli, const char *verb, const char *format, ...)
 {
     if (cli->verbosity < 0 || cli->progress == FIG_PROGRESS_JSON)
@@ -48,9 +67,8 @@ void cli_say(fig_cli *cli, const char *verb, const char *format, ...)
     fprintf(stderr, "%s%12s%s ", cli->colour_err ? "\033[1;32m" : "", verb, cli->colour_err ? "\033[0m" : "");
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    put_clean(format, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
 void cli_warn(fig_cli *cli, const char *format, ...)
@@ -59,9 +77,8 @@ void cli_warn(fig_cli *cli, const char *format, ...)
     fprintf(stderr, "figment: %swarning:%s ", cli->colour_err ? "\033[1;33m" : "", cli->colour_err ? "\033[0m" : "");
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    put_clean(format, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
 void cli_print_error(fig_cli *cli, const fig_error *err)

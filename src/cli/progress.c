@@ -122,9 +122,11 @@ void cli_progress_training(fig_cli *cli, const fig_train_progress *now)
 void cli_progress_fraction(void *user, const char *what, double done)
 {
     fig_cli *cli = user;
-    bool same = !strcmp(cli->what, what);
+    char clean[sizeof cli->what];
+    fig_printable(what, clean, sizeof clean);
+    bool same = !strcmp(cli->what, clean);
     if (!same) {
-        snprintf(cli->what, sizeof cli->what, "%s", what);
+        memcpy(cli->what, clean, sizeof clean);
         cli->what_since = now_seconds();
         cli->what_said = false;
     }
@@ -134,12 +136,12 @@ void cli_progress_fraction(void *user, const char *what, double done)
         if (done > 0.01 && done < 1 && since > 2)
             snprintf(left, sizeof left, ", %s left", cli_time_text(since * (1 - done) / done, time));
         if (done >= 0)
-            snprintf(rest, sizeof rest, "%3.0f %% %.180s%s", 100 * done, what, left);
+            snprintf(rest, sizeof rest, "%3.0f %% %.180s%s", 100 * done, clean, left);
         else
-            snprintf(rest, sizeof rest, "%.200s", what);
+            snprintf(rest, sizeof rest, "%s", clean);
         draw(cli, "Working", done, rest);
     } else if (cli->progress == FIG_PROGRESS_PLAIN && !cli->what_said && now_seconds() - cli->what_since > 2) {
         cli->what_said = true;
-        cli_say(cli, "Working", "%s", what);
+        cli_say(cli, "Working", "%s", clean);
     }
 }

@@ -1,10 +1,32 @@
-/* error.c - recording failures: the first message wins, callers may pass NULL
+/* error.c - recording failures: the first message wins, callers may pass NULL; text that may stand on a terminal
  *
  * A fig_error is plain memory of the caller, so nothing here allocates and a failure can be reported when memory is
  * gone. */
+#include "core/core.h"
 #include <figment/error.h>
 #include <stdio.h>
 #include <string.h>
+
+void fig_printable(const char *text, char *out, size_t size)
+{
+    size_t used = 0;
+    while (*text) {
+        const char *start = text;
+        char escaped[8];
+        int32_t point = fig__utf8_next(&text);
+        if (point < 0x20 || (point >= 0x7f && point < 0xa0)) { /* byte by byte */
+            snprintf(escaped, sizeof escaped, "\\x%02x", (unsigned char)*start);
+            text = start + 1;
+            start = escaped;
+        }
+        size_t length = start == escaped ? 4 : (size_t)(text - start);
+        if (used + length >= size)
+            break;
+        memcpy(out + used, start, length);
+        used += length;
+    }
+    out[used] = 0;
+}
 
 fig_status fig_failv(fig_error *err, fig_status status, const char *format, va_list args)
 {
@@ -15,7 +37,9 @@ fig_status fig_failv(fig_error *err, fig_status status, const char *format, va_l
     if (err->status != FIG_OK)
         return err->status;
     err->status = status;
-    vsnprintf(err->message, sizeof err->message, format, args);
+    char raw[sizeof err->message];
+    vsnprintf(raw, sizeof raw, format, args);
+    fig_printable(raw, err->message, sizeof err->message);
     return status;
 }
 
@@ -32,18 +56,16 @@ fig_status fig_error_prefix(fig_error *err, const char *format, ...)
 {
     if (!err || err->status == FIG_OK)
         return err ? err->status : FIG_E_FAILED;
-    char old[sizeof err->message];
+    char old[sizeof err->message], raw[sizeof err->message];
     memcpy(old, err->message, sizeof old);
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(err->message, sizeof err->message - 2, format, args);
+    vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
-    if (length < 0)
-        length = 0;
-    if ((size_t)length > sizeof err->message - 3)
-        length = (int)sizeof err->message - 3;
+    fig_printable(raw, err->message, sizeof err->message - 2);
+    size_t length = strlen(err->message);
     /* A message too long loses its end, never the place. */
-    snprintf(err->message + length, sizeof err->message - (size_t)length, ": %s", old);
+    snprintf(err->message + length, sizeof err->message - length, ": %s", old);
     return err->status;
 }
 

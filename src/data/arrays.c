@@ -252,7 +252,7 @@ static fig_status add_members(fig__contents *contents, const char *path, counts 
         uint8_t *bytes;
         if (!fig__ends_with(member->name, ".npy"))
             continue;
-        fig__printable(member->name, clean, sizeof clean);
+        fig_printable(member->name, clean, sizeof clean);
         snprintf(where, sizeof where, "%.4000s, %s", path, clean);
         status = fig__check_cancelled(contents, err);
         if (status == FIG_OK)

@@ -147,7 +147,7 @@ static void read_names(fig__contents *contents, const char *folder)
         size_t line = strcspn(at, "\r\n");
         char clean[100];
         if (line && found < classes) {
-            fig__printable(fig__arena_format(contents->arena, "%.*s", (int)(line < 90 ? line : 90), at), clean, sizeof clean);
+            fig_printable(fig__arena_format(contents->arena, "%.*s", (int)(line < 90 ? line : 90), at), clean, sizeof clean);
             names[found] = fig__arena_text(contents->arena, clean);
         }
         found += line > 0;

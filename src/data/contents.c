@@ -32,7 +32,7 @@ void fig__contents_clear(fig__contents *contents)
 void fig__skip(fig__contents *contents, const char *name, const char *reason)
 {
     char clean[512];
-    fig__printable(name, clean, sizeof clean);
+    fig_printable(name, clean, sizeof clean);
     pthread_mutex_lock(&contents->lock);
     contents->info.skipped++;
     int at = contents->info.skipped_named;
@@ -80,22 +80,6 @@ fig_status fig__check_cancelled(const fig__contents *contents, fig_error *err)
     if (contents->opts.cancelled && contents->opts.cancelled(contents->opts.user))
         return fig_fail(err, FIG_E_INTERRUPTED, "stopped while reading the data");
     return FIG_OK;
-}
-
-void fig__printable(const char *name, char *out, size_t size)
-{
-    size_t used = 0;
-    while (*name && used + 5 < size) {
-        const char *start = name;
-        int32_t point = fig__utf8_next(&name);
-        if (point < 0x20 || (point >= 0x7f && point < 0xa0)) {
-            used += (size_t)snprintf(out + used, size - used, "\\x%02x", (unsigned char)*start);
-            name = start + 1;
-        } else
-            while (start < name)
-                out[used++] = *start++;
-    }
-    out[used] = 0;
 }
 
 /* -- splits -------------------------------------------------------------------------------------------------------- */

@@ -78,7 +78,7 @@ static fig_status unknown_folder(const char *path, fig_error *err)
         status = fig_fail(err, FIG_E_NOT_FOUND, "%s: an empty folder%s; put PNG, JPEG or WebP pictures or other data into it",
                           path, files.links ? " (links are not followed)" : "");
     else if (status == FIG_OK) {
-        fig__printable(files.names[0], first, sizeof first);
+        fig_printable(files.names[0], first, sizeof first);
         status = fig_fail(err, FIG_E_FORMAT,
                           "%s: none of its %zu files is data of a known kind (the first is %s); known are %s, and KIND:PATH "
                           "forces one",

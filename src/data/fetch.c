@@ -21,7 +21,7 @@ static const char *last_line(fig__arena *arena, const fig__text *output)
     if (!line)
         return "it gave no reason";
     char *clean = fig__arena_alloc(arena, 300);
-    fig__printable(line, clean, 300);
+    fig_printable(line, clean, 300);
     return clean;
 }
 

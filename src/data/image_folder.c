@@ -288,7 +288,7 @@ static void image_folder_item_name(const fig__contents *contents, fig_split spli
                                    size_t size)
 {
     const image_folder *self = contents->self;
-    fig__printable(self->names[split][index], out, size);
+    fig_printable(self->names[split][index], out, size);
 }
 
 const fig_source fig_source_images = {

@@ -189,7 +189,7 @@ static void draw_title(const overview *o)
 {
     const fig_data_info *info = &o->data->contents.info;
     char name[200], text[300];
-    fig__printable(info->name, name, sizeof name);
+    fig_printable(info->name, name, sizeof name);
     snprintf(text, sizeof text, "%.30s: %lld train, %lld validation, %lld test; %s%d x %d", name, (long long)info->items[0],
              (long long)info->items[1], (long long)info->items[2], info->mixed_sizes ? "mixed sizes, first " : "", info->width,
              info->height);

@@ -74,8 +74,6 @@ void fig__warn(const fig__contents *contents, const char *format, ...) FIG_PRINT
 void fig__progress(const fig__contents *contents, const char *what, double done);
 /* FIG_E_INTERRUPTED when the host wants to stop. */
 fig_status fig__check_cancelled(const fig__contents *contents, fig_error *err);
-/* A name from outside made fit for a terminal or a log: control characters and broken UTF-8 become \xNN. */
-void fig__printable(const char *name, char *out, size_t size);
 /* True for "train" (train), "val" "valid" "validation" "dev" (validation), "test" "t10k" (test), in any case. */
 bool fig__split_from_name(const char *name, size_t length, fig_split *out);
 /* The split that a file name mentions as a word ("train-images.gz", "x_test.csv"); false if none. */

@@ -45,7 +45,8 @@ fig_status fig_scores_comparable(const fig_score *a, const fig_score *b, fig_err
     return FIG_OK;
 }
 
-static void copy(char *out, size_t size, const fig__json *from) { snprintf(out, size, "%s", fig__json_text(from, "")); }
+/* Whoever wrote the document: what is read from it can be shown. */
+static void copy(char *out, size_t size, const fig__json *from) { fig_printable(fig__json_text(from, ""), out, size); }
 
 fig_status fig_scores_read(const char *json, const char *where, char model[256], fig_score *scores, int max, int *count, fig_error *err)
 {

@@ -40,6 +40,19 @@ expect 3 'no such file' compare a.json none.json
 echo '{"schema": "figment.run/1"}' >run.json
 expect 4 'figment.eval/1' compare run.json a.json
 
+# What others have written reaches no terminal as control characters: names in documents, of files, in models.
+printf '{"schema":"figment.eval/1","model":"m\\u001b[2J","metrics":[{"name":"x\\u009b1m","value":1,"protocol":"p\\u0007"}]}' >odd.json
+expect 0 '' compare odd.json odd.json
+has 'm\x1b[2J'
+has 'x\xc2\x9b1m'
+escape=$(printf '\033')
+expect 3 '\x1b[2J' data info "none${escape}[2J"
+lacks "$escape" err
+mkdir "in${escape}[2J"
+echo 1 >"in${escape}[2J/x${escape}[1m.npy"
+expect 4 '\x1b[1m' data info "in${escape}[2J"
+lacks "$escape" err
+
 expect 2 'score what' eval
 expect 2 'leave it out' eval a --samples here/
 expect 2 'say with --data' eval --samples here/

@@ -38,6 +38,23 @@ FIG_TEST(long_messages_are_cut_not_overrun)
     CHECK_INT(strlen(err.message), sizeof err.message - 1);
 }
 
+/* Names in files are whatever somebody wrote: no escape sequence of theirs gets to a terminal. */
+FIG_TEST(messages_hold_no_control_characters)
+{
+    fig_error err = { 0 };
+    fig_fail(&err, FIG_E_FORMAT, "%s: cut", "a\033[2Jb\nc");
+    CHECK_TEXT(err.message, "a\\x1b[2Jb\\x0ac: cut");
+    fig_error_prefix(&err, "%s", "\xc2\x9b" "d\x7f");
+    CHECK_TEXT(err.message, "\\xc2\\x9bd\\x7f: a\\x1b[2Jb\\x0ac: cut");
+    char out[16];
+    fig_printable("gr\xc3\xbc\xc3\x9f \xff", out, sizeof out);
+    CHECK_TEXT(out, "gr\xc3\xbc\xc3\x9f \\xff");
+    fig_printable("gr\xc3\xbc\xc3\x9f", out, 6); /* never half a character */
+    CHECK_TEXT(out, "gr\xc3\xbc");
+    fig_printable("a\033", out, 5);
+    CHECK_TEXT(out, "a");
+}
+
 FIG_TEST(exit_codes)
 {
     CHECK_INT(fig_status_exit_code(FIG_OK), 0);
