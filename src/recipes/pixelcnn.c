@@ -3,152 +3,27 @@
  *     p(x) = product over pixels in raster order of p(pixel | pixels above, and to the left in its row)
  *     loss per example = -log p(x), in nats
  *
- * Two stacks of convolutions see together exactly what comes before a pixel:
- *
- *     vertical     rows above          v' = v + gate(V * v)                kernel (k/2 + 1) x k, padded above; first layer k/2 x k
- *     horizontal   the row, left       h' = h + R gate(H * h + N (V * v))  kernel 1 x (k/2 + 1), padded left;  first layer 1 x k/2
- *
- * with gate(a, b) = tanh(a) s(b), R and N 1x1. (The paper's vertical stack has no sum; without it a deep one begins with nothing left
- * of the rows above, as a gate halves what it lets through.) Kernels hold the causal taps only: nothing is computed to be masked away. The
- * first layers read the picture moved by one row or one column. A class adds a vector of its own before each gate. The head says
- * of a pixel: one logit (bernoulli), a logit per level (softmax), or a mixture of logistic distributions, discretised to the levels
- * (Salimans et al. 2017); of colours one channel after the other, each told the channels before it.
- *
- * Pictures are drawn with caches: a step computes one row of the vertical stack from the rows above it, and one pixel of the
- * horizontal one from the pixels to its left, in states with margins of zeros where a picture's padding is. */
+ * Two stacks of gated convolutions (recipes/raster.c) see together exactly what comes before a pixel. A class adds a vector of its own
+ * before each gate. The head says of a pixel: one logit (bernoulli), a logit per level (softmax), or a mixture of logistic
+ * distributions, discretised to the levels (Salimans et al. 2017); of colours one channel after the other, each told the channels
+ * before it. Pictures are drawn with caches, one pixel a step. */
 #include "recipes/levels.h"
-#include "recipes/settings.h"
-#include <math.h>
+#include "recipes/raster.h"
 #include <string.h>
 
 typedef struct pixelcnn_options {
+    fig__raster_options raster;
     int likelihood, pixels, init;
-    int64_t layers, width, head, kernel, first_kernel, levels, mixtures, size, channels;
+    int64_t head, levels, mixtures, size, channels;
     bool conditional;
 } pixelcnn_options;
 enum { BERNOULLI, SOFTMAX, LOGISTIC };
 
 typedef struct net {
-    fig_model *model;
-    fig_graph *g;
+    fig__raster raster; /* its channels are the picture's */
     const pixelcnn_options *o;
-    int64_t batch, height, width, channels, levels;
-    int classes;
-    fig_node label; /* i32 (B) or none */
-    /* one step: else none */
-    fig_node row, column;                             /* i32 (B): the pixel that is computed */
-    fig_node picture, line;                           /* (B, (margin + H) W channels), (B, (margin + W) channels), newest in */
+    int64_t levels;
 } net;
-
-static bool is_step(const net *n) { return !fig_is_none(n->row); }
-
-/* -- convolutions that look back only ------------------------------------------------------------------------------------ */
-
-typedef struct taps_opts {
-    int rows, columns, above, left, right; /* kernel, padding */
-} taps_opts;
-
-static fig_node taps(const net *n, fig_node x, int64_t filters, const char *label, taps_opts o)
-{
-    int64_t channels = fig_dim(x, -1), area = (int64_t)o.rows * o.columns;
-    fig_init init = { .fan_in = area * channels, .fan_out = area * filters };
-    fig_conv_opts how = { .before = { o.above, o.left ? o.left : FIG_PAD_NONE }, .after = { 0, o.right ? o.right : FIG_PAD_NONE } };
-    fig_scope_push(n->g, label);
-    fig_node weight = fig_param(n->g, "weight", FIG_SHAPE(filters, o.rows, o.columns, channels), init);
-    fig_node bias = fig_param(n->g, "bias", FIG_SHAPE(filters), (fig_init){ .kind = FIG_INIT_ZEROS });
-    fig_scope_pop(n->g);
-    return fig_add(fig_convolution(x, weight, &how), bias);
-}
-
-static fig_node pointwise(const net *n, fig_node x, int64_t filters, const char *label)
-{
-    return taps(n, x, filters, label, (taps_opts){ .rows = 1, .columns = 1 });
-}
-
-/* -- what a layer reads, whole or in one step ------------------------------------------------------------------------------ */
-
-static fig_node times(fig_node x, int64_t factor) { return fig_mul(x, fig_constant_i32(x.graph, (int32_t)factor)); }
-static fig_node plus(fig_node x, int64_t amount) { return fig_add(x, fig_constant_i32(x.graph, (int32_t)amount)); }
-
-static fig_node cache(const net *n, const char *name, fig_type type)
-{
-    return fig_model_state(n->model, &(fig_state_decl){ .name = name, .type = type, .reset = FIG_RESET_SEQUENCE });
-}
-
-/* Kernel and padding of the vertical stack, and the rows that it reads: v is the layer below, none for the picture itself. */
-static fig_node read_above(const net *n, fig_node v, int kernel, taps_opts *o)
-{
-    bool first = fig_is_none(v);
-    int margin = kernel / 2;
-    *o = (taps_opts){ .rows = first ? margin : margin + 1, .columns = kernel, .above = margin, .left = margin, .right = margin };
-    if (!is_step(n)) /* the first layer does not see its own row: the picture without its last row, padded above */
-        return first ? fig_slice(n->picture, 1, 0, n->height - 1, 1) : v;
-    o->above = 0;
-    if (first) {
-        fig_node rows = fig_dynamic_slice(n->picture, times(n->row, n->width * n->channels), 1, margin * n->width * n->channels);
-        return fig_reshape(rows, FIG_SHAPE(n->batch, margin, n->width, n->channels));
-    }
-    int64_t c = fig_dim(v, -1);
-    fig_node state = cache(n, "rows", FIG_SHAPE(n->batch, (margin + n->height) * n->width, c));
-    fig_node line = fig_reshape(v, FIG_SHAPE(n->batch, n->width, c));
-    fig_node all = fig_dynamic_update(state, line, times(plus(n->row, margin), n->width), 1);
-    fig_assign(state, all);
-    return fig_reshape(fig_dynamic_slice(all, times(n->row, n->width), 1, (margin + 1) * n->width),
-                       FIG_SHAPE(n->batch, margin + 1, n->width, c));
-}
-
-static fig_node read_left(const net *n, fig_node h, int kernel, taps_opts *o)
-{
-    bool first = fig_is_none(h);
-    int margin = kernel / 2;
-    *o = (taps_opts){ .rows = 1, .columns = first ? margin : margin + 1, .left = margin };
-    if (!is_step(n))
-        return first ? fig_slice(n->picture, 2, 0, n->width - 1, 1) : h;
-    o->left = 0;
-    if (first) {
-        fig_node pixels = fig_dynamic_slice(n->line, times(n->column, n->channels), 1, margin * n->channels);
-        return fig_reshape(pixels, FIG_SHAPE(n->batch, 1, margin, n->channels));
-    }
-    int64_t c = fig_dim(h, -1);
-    fig_node state = cache(n, "pixels", FIG_SHAPE(n->batch, margin + n->width, c));
-    fig_node all = fig_dynamic_update(state, fig_reshape(h, FIG_SHAPE(n->batch, 1, c)), plus(n->column, margin), 1);
-    fig_assign(state, all);
-    return fig_reshape(fig_dynamic_slice(all, n->column, 1, margin + 1), FIG_SHAPE(n->batch, 1, margin + 1, c));
-}
-
-/* -- the two stacks ------------------------------------------------------------------------------------------------------ */
-
-static fig_node told_class(const net *n, fig_node x, const char *label)
-{
-    if (fig_is_none(n->label))
-        return x;
-    fig_node own = fig_embedding(n->label, n->classes, fig_dim(x, -1), &(fig_embedding_opts){ .label = label }); /* (B, 2 C) */
-    return fig_add(x, fig_reshape(own, FIG_SHAPE(n->batch, 1, 1, -1)));
-}
-
-/* v and h (B, H, W, C), none below the first layer; in one step (B, 1, W, C) and (B, 1, 1, C). */
-static void gated_layer(const net *n, int index, fig_node *v, fig_node *h)
-{
-    char name[24];
-    int64_t c = n->o->width;
-    int kernel = (int)(index ? n->o->kernel : n->o->first_kernel);
-    taps_opts o;
-    snprintf(name, sizeof name, "layer%d", index + 1);
-    fig_scope_push(n->g, name);
-    fig_node from = read_above(n, *v, kernel, &o);
-    fig_node above = taps(n, from, 2 * c, "vertical", o); /* (B, H, W, 2 C) */
-    from = read_left(n, *h, kernel, &o);
-    fig_node left = taps(n, from, 2 * c, "horizontal", o); /* (B, H, W, 2 C) */
-    fig_node here = is_step(n) ? fig_dynamic_slice(above, n->column, 2, 1) : above;
-    left = fig_add(left, pointwise(n, here, 2 * c, "down"));
-    fig_node z = pointwise(n, fig_gate(told_class(n, left, "horizontal_class")), c, "residual");
-    *h = fig_is_none(*h) ? z : fig_add(*h, z);
-    if (index + 1 < n->o->layers) { /* the last layer's is read by nothing */
-        z = fig_gate(told_class(n, above, "vertical_class"));
-        *v = fig_is_none(*v) ? z : fig_add(*v, z);
-    }
-    fig_scope_pop(n->g);
-}
 
 /* Channel c of the values x (B, H, W, channels), as (B, H, W, 1). */
 static fig_node channel(fig_node x, int64_t c) { return fig_slice(x, 3, c, 1, 1); }
@@ -158,34 +33,31 @@ static void predict(const net *n, fig_node known, fig_node *out)
 {
     const pixelcnn_options *o = n->o;
     const int64_t outputs[] = { 1, n->levels, 3 * o->mixtures };
-    fig_node v = FIG_NONE, h = FIG_NONE;
-    fig_scope_push(n->g, "stacks");
-    for (int i = 0; i < o->layers; i++)
-        gated_layer(n, i, &v, &h);
-    fig_scope_pop(n->g);
-    fig_scope_push(n->g, "head");
-    fig_node common = pointwise(n, fig_relu(h), o->head, "hidden"); /* (B, H, W, head) */
-    for (int64_t c = 0; c < n->channels; c++) {
+    fig_graph *g = n->raster.g;
+    fig_node h = fig__raster_stacks(&n->raster);
+    fig_scope_push(g, "head");
+    fig_node common = fig__raster_point(&n->raster, fig_relu(h), o->head, "hidden"); /* (B, H, W, head) */
+    for (int64_t c = 0; c < n->raster.channels; c++) {
         static const char *const names[] = { "first", "second", "third" };
-        fig_scope_push(n->g, names[c]);
+        fig_scope_push(g, names[c]);
         fig_node own = common;
         if (c)
-            own = fig_add(own, pointwise(n, fig_slice(known, 3, 0, c, 1), o->head, "before"));
-        out[c] = pointwise(n, fig_relu(own), outputs[o->likelihood], "out");
-        fig_scope_pop(n->g);
+            own = fig_add(own, fig__raster_point(&n->raster, fig_slice(known, 3, 0, c, 1), o->head, "before"));
+        out[c] = fig__raster_point(&n->raster, fig_relu(own), outputs[o->likelihood], "out");
+        fig_scope_pop(g);
     }
-    fig_scope_pop(n->g);
+    fig_scope_pop(g);
 }
 
 /* -- what it is for --------------------------------------------------------------------------------------------------------- */
 
 static fig_node likelihood(net *n) /* -log p(x), (B) */
 {
-    fig_node x = fig_model_input(n->model, "image"), level = fig__nearest_level(x, n->levels), out[3], sum = FIG_NONE;
-    n->picture = n->o->likelihood == BERNOULLI ? x : fig_scale(level, 1 / (float)(n->levels - 1));
-    predict(n, n->picture, out);
-    for (int64_t c = 0; c < n->channels; c++) {
-        fig_node nll, own = channel(n->picture, c);
+    fig_node x = fig_model_input(n->raster.model, "image"), level = fig__nearest_level(x, n->levels), out[3], sum = FIG_NONE;
+    n->raster.grid = n->o->likelihood == BERNOULLI ? x : fig_scale(level, 1 / (float)(n->levels - 1));
+    predict(n, n->raster.grid, out);
+    for (int64_t c = 0; c < n->raster.channels; c++) {
+        fig_node nll, own = channel(n->raster.grid, c);
         if (n->o->likelihood == BERNOULLI)
             nll = fig_bernoulli_nll(out[c], own);
         else if (n->o->likelihood == SOFTMAX)
@@ -200,52 +72,50 @@ static fig_node likelihood(net *n) /* -log p(x), (B) */
 /* Logits (B, levels) of one pixel's channel from what the head says of it (B, 1, 1, outputs). */
 static fig_node level_logits(const net *n, fig_node out)
 {
-    int64_t b = n->batch, wide = fig_dim(out, -1);
+    int64_t b = n->raster.batch, wide = fig_dim(out, -1);
     if (n->o->likelihood == SOFTMAX)
         return fig_reshape(out, FIG_SHAPE(b, wide));
     if (n->o->likelihood == BERNOULLI) {
         fig_node logit = fig_reshape(out, FIG_SHAPE(b, 1));
         return fig_concat((fig_node[]){ fig_zeros_like(logit), logit }, 2, 1);
     }
-    fig_node values = fig_scale(fig_iota(n->g, FIG_SHAPE(1, n->levels, 1), 1), 1 / (float)(n->levels - 1));
+    fig_node values = fig_scale(fig_iota(n->raster.g, FIG_SHAPE(1, n->levels, 1), 1), 1 / (float)(n->levels - 1));
     return fig__logistic_mixture(fig_reshape(out, FIG_SHAPE(b, 1, wide)), values, n->o->mixtures, n->levels);
 }
 
 /* The last token goes into the picture and into the row so far; then the logits of the element whose turn it is. */
 static void declare_sampler(net *n)
 {
-    fig_type one = { .dtype = FIG_I32, .rank = 1, .dim = { n->batch } };
-    int64_t ch = n->channels, margin = n->o->first_kernel / 2, length = n->height * n->width * ch;
-    fig_node token = fig_input(n->g, "token", one), position = fig_input(n->g, "position", one);
-    n->label = n->o->conditional ? fig_input(n->g, "label", one) : FIG_NONE;
-    fig_node across = fig_constant_i32(n->g, (int32_t)(n->width * ch)), place = fig_mod(position, across); /* in the row */
-    n->row = fig_div(position, across);
-    n->column = fig_div(place, fig_constant_i32(n->g, (int32_t)ch));
+    fig__raster *r = &n->raster;
+    fig_type one = { .dtype = FIG_I32, .rank = 1, .dim = { r->batch } };
+    int64_t ch = r->channels, margin = r->o->first_kernel / 2, length = r->height * r->width * ch;
+    fig_node token = fig_input(r->g, "token", one), position = fig_input(r->g, "position", one);
+    r->label = n->o->conditional ? fig_input(r->g, "label", one) : FIG_NONE;
+    fig_node across = fig_constant_i32(r->g, (int32_t)(r->width * ch)), many = fig_constant_i32(r->g, (int32_t)ch);
+    fig_node place = fig_mod(position, across); /* in the row */
+    r->row = fig_div(position, across);
+    r->column = fig_div(place, many);
 
     /* before the first element the token is 0, and goes where a zero is */
     fig_node value = fig_expand(fig_scale(fig_cast(token, FIG_F32), 1 / (float)(n->levels - 1)), -1); /* (B, 1) */
-    fig_node last = fig_max(plus(position, -1), fig_constant_i32(n->g, 0));
-    fig_node picture = cache(n, "picture", FIG_SHAPE(n->batch, (margin + n->height) * n->width * ch));
-    fig_node line = cache(n, "line", FIG_SHAPE(n->batch, (margin + n->width) * ch));
-    n->picture = fig_dynamic_update(picture, value, plus(last, margin * n->width * ch), 1);
-    n->line = fig_dynamic_update(line, value, plus(fig_mod(last, across), margin * ch), 1);
-    fig_assign(picture, n->picture);
-    fig_assign(line, n->line);
+    fig_node last = fig_max(fig_add(position, fig_constant_i32(r->g, -1)), fig_constant_i32(r->g, 0));
+    fig__raster_remember(r, value, last);
 
-    fig_node known = fig_dynamic_slice(n->line, times(plus(n->column, margin), ch), 1, ch); /* (B, channels): this pixel so far */
-    fig_node out[3];
-    predict(n, fig_reshape(known, FIG_SHAPE(n->batch, 1, 1, ch)), out);
+    /* (B, channels): this pixel so far */
+    fig_node here = fig_mul(fig_add(r->column, fig_constant_i32(r->g, (int32_t)margin)), many);
+    fig_node known = fig_dynamic_slice(r->line, here, 1, ch), out[3];
+    predict(n, fig_reshape(known, FIG_SHAPE(r->batch, 1, 1, ch)), out);
     fig_node logits = level_logits(n, out[0]);
     for (int64_t c = 1; c < ch; c++) {
-        fig_node turn = fig_equal(fig_mod(place, fig_constant_i32(n->g, (int32_t)ch)), fig_constant_i32(n->g, (int32_t)c));
+        fig_node turn = fig_equal(fig_mod(place, many), fig_constant_i32(r->g, (int32_t)c));
         logits = fig_select(fig_expand(turn, -1), level_logits(n, out[c]), logits);
     }
-    fig_model_sampler(n->model, &(fig_sampler_decl){ .name = "raster",
+    fig_model_sampler(r->model, &(fig_sampler_decl){ .name = "raster",
                                                      .loop = FIG_LOOP_RASTER,
                                                      .output = logits,
                                                      .token = token,
                                                      .position = position,
-                                                     .label = n->label,
+                                                     .label = r->label,
                                                      .length = length });
 }
 
@@ -264,14 +134,10 @@ static fig_status pixelcnn_request(const void *options, const fig_data_info *fou
 static fig_status pixelcnn_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
     const pixelcnn_options *o = options;
-    net n = { .model = model, .g = fig_model_graph(model), .o = o, .batch = fig_model_batch(model), .height = data->height,
-              .width = data->width, .channels = data->channels, .classes = data->classes,
-              .levels = o->likelihood == BERNOULLI ? 2 : o->levels };
-    if (o->kernel % 2 == 0 || o->first_kernel % 2 == 0)
-        return fig_fail(err, FIG_E_USAGE, "kernel: %lld and %lld, expected odd sides such as 3 and 7", (long long)o->kernel,
-                        (long long)o->first_kernel);
-    if (n.height < 2 || n.width < 2)
-        return fig_fail(err, FIG_E_USAGE, "pictures of %d x %d pixels are too small; 2 x 2 is the least", data->width, data->height);
+    net n = { .raster = { .model = model, .g = fig_model_graph(model), .o = &o->raster, .batch = fig_model_batch(model),
+                          .height = data->height, .width = data->width, .channels = data->channels, .classes = data->classes },
+              .o = o, .levels = o->likelihood == BERNOULLI ? 2 : o->levels };
+    FIG_TRY(fig__raster_check(&n.raster, err));
     if (o->conditional && data->classes < 1)
         return fig_fail(err, FIG_E_USAGE, "conditional: needs data with classes");
     fig__set_init(model, o->init);
@@ -279,7 +145,7 @@ static fig_status pixelcnn_build(fig_model *model, const void *options, const fi
         declare_sampler(&n);
         return FIG_OK;
     }
-    n.label = o->conditional ? fig_model_input(model, "label") : FIG_NONE;
+    n.raster.label = o->conditional ? fig_model_input(model, "label") : FIG_NONE;
     fig_node nll = likelihood(&n); /* (B) */
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         return fig_model_phase(model, &(fig_phase){ .name = "nll", .loss = nll }, err);
@@ -294,11 +160,11 @@ static fig_status pixelcnn_build(fig_model *model, const void *options, const fi
 
 #define AT(field) offsetof(pixelcnn_options, field)
 static const fig_option pixelcnn_option_table[] = {
-    { "layers", FIG_INT, AT(layers), 8, 1, 64, "gated layers" },
-    { "width", FIG_INT, AT(width), 32, 1, 1024, "channels of each stack" },
+    { "layers", FIG_INT, AT(raster.layers), 8, 1, 64, "gated layers" },
+    { "width", FIG_INT, AT(raster.width), 32, 1, 1024, "channels of each stack" },
     { "head", FIG_INT, AT(head), 64, 1, 4096, "channels before the last convolution" },
-    { "kernel", FIG_INT, AT(kernel), 3, 3, 15, "side of the kernels, odd: as far as a layer looks, to both sides" },
-    { "first_kernel", FIG_INT, AT(first_kernel), 7, 3, 31, "the same of the first layer" },
+    { "kernel", FIG_INT, AT(raster.kernel), 3, 3, 15, "side of the kernels, odd: as far as a layer looks, to both sides" },
+    { "first_kernel", FIG_INT, AT(raster.first_kernel), 7, 3, 31, "the same of the first layer" },
     { "likelihood", FIG_CHOICE, AT(likelihood), BERNOULLI, 0, 0,
       "what is said of a pixel: on or off, a chance per level, or a mixture of logistics", .choices = "bernoulli softmax logistic" },
     { "pixels", FIG_CHOICE, AT(pixels), 0, 0, 0,
