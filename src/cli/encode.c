@@ -186,7 +186,8 @@ const fig_command fig_command_encode = {
     .summary = "make the short codes that an autoencoder has for data",
     .usage = "RUN|MODEL DATASET|PATH",
     .help = "Runs the encoder alone, over every item: one row of numbers an item, in the data's order (train, validation, test). For "
-            "models with an encoder: autoencoder, vae. How much a code loses is what figment eval says (mse, reconstruction).",
+            "models with an encoder: autoencoder, vae, vqvae (numbers of codes). How much a code loses is what figment eval says (mse, "
+            "reconstruction).",
     .examples = "figment encode runs/digits mnist -o codes.npy\nfigment encode runs/faces photos/ -o codes.csv",
     .options = encode_option_table,
     .options_size = sizeof(coding_options),

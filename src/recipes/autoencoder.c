@@ -241,8 +241,8 @@ static char *autoencoder_advise(const void *options, const fig_data_spec *data)
                         (long long)o->latent, (long long)numbers);
     if (o->sparsity > 0 && o->sparse == DENSE && o->sparsity != 1e-3)
         fig__text_print(&out, "sparsity does nothing without sparse=l1 or sparse=kl\n");
-    if (o->contraction > 0 && o->coder.norm && o->coder.body != FIG__BODY_MLP && data->kind == FIG_DATA_IMAGES)
-        fig__text_print(&out, "contraction is of rows by themselves, which batch norm mixes; set norm=none\n");
+    if (o->contraction > 0 && o->coder.norm == FIG__NORM_BATCH && o->coder.body != FIG__BODY_MLP && data->kind == FIG_DATA_IMAGES)
+        fig__text_print(&out, "contraction is of rows by themselves, which batch norm mixes; set norm=sample\n");
     if (o->corruption == CLEAN && o->amount != 0.3)
         fig__text_print(&out, "amount does nothing without corruption=noise, mask or salt\n");
     return out.data;

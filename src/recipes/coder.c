@@ -29,7 +29,15 @@ fig_status fig__coder_begin(fig_model *model, const fig__coder_options *o, const
 }
 
 static fig_node layer(const fig__coder *c, fig_node h) { return fig__activate(h, c->o->activation, c->o->slope); }
-static fig_node normed(const fig__coder *c, fig_node h) { return layer(c, c->o->norm ? fig_batch_norm(h, NULL) : h); }
+
+static fig_node normed(const fig__coder *c, fig_node h)
+{
+    if (c->o->norm == FIG__NORM_BATCH)
+        h = fig_batch_norm(h, NULL);
+    else if (c->o->norm == FIG__NORM_SAMPLE)
+        h = fig_group_norm(h, &(fig_norm_opts){ .groups = 1 });
+    return layer(c, h);
+}
 
 /* Few channels hold nothing to separate. */
 static bool separable(const fig__coder *c, fig_node h) { return c->o->body == FIG__BODY_LIGHT && fig_dim(h, -1) >= 8; }
@@ -53,12 +61,23 @@ static fig_node grow(const fig__coder *c, fig_node h, int64_t filters) /* twice 
     return fig_conv2d_transposed(fig_conv2d(h, filters, 1, &(fig_conv_layer_opts){ .no_bias = true }), filters, 4, &opts);
 }
 
+fig_node fig__coder_to_grid(const fig__coder *c, fig_node x)
+{
+    for (int i = 0; i < c->levels; i++)
+        x = normed(c, shrink(c, x, c->o->width << i)); /* (rows, H/2, W/2, width * 2^i) */
+    return x;
+}
+
+fig_node fig__coder_from_grid(const fig__coder *c, fig_node h, int64_t parts)
+{
+    for (int i = c->levels - 2; i >= 0; i--)
+        h = normed(c, grow(c, h, c->o->width << i));
+    return grow(c, h, parts * c->data.dim[3]);
+}
+
 fig_node fig__coder_down(const fig__coder *c, fig_node x)
 {
-    fig_node h = x;
-    for (int i = 0; c->conv && i < c->levels; i++)
-        h = normed(c, shrink(c, h, c->o->width << i)); /* (rows, H/2, W/2, width * 2^i) */
-    h = fig_flatten(h);
+    fig_node h = fig_flatten(c->conv ? fig__coder_to_grid(c, x) : x);
     for (int i = 0; i < c->hidden.count; i++)
         h = layer(c, fig_linear(h, c->hidden.width[i], NULL));
     return h;
@@ -80,7 +99,5 @@ fig_node fig__coder_up(const fig__coder *c, fig_node z, int64_t parts)
     h = fig_reshape(fig_linear(h, side * side * channels, NULL), FIG_SHAPE(-1, side, side, channels));
     if (c->hidden.count)
         h = normed(c, h);
-    for (int i = c->levels - 2; i >= 0; i--)
-        h = normed(c, grow(c, h, c->o->width << i));
-    return grow(c, h, parts * c->data.dim[3]);
+    return fig__coder_from_grid(c, h, parts);
 }

@@ -14,6 +14,8 @@ typedef struct fig__coder_options {
     char *hidden;
 } fig__coder_options;
 enum { FIG__BODY_AUTO, FIG__BODY_MLP, FIG__BODY_CONV, FIG__BODY_LIGHT };
+#define FIG__NORM_CHOICES "none batch sample"
+enum { FIG__NORM_NONE, FIG__NORM_BATCH, FIG__NORM_SAMPLE };
 
 /* Rows of an option table; AT(field) gives a field's place in fig__coder_options. */
 #define FIG__CODER_BODY_ROWS(AT)                                                                                        \
@@ -30,7 +32,8 @@ enum { FIG__BODY_AUTO, FIG__BODY_MLP, FIG__BODY_CONV, FIG__BODY_LIGHT };
 #define FIG__CODER_LAYER_ROWS(AT)                                                                                       \
     { "activation", FIG_CHOICE, AT(activation), 0, 0, 0, "of hidden layers", .choices = FIG__ACTIVATION_CHOICES },      \
         { "slope", FIG_FLOAT, AT(slope), 0.2, 0, 1, "leaky_relu: slope below zero" },                                   \
-        { "norm", FIG_CHOICE, AT(norm), 1, 0, 0, "conv: normalisation of hidden layers", .choices = "none batch" },     \
+        { "norm", FIG_CHOICE, AT(norm), FIG__NORM_BATCH, 0, 0,                                                          \
+          "conv: normalisation of hidden layers, over the batch or of each sample by itself", .choices = FIG__NORM_CHOICES }, \
         { "init", FIG_CHOICE, AT(init), FIG__INIT_GLOROT, 0, 0, "first values of the weights", .choices = FIG__INIT_CHOICES }
 
 typedef struct fig__coder {
@@ -48,5 +51,10 @@ fig_status fig__coder_begin(fig_model *model, const fig__coder_options *options,
 fig_node fig__coder_down(const fig__coder *coder, fig_node x);
 /* z (rows, Z) -> (rows, ...) of the data's shape with `parts` numbers an element, along the last axis. */
 fig_node fig__coder_up(const fig__coder *coder, fig_node z, int64_t parts);
+
+/* The convolutions alone, `levels` halvings (1 or more, the caller's) of pictures whose sides allow them: x -> (rows, H >> levels, W >>
+ * levels, width << (levels - 1)), and from such a grid back to (rows, H, W, parts C). */
+fig_node fig__coder_to_grid(const fig__coder *coder, fig_node x);
+fig_node fig__coder_from_grid(const fig__coder *coder, fig_node grid, int64_t parts);
 
 #endif

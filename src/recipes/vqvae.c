@@ -1,0 +1,273 @@
+/* recipes/vqvae.c - VQ-VAE: pictures as grids of codes out of a codebook (van den Oord et al. 2017, Neural Discrete Representation
+ * Learning; the codebook by moving averages as in Razavi et al. 2019, appendix A.1)
+ *
+ *     x -> encoder -> h (B, H/f, W/f, D) -> nearest vectors q of the codebook -> decoder -> p(x | q)
+ *     loss per example = -log p(x | q) / numbers in x + commitment * mean |h - stop(q)|^2
+ *
+ * The decoder's gradient passes to the encoder as if q were h (straight through); the commitment keeps h near its code; the codebook
+ * follows h by itself (recipes/codebook.c). As a picture has one grid of codes only,
+ *
+ *     log p(x) >= log p(x | q) + log p(codes),
+ *
+ * which is the score `elbo`. Bodies: the convolutions of every autoencoder (coder.h) down to the grid, then residual blocks. Pictures
+ * lie in [0, 1]. Codes leave and enter the program as their numbers in the codebook, in raster order. */
+#include "recipes/codebook.h"
+#include "recipes/coder.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct vq_options {
+    fig__codebook_options codebook;
+    int body, activation, norm, init, likelihood, pixels;
+    int64_t width, size, channels, halvings, blocks;
+    double slope, sigma, commitment;
+} vq_options;
+enum { GAUSSIAN, BERNOULLI };
+
+typedef struct vq {
+    fig_model *model;
+    const vq_options *o;
+    fig__coder_options body;
+    fig__coder coder;
+    int64_t rows, columns, top; /* of the grid; channels around it */
+    int64_t numbers;            /* in a picture */
+} vq;
+
+/* -- the networks --------------------------------------------------------------------------------------------------------- */
+
+static fig_node blocks(const vq *v, fig_node h)
+{
+    for (int64_t i = 0; i < v->o->blocks; i++)
+        h = fig_residual_block(h, v->top, &(fig_residual_opts){ .groups = 1, .no_norm = v->o->norm == FIG__NORM_NONE });
+    return fig__activate(h, v->o->activation, v->o->slope);
+}
+
+static fig_node encode(const vq *v, fig_node x) /* (B, rows, columns, D) */
+{
+    fig_graph *g = fig_model_graph(v->model);
+    fig_scope_push(g, "encoder");
+    fig_node h = blocks(v, fig__coder_to_grid(&v->coder, x)); /* (B, rows, columns, top) */
+    h = fig_conv2d(h, v->o->codebook.width, 1, &(fig_conv_layer_opts){ .label = "code" });
+    fig_scope_pop(g);
+    return h;
+}
+
+static fig_node decode(const vq *v, fig_node q) /* logits or means, (B, H, W, C) */
+{
+    fig_graph *g = fig_model_graph(v->model);
+    fig_scope_push(g, "decoder");
+    fig_node h = fig_conv2d(q, v->top, 3, &(fig_conv_layer_opts){ .padding = 1, .label = "code" });
+    fig_node y = fig__coder_from_grid(&v->coder, blocks(v, h), 1);
+    fig_scope_pop(g);
+    return y;
+}
+
+typedef struct coded {
+    fig_node h, index, q; /* (B, rows, columns, D), i32 (B, rows, columns), (B, rows, columns, D) */
+} coded;
+
+static coded quantise(const vq *v, fig_node x)
+{
+    coded c = { .h = encode(v, x) };
+    fig_node vectors = fig_stop_gradient(fig__codebook(v->model, &v->o->codebook)); /* (K, D) */
+    c.index = fig__codebook_nearest(vectors, c.h);
+    c.q = fig_gather(vectors, c.index);
+    return c;
+}
+
+static fig_node shown(const vq *v, fig_node q)
+{
+    fig_node y = decode(v, q);
+    return v->o->likelihood == BERNOULLI ? fig_sigmoid(y) : y;
+}
+
+/* -- the loss and the scores ---------------------------------------------------------------------------------------------- */
+
+/* -log p(x | q), (B), but for what no weight can change. */
+static fig_node misfit(const vq *v, fig_node y, fig_node x)
+{
+    if (v->o->likelihood == BERNOULLI)
+        return fig_bernoulli_nll(y, x);
+    return fig_scale(fig_squared_error(x, y), (float)(0.5 / (v->o->sigma * v->o->sigma)));
+}
+
+static fig_node squared_error(const vq *v, fig_node y, fig_node x) /* of what is shown, mean over values: (B) */
+{
+    y = v->o->likelihood == BERNOULLI ? fig_sigmoid(y) : y;
+    return fig_scale(fig_squared_error(y, x), (float)(1 / (double)v->numbers));
+}
+
+static fig_node commitment(const vq *v, coded c) /* (B) */
+{
+    double numbers = (double)(v->rows * v->columns * v->o->codebook.width);
+    return fig_scale(fig_squared_error(c.h, fig_stop_gradient(c.q)), (float)(1 / numbers));
+}
+
+static fig_status declare_training(const vq *v, fig_node x, fig_error *err)
+{
+    coded c = quantise(v, x);
+    fig_node y = decode(v, fig__straight_through(c.h, c.q));
+    fig_node term = fig_scale(misfit(v, y, x), (float)(1 / (double)v->numbers)), tie = commitment(v, c); /* (B) */
+    fig_node loss = fig_add(term, fig_scale(tie, (float)v->o->commitment));
+    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "autoencoder", .loss = loss, .trains = "encoder decoder" }, err));
+    fig_model_log(v->model, "autoencoder", "mse", squared_error(v, y, x));
+    fig_model_log(v->model, "autoencoder", "commitment", tie);
+    fig_model_log(v->model, "autoencoder", "perplexity", fig__codebook_follow(v->model, &v->o->codebook, c.h, c.index));
+    return FIG_OK;
+}
+
+/* -log p(codes), (B): each drawn by itself, as often as it was taken of late. */
+static fig_node code_nll(const vq *v, fig_node index)
+{
+    return fig_neg(fig_sum_rows(fig_gather(fig__codebook_log_frequency(v->model, &v->o->codebook), index)));
+}
+
+static void declare_metrics(const vq *v, fig_node x)
+{
+    bool grey = v->o->likelihood == BERNOULLI;
+    char law[64], protocol[128];
+    snprintf(law, sizeof law, "gaussian,sigma=%g", v->o->sigma);
+    snprintf(protocol, sizeof protocol, "%s,codes=%lldx%lld of %lld", grey ? fig__pixel_protocols[v->o->pixels] : law,
+             (long long)v->rows, (long long)v->columns, (long long)v->o->codebook.codes);
+    coded c = quantise(v, x);
+    fig_node y = decode(v, c.q), rate = code_nll(v, c.index); /* (B) */
+    fig_node nll = grey ? fig_bernoulli_nll(y, x)
+                        : fig_gaussian_nll(x, y, fig_constant(fig_model_graph(v->model), (float)(2 * log(v->o->sigma))));
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "elbo", .value = fig_neg(fig_add(nll, rate)), .unit = "nats/item",
+                                                   .protocol = protocol, .higher_is_better = true,
+                                                   .derive = grey ? "bits_per_dim" : NULL });
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "reconstruction", .value = nll, .unit = "nats/item", .protocol = protocol });
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "code_nll", .value = rate, .unit = "nats/item", .protocol = protocol });
+    fig_model_metric(v->model, &(fig_metric_decl){ .name = "mse", .value = squared_error(v, y, x), .unit = "squared/value",
+                                                   .protocol = "mean over values" });
+}
+
+/* -- samples, and the halves alone ------------------------------------------------------------------------------------------ */
+
+static fig_node picture_of(const vq *v, fig_node index) /* i32 (B, rows, columns) -> (B, H, W, C) */
+{
+    return shown(v, fig_gather(fig__codebook(v->model, &v->o->codebook), index));
+}
+
+/* Codes drawn one by one, as often as they were taken of late. */
+static void declare_prior(const vq *v)
+{
+    fig_node logits = fig__codebook_log_frequency(v->model, &v->o->codebook); /* (K) */
+    logits = fig_broadcast(logits, FIG_SHAPE(fig_model_batch(v->model), v->rows, v->columns, v->o->codebook.codes));
+    fig_model_sampler(v->model, &(fig_sampler_decl){
+                                    .name = "prior", .loop = FIG_LOOP_ONCE, .output = picture_of(v, fig_categorical(logits)) });
+}
+
+static void declare_samplers(const vq *v)
+{
+    int64_t b = fig_model_batch(v->model), places = v->rows * v->columns;
+    declare_prior(v);
+    coded c = quantise(v, fig_model_input(v->model, "image"));
+    fig_node numbers = fig_reshape(fig_cast(c.index, FIG_F32), FIG_SHAPE(b, places));
+    fig_model_sampler(v->model, &(fig_sampler_decl){
+                                    .name = "reconstruct", .loop = FIG_LOOP_ONCE, .output = shown(v, c.q), .input = "image" });
+    fig_model_sampler(v->model, &(fig_sampler_decl){
+                                    .name = "encode", .loop = FIG_LOOP_ONCE, .output = numbers, .input = "image", .codes = true });
+    fig_node given = fig_input(fig_model_graph(v->model), "code", FIG_SHAPE(b, places));
+    fig_node index = fig_reshape(fig_cast(fig_floor(fig_shift(given, 0.5f)), FIG_I32), FIG_SHAPE(b, v->rows, v->columns));
+    fig_model_sampler(
+        v->model, &(fig_sampler_decl){ .name = "decode", .loop = FIG_LOOP_ONCE, .output = picture_of(v, index), .input = "code" });
+}
+
+/* -- the record ------------------------------------------------------------------------------------------------------------ */
+
+static fig_status vqvae_request(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err)
+{
+    const vq_options *o = options;
+    request->kinds = FIG_DATA_IMAGES;
+    fig__ask_pictures(found, o->size, o->channels, request);
+    request->binarise = (fig_binarise)o->pixels;
+    if (o->pixels && o->likelihood != BERNOULLI)
+        return fig_fail(err, FIG_E_USAGE, "pixels: two values have no Gaussian density; set likelihood=bernoulli or pixels=grey");
+    return FIG_OK;
+}
+
+static fig_status open_networks(vq *v, const fig_data_spec *data, fig_error *err)
+{
+    const vq_options *o = v->o;
+    int64_t step = (int64_t)1 << o->halvings;
+    if (data->height % step || data->width % step || data->height < 2 * step || data->width < 2 * step)
+        return fig_fail(err, FIG_E_USAGE,
+                        "halvings: pictures of %dx%d pixels cannot be halved %lld times to a grid of 2x2 places or more; set fewer, or "
+                        "size=32",
+                        data->width, data->height, (long long)o->halvings);
+    if (o->norm == FIG__NORM_BATCH)
+        return fig_fail(err, FIG_E_USAGE, "norm: over the batch, a picture's codes would change with its neighbours; set norm=sample");
+    v->body = (fig__coder_options){ .body = FIG__BODY_CONV + o->body, .activation = o->activation, .norm = o->norm, .init = o->init,
+                                    .width = o->width, .slope = o->slope };
+    v->coder = (fig__coder){ .o = &v->body, .conv = true, .levels = (int)o->halvings,
+                             .data = FIG_SHAPE(fig_model_batch(v->model), data->height, data->width, data->channels) };
+    v->rows = data->height / step;
+    v->columns = data->width / step;
+    v->top = o->width << (o->halvings - 1);
+    v->numbers = (int64_t)data->height * data->width * data->channels;
+    fig__set_init(v->model, o->init);
+    return FIG_OK;
+}
+
+static fig_status vqvae_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
+{
+    vq v = { .model = model, .o = options };
+    FIG_TRY(open_networks(&v, data, err));
+    if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
+        declare_samplers(&v);
+    else if (fig_model_purpose(model) == FIG_FOR_EVALUATION)
+        declare_metrics(&v, fig_model_input(model, "image"));
+    else
+        return declare_training(&v, fig_model_input(model, "image"), err);
+    return FIG_OK;
+}
+
+#define AT(field) offsetof(vq_options, field)
+#define BOOK(field) AT(codebook.field)
+static const fig_option vqvae_option_table[] = {
+    { "body", FIG_CHOICE, AT(body), 0, 0, 0, "networks: convolutions, or light: depthwise-separable ones", .choices = "conv light" },
+    { "width", FIG_INT, AT(width), 32, 1, 1024, "channels after the first layer, doubled at each further halving" },
+    { "halvings", FIG_INT, AT(halvings), 2, 1, 5, "how often a picture's sides are halved to those of the grid of codes" },
+    { "blocks", FIG_INT, AT(blocks), 2, 0, 16, "residual blocks before the codes, and as many behind them" },
+    FIG__CODEBOOK_ROWS(BOOK),
+    { "commitment", FIG_FLOAT, AT(commitment), 0.25, 0, 100, "weight of the distance between what the encoder says and its code" },
+    { "likelihood", FIG_CHOICE, AT(likelihood), GAUSSIAN, 0, 0, "what the decoder says about a value", .choices = "gaussian bernoulli" },
+    { "pixels", FIG_CHOICE, AT(pixels), FIG_BINARISE_NONE, 0, 0,
+      "grey levels as they are, or black and white: drawn by their level at each step (dynamic), or from half up (threshold)",
+      .choices = FIG__PIXEL_CHOICES },
+    { "sigma", FIG_FLOAT, AT(sigma), 0.1, 1e-4, 1e4, "gaussian: the deviation" },
+    { "size", FIG_INT, AT(size), 0, 0, 512, "side of a picture in pixels; 0 = as the data, at most 64" },
+    { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
+    { "activation", FIG_CHOICE, AT(activation), 0, 0, 0, "of hidden layers", .choices = FIG__ACTIVATION_CHOICES },
+    { "slope", FIG_FLOAT, AT(slope), 0.2, 0, 1, "leaky_relu: slope below zero" },
+    { "norm", FIG_CHOICE, AT(norm), FIG__NORM_NONE, 0, 0, "normalisation of hidden layers, of each sample by itself",
+      .choices = FIG__NORM_CHOICES },
+    { "init", FIG_CHOICE, AT(init), FIG__INIT_GLOROT, 0, 0, "first values of the weights", .choices = FIG__INIT_CHOICES },
+    { 0 },
+};
+
+static const fig_preset vqvae_presets[] = {
+    /* clang-format off */
+    { .name = "pictures",
+      .summary = "grids of 7x7 codes for grey pictures of 28 pixels",
+      .settings = "width=32 codes=256 batch=128 lr=1e-3 warmup=200 schedule=cosine lr_end=0.02 epochs=10",
+      .data_kinds = FIG_DATA_IMAGES, .data = "fashion-mnist" },
+    /* clang-format on */
+    { 0 },
+};
+
+const fig_recipe fig_recipe_vqvae = {
+    .name = "vqvae",
+    .summary = "VQ-VAE: pictures as grids of codes, compressed, reconstructed and drawn anew",
+    .paper = "van den Oord et al. 2017, arXiv 1711.00937; Razavi et al. 2019, arXiv 1906.00446",
+    .help = "An encoder says a picture in a small grid of codes out of a learned codebook, and a decoder makes the picture of them. Few "
+            "numbers say a whole picture (figment encode, decode). Sharper than a vae.",
+    .data_kinds = FIG_DATA_IMAGES,
+    .options = vqvae_option_table,
+    .options_size = sizeof(vq_options),
+    .presets = vqvae_presets,
+    .request = vqvae_request,
+    .build = vqvae_build,
+    .networks = "encoder decoder",
+};

@@ -1,0 +1,237 @@
+/* test_vqvae.c - codebooks by hand: nearest vectors, gradients straight through, moving averages, restarts; every option trains
+ * something else; codes and back; a run that was cut in two holds the same bits */
+#include "denoiser_rig.h"
+#include "nn_rig.h"
+#include "recipes/codebook.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* -- the codebook by hand ------------------------------------------------------------------------------------------------- */
+
+enum { B = 2, PLACES = 2, K = 3, D = 2 };
+/* Row 1's second place fills up only in the test of weights. */
+static const float places_of[B * PLACES * D] = { 0.9f, 0.2f, -2, 0.5f, 0.1f, 0.9f, 1.2f, -0.1f };
+static const float sums_of[K * D] = { 2, 0, 0, 1, -4, 0 };   /* with counts 2, 1, 4: (1, 0), (0, 1), (-1, 0) */
+static const float counts_of[K] = { 2, 1, 4 };
+static const int32_t code_of[B * PLACES] = { 0, 2, 1, 0 };
+
+typedef struct book_rig {
+    fig__codebook_options options;
+    fig_node vectors, index, through, slope, perplexity;
+} book_rig;
+
+static fig_status build_book(fig_model *model, void *user, fig_error *err)
+{
+    book_rig *r = user;
+    (void)err;
+    fig_node h = fig_input(fig_model_graph(model), "h", FIG_SHAPE(B, PLACES, D));
+    fig_node upstream = fig_input(fig_model_graph(model), "upstream", FIG_SHAPE(B, PLACES, D));
+    r->vectors = fig__codebook(model, &r->options);
+    r->index = fig__codebook_nearest(r->vectors, h);
+    r->through = fig__straight_through(h, fig_gather(r->vectors, r->index));
+    fig_gradients(fig_sum(fig_mul(fig_square(r->through), upstream), NULL), &h, 1, &r->slope);
+    r->perplexity = fig__codebook_follow(model, &r->options, h, r->index);
+    return FIG_OK;
+}
+
+/* Begins, sets states and inputs, runs once. */
+static bool run_book(nn_rig *rig, book_rig *r, const float weight[B])
+{
+    nn_network network = { build_book, r };
+    if (!nn_begin(rig, &network, FIG_FOR_EVALUATION, B)) {
+        TEST_FAIL("build: %s", rig->err.message);
+        return false;
+    }
+    fig_node outputs[] = { r->vectors, r->index, r->through, r->slope, r->perplexity };
+    if (!nn_compile(rig, outputs, 5))
+        return false;
+    memcpy(nn_state(rig, "codebook.counts"), counts_of, sizeof counts_of);
+    memcpy(nn_state(rig, "codebook.sums"), sums_of, sizeof sums_of);
+    memcpy(nn_input(rig, "h"), places_of, sizeof places_of);
+    memcpy(nn_input(rig, "weight"), weight, sizeof(float) * B);
+    for (int i = 0; i < B * PLACES * D; i++)
+        nn_input(rig, "upstream")[i] = 0.1f * (float)(i + 1);
+    nn_run(rig, 1);
+    return true;
+}
+
+FIG_TEST(codes_are_the_nearest_and_gradients_pass_through)
+{
+    nn_rig rig;
+    book_rig r = { .options = { .codes = K, .width = D, .decay = 0.9 } };
+    if (run_book(&rig, &r, (const float[B]){ 1, 1 })) {
+        static const float vectors[K * D] = { 1, 0, 0, 1, -1, 0 };
+        const float *v = nn_output(&rig, 0), *through = nn_output(&rig, 2), *slope = nn_output(&rig, 3);
+        for (int i = 0; i < K * D; i++)
+            CHECK_NEAR(v[i], vectors[i], 2e-5);
+        CHECK(!memcmp(nn_output(&rig, 1), code_of, sizeof code_of));
+        for (int i = 0; i < B * PLACES * D; i++) {
+            double q = vectors[code_of[i / D] * D + i % D];
+            CHECK_NEAR(through[i], q, 2e-5);
+            CHECK_NEAR(slope[i], 2 * q * 0.1 * (i + 1), 1e-4); /* the decoder's gradient at q, as if it were h */
+        }
+    }
+    nn_end(&rig);
+}
+
+FIG_TEST(the_codebook_follows_by_moving_averages)
+{
+    nn_rig rig;
+    book_rig r = { .options = { .codes = K, .width = D, .decay = 0.9 } };
+    if (run_book(&rig, &r, (const float[B]){ 1, 1 })) {
+        static const double counts[K] = { 0.9 * 2 + 0.1 * 2, 0.9 + 0.1, 0.9 * 4 + 0.1 };
+        static const double sums[K * D] = { 0.9 * 2 + 0.1 * 2.1, 0.1 * 0.1, 0.1 * 0.1, 0.9 + 0.1 * 0.9, -0.9 * 4 - 0.1 * 2, 0.1 * 0.5 };
+        for (int i = 0; i < K; i++)
+            CHECK_NEAR(nn_state(&rig, "codebook.counts")[i], counts[i], 1e-6);
+        for (int i = 0; i < K * D; i++)
+            CHECK_NEAR(nn_state(&rig, "codebook.sums")[i], sums[i], 1e-6);
+        CHECK_NEAR(nn_output(&rig, 4)[0], exp(-0.5 * log(0.5) - 2 * 0.25 * log(0.25)), 1e-4);
+        nn_run(&rig, 2); /* the vectors of the next step are the new sums by the new counts, nearly */
+        for (int i = 0; i < K * D; i++)
+            CHECK_NEAR(nn_output(&rig, 0)[i], sums[i] / counts[i / D], 1e-4);
+    }
+    nn_end(&rig);
+    if (run_book(&rig, &r, (const float[B]){ 1, 0 })) { /* rows that fill up count nothing */
+        static const double counts[K] = { 0.9 * 2 + 0.1, 0.9, 0.9 * 4 + 0.1 };
+        for (int i = 0; i < K; i++)
+            CHECK_NEAR(nn_state(&rig, "codebook.counts")[i], counts[i], 1e-6);
+        CHECK_NEAR(nn_output(&rig, 4)[0], 2, 1e-4);
+    }
+    nn_end(&rig);
+}
+
+FIG_TEST(starved_codes_begin_anew_where_places_are)
+{
+    nn_rig rig;
+    book_rig r = { .options = { .codes = K, .width = D, .decay = 0.9, .restart = 0.45 } };
+    if (run_book(&rig, &r, (const float[B]){ 1, 0 })) { /* counts 1.9, 0.9, 3.7: the average is 2.1667 */
+        const float *counts = nn_state(&rig, "codebook.counts"), *sums = nn_state(&rig, "codebook.sums");
+        CHECK_NEAR(counts[0], 1.9, 1e-6);
+        CHECK_NEAR(counts[1], 6.5 / 3, 1e-5);
+        CHECK_NEAR(counts[2], 3.7, 1e-6);
+        bool found = false; /* at one of the two places of the row that counts */
+        for (int i = 0; i < PLACES; i++) {
+            const float *place = places_of + i * D;
+            found = found || (fabsf(sums[D] / counts[1] - place[0]) < 1e-5f && fabsf(sums[D + 1] / counts[1] - place[1]) < 1e-5f);
+        }
+        CHECK(found);
+    }
+    nn_end(&rig);
+}
+
+/* -- whole runs ------------------------------------------------------------------------------------------------------------- */
+
+/* Trains in folder/name; the last losses of the first phase. */
+static losses train(const char *folder, const char *name, const char *settings, bool resume)
+{
+    char path[400];
+    const char *list[24] = { "threads=1", "log_every=1", "eval_every=never", "sample_every=never", "batch=8", "epochs=0", "width=4",
+                             "codes=8", "code_width=4", "blocks=1", "size=16", "channels=1", "warmup=0", "schedule=constant" };
+    int count = 14;
+    char *copy = strdup(settings), *rest = copy, *word;
+    while ((word = strsep(&rest, " ")) && count < 23)
+        list[count++] = word;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    losses l = { 0 };
+    fig_error err = { 0 };
+    fig_train_opts opts = { .recipe = fig_recipe_find("vqvae"), .data = (const char *[]){ "synthetic:shapes:64", NULL }, .output = path,
+                            .settings = list, .resume = resume, .no_tune = true };
+    CHECK_OK(fig_train(NULL, &opts, note_loss, &l, &err), err);
+    free(copy);
+    return l;
+}
+
+FIG_TEST(each_option_trains_something_else)
+{
+    static const char *const kinds[] = {
+        "codes=8", "body=light width=8", "halvings=1", "halvings=3", "blocks=0", "codes=16", "code_width=2", "decay=0.5", "restart=0.3",
+        "commitment=2", "sigma=0.2", "likelihood=bernoulli", "likelihood=bernoulli pixels=dynamic", "norm=sample", "activation=silu"
+    };
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    char folder[256], name[16], settings[200];
+    losses l[KINDS];
+    make_folder(folder);
+    for (int i = 0; i < KINDS; i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        snprintf(settings, sizeof settings, "steps=20 %s", kinds[i]);
+        l[i] = train(folder, name, settings, false);
+        CHECK(l[i].count == 20);
+        for (int k = 0; k < i; k++)
+            if (l[k].last == l[i].last)
+                TEST_FAIL("%s and %s gave the same loss", kinds[k], kinds[i]);
+    }
+    drop_folder(folder);
+}
+
+static fig_samples *half(fig_trained *model, const char *name, int64_t count, const float *from)
+{
+    fig_samples *out = NULL;
+    fig_error err = { 0 };
+    CHECK_OK(fig_sample(model, &(fig_sample_opts){ .count = count, .sampler = name, .batch = 7, .input = from }, &out, &err), err);
+    return out;
+}
+
+FIG_TEST(the_halves_make_the_whole)
+{
+    enum { ROWS = 20, PIXELS = 16 * 16 };
+    static float x[ROWS * PIXELS];
+    char folder[256], path[300];
+    make_folder(folder);
+    losses l = train(folder, "run", "steps=150 lr=1e-2", false);
+    CHECK(l.last < 0.6 * l.first);
+    fig_trained *model = NULL;
+    fig_error err = { 0 };
+    snprintf(path, sizeof path, "%s/run", folder);
+    REQUIRE_OK(fig_load(NULL, path, &model, &err), err);
+    for (int i = 0; i < ROWS * PIXELS; i++)
+        x[i] = (float)(i / 5 % 7 == 0) + 0.1f * (float)(i % 3);
+    fig_type type;
+    fig_samples *whole = half(model, "reconstruct", ROWS, x), *codes = half(model, "encode", ROWS, x);
+    const float *z = fig_samples_values(codes, &type);
+    REQUIRE(z && type.rank == 2 && type.dim[0] == ROWS && type.dim[1] == 16);
+    bool several = false;
+    for (int i = 0; i < ROWS * 16; i++) {
+        CHECK(z[i] >= 0 && z[i] < 8 && floorf(z[i]) == z[i]);
+        several = several || z[i] != z[0];
+    }
+    CHECK(several);
+    fig_samples *again = half(model, "decode", ROWS, z);
+    CHECK(!memcmp(fig_samples_values(whole, NULL), fig_samples_values(again, NULL), sizeof x));
+    fig_samples *drawn = half(model, NULL, 9, NULL);
+    CHECK(fig_samples_values(drawn, &type) && type.rank == 4 && type.dim[0] == 9 && type.dim[1] == 16);
+    fig_samples_free(whole);
+    fig_samples_free(codes);
+    fig_samples_free(again);
+    fig_samples_free(drawn);
+    fig_trained_free(model);
+    drop_folder(folder);
+}
+
+static char *read_model(const char *folder, const char *name, size_t *size)
+{
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s/model.safetensors", folder, name);
+    FILE *f = fopen(path, "rb");
+    char *bytes = malloc(1 << 20);
+    *size = f ? fread(bytes, 1, 1 << 20, f) : 0;
+    if (f)
+        fclose(f);
+    return bytes;
+}
+
+FIG_TEST(a_resumed_run_holds_the_same_bits)
+{
+    char folder[256];
+    size_t whole_size, cut_size;
+    make_folder(folder);
+    train(folder, "whole", "steps=14 checkpoint_every=3 restart=0.3", false);
+    train(folder, "cut", "steps=7 checkpoint_every=3 restart=0.3", false);
+    train(folder, "cut", "steps=14 checkpoint_every=3 restart=0.3", true);
+    char *whole = read_model(folder, "whole", &whole_size), *cut = read_model(folder, "cut", &cut_size);
+    CHECK(whole_size > 1000 && whole_size == cut_size && !memcmp(whole, cut, cut_size));
+    free(whole);
+    free(cut);
+    drop_folder(folder);
+}
+
+FIG_TEST_MAIN
