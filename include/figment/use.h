@@ -88,7 +88,13 @@ typedef struct fig_eval_opts {
     bool (*cancelled)(void *user);
     void (*task)(void *user, const char *what, double done); /* the same with the name of what is done; done < 0 = unknown */
     const char *const *settings; /* of sampling, as in fig_sample_opts: the model's side, so that no protocol names them */
+    struct fig_sampling_cost *cost; /* or NULL: set when samples are made */
 } fig_eval_opts;
+/* What making samples took; they are made once for all metrics. */
+typedef struct fig_sampling_cost {
+    int64_t samples; /* 0 = none were made */
+    double seconds, cpu_seconds;
+} fig_sampling_cost;
 typedef struct fig_score {
     char name[48], unit[32], split[16], protocol[192];
     double value, standard_error; /* NaN = none */
@@ -108,6 +114,17 @@ FIG_API fig_status fig_scores_read(const char *json, const char *where, char mod
                                    fig_error *err);
 /* "figment.eval/1"; heap text. */
 FIG_API char *fig_scores_json(const char *model, const fig_score *scores, int count);
+
+/* How a model came to be, as far as a document tells: "" and NaN are not known. */
+typedef struct fig_origin {
+    char recipe[48], data_name[128], data_hash[72]; /* of what it was trained on */
+    double parameters, seconds, cpu_seconds;        /* of training: by the clock; processor time of all threads, measured */
+    double validation, test;                        /* shares of the data kept aside */
+} fig_origin;
+/* From a document "figment.run/1", "figment.model/1" (fig_show_json) or "figment.eval/1". */
+FIG_API void fig_origin_read(const char *json, fig_origin *out);
+/* "figment.eval/1" that also tells the origin (NULL = not); heap text. */
+FIG_API char *fig_scores_json_of(const char *model, const fig_origin *origin, const fig_score *scores, int count);
 
 /* -- runs: "figment.run/1" of a run folder or "figment.model/1" of a file: what, how, scores, files; heap text -------------- */
 FIG_API fig_status fig_show_json(const char *path, char **json, fig_error *err);

@@ -103,9 +103,15 @@ static fig_status evaluate(fig_cli *cli, const fig_arguments *given, fig_session
         status = path ? fig_evaluate_pictures(session, path, &opts, scores, MOST_SCORES, &count, err)
                       : fig_evaluate(model, &opts, scores, MOST_SCORES, &count, err);
     cli_progress_clear(cli);
-    if (status == FIG_OK && o->json)
-        status = cli_print_document(cli, fig_scores_json(what, scores, count), true, what, err);
-    else if (status == FIG_OK)
+    if (status == FIG_OK && o->json) {
+        char *about = NULL;
+        fig_origin origin;
+        if (!path)
+            fig_show_json(what, &about, NULL);
+        fig_origin_read(about, &origin);
+        free(about);
+        status = cli_print_document(cli, fig_scores_json_of(what, path ? NULL : &origin, scores, count), true, what, err);
+    } else if (status == FIG_OK)
         print_scores(cli, scores, count);
     fig_trained_free(model);
     free(scores);

@@ -164,7 +164,7 @@ static fig_status score_samples(fig_session *session, fig_trained *t, const char
 {
     telling to = { opts };
     fig__judging judging = { .session = session, .model = t, .pictures = pictures, .data = data, .split = opts->split,
-                             .metrics = metrics, .settings = opts->settings, .count = opts->samples, .seed = opts->seed,
+                             .metrics = metrics, .settings = opts->settings, .count = opts->samples, .seed = opts->seed, .cost = opts->cost,
                              .hooks = { .progress = tell_task, .cancelled = is_cancelled, .user = &to } };
     return fig__judge_samples(&judging, scores, max, count, err);
 }

@@ -124,11 +124,14 @@ static fig_status draw_from_model(fig__judged *j, fig_error *err)
     fig_sample_opts opts = { .count = j->wanted, .seed = j->what->seed, .settings = j->what->settings };
     FIG_TRY(fig_sampler_new(j->what->model, &opts, &sampler, err));
     fig_status status = FIG_OK;
+    double from = fig__seconds(), cpu_from = fig__cpu_seconds();
     for (bool finished = false; status == FIG_OK && !finished;) {
         status = fig_sampler_next(sampler, &finished, err);
         if (status == FIG_OK)
             status = fig__judged_tell(j, what, fig_sampler_done(sampler), err);
     }
+    if (j->what->cost)
+        *j->what->cost = (fig_sampling_cost){ j->wanted, fig__seconds() - from, fig__cpu_seconds() - cpu_from };
     fig_type type = { 0 };
     const fig_samples *samples = fig_sampler_samples(sampler);
     const float *values = status == FIG_OK ? fig_samples_values(samples, &type) : NULL;

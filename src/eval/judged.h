@@ -32,6 +32,7 @@ typedef struct fig__judging {
     const char *const *settings; /* of sampling; NULL = none */
     int64_t count;        /* generated items; 0 = as each metric likes */
     uint64_t seed;
+    fig_sampling_cost *cost; /* or NULL: what making the samples took */
     fig__hooks hooks;
 } fig__judging;
 fig_status fig__judge_samples(const fig__judging *what, fig_score *scores, int max, int *count, fig_error *err);

@@ -2,18 +2,24 @@
  *
  * A protocol names everything that a score depends on but the model: the judge and the data it learnt from, sizes, counts,
  * seeds, splits. Two scores may stand side by side when name and protocol are the same, letter for letter. */
-#include "core/core.h"
+#include "registry/trained.h"
 #include <figment/use.h>
 
 #include <math.h>
 #include <string.h>
 
-char *fig_scores_json(const char *model, const fig_score *scores, int count)
+char *fig_scores_json(const char *model, const fig_score *scores, int count) { return fig_scores_json_of(model, NULL, scores, count); }
+
+char *fig_scores_json_of(const char *model, const fig_origin *origin, const fig_score *scores, int count)
 {
     fig__text out;
     fig__text_init(&out, 1 << 20);
     fig__text_print(&out, "{\"schema\": \"figment.eval/1\", \"model\": ");
     fig__json_put_text(&out, model ? model : "");
+    if (origin) {
+        fig__text_print(&out, ", \"origin\": ");
+        fig__origin_put(origin, &out);
+    }
     fig__text_print(&out, ", \"metrics\": [");
     for (int i = 0; i < count; i++) {
         const fig_score *s = &scores[i];

@@ -23,4 +23,7 @@ struct fig_trained {
     char *path, *run_folder, *preset, *scores, *provenance;
 };
 
+/* -- origin.c */
+void fig__origin_put(const fig_origin *origin, fig__text *out); /* as an object */
+
 #endif

@@ -25,16 +25,42 @@ has '/n100/s1/test80"'
 differ out b.json
 expect 2 'can set' eval b -t 1 --metric frechet --samples 100 --set hidden=4
 
-expect 0 '' compare a.json b.json
+# Unequal compute is refused, whoever measured it; so are other data and other splits.
+cp -r a slow
+sed 's/"cpu_seconds": [0-9.]*/"cpu_seconds": 50/' a/log.jsonl >slow/log.jsonl
+expect 8 'slow took 50 s of processor time' compare a slow --metric modes
+expect 8 'does not say how much' compare a/model.safetensors a
+sed 's/"cpu_seconds": [0-9.]*/"cpu_seconds": 100/' a.json >hundred.json
+sed 's/"cpu_seconds": [0-9.]*/"cpu_seconds": 109.9/' b.json >near.json
+sed 's/"cpu_seconds": [0-9.]*/"cpu_seconds": 110.2/' b.json >far.json
+expect 0 '' compare hundred.json near.json
+has 'training CPU s'
+has ' 110'
+expect 8 '110.2 s' compare hundred.json far.json
+sed 's/"validation": [0-9.]*/"validation": 0.25/' hundred.json >split.json
+expect 8 '0.25 for validation' compare hundred.json split.json
+expect 0 '' compare hundred.json split.json --any-data
+has 'was trained on: synthetic:ring8:400-'
+expect 0 '' compare hundred.json near.json --markdown
+has '| model | recipe | weights | scored on | training CPU s | sampling min | ms a sample | frechet (lower is better) |'
+has '| a | flow |'
+has '- good\_samples: `good_samples/points/'
+expect 2 'choose one' compare hundred.json near.json --markdown --json
+
+expect 0 '' compare a.json b.json --any-compute
 has frechet
+has 'trained on: synthetic:ring8:400-'
 has 'lower is better; frechet/points/'
-expect 8 'cannot be compared' compare a.json fewer.json
+expect 8 'cannot be compared' compare a.json fewer.json --any-compute
 has n90 err
-expect 0 '' compare a b --metric modes --samples 50 -t 1 --json
+expect 0 '' compare a b --metric modes --samples 50 -t 1 --json --any-compute
+has '"samples":50'
 has '"schema":"figment.compare/1"'
 has '"recipe":"flow"'
 has '"name":"good_samples"'
-expect 2 'no sheet' compare a b --metric modes --samples 50 -t 1 -o sheet.png
+measured=$(sed -n '$s/.*"cpu_seconds": *\([0-9.]*\).*/\1/p' a/log.jsonl)
+has "\"train_cpu_seconds\":$measured,"
+expect 2 'no sheet' compare a b --metric modes --samples 50 -t 1 -o sheet.png --any-compute
 expect 2 '' compare a
 expect 3 'no such file' compare a.json none.json
 echo '{"schema": "figment.run/1"}' >run.json
@@ -42,7 +68,7 @@ expect 4 'figment.eval/1' compare run.json a.json
 
 # What others have written reaches no terminal as control characters: names in documents, of files, in models.
 printf '{"schema":"figment.eval/1","model":"m\\u001b[2J","metrics":[{"name":"x\\u009b1m","value":1,"protocol":"p\\u0007"}]}' >odd.json
-expect 0 '' compare odd.json odd.json
+expect 0 '' compare odd.json odd.json --any-compute
 has 'm\x1b[2J'
 has 'x\xc2\x9b1m'
 escape=$(printf '\033')

@@ -212,6 +212,23 @@ FIG_TEST(scores_survive_json)
     CHECK_INT(fig_scores_comparable(&back[0], &given[0], &err), FIG_OK);
     CHECK_INT(fig_scores_comparable(&back[0], &back[1], &err), FIG_E_CHECK);
     free(json);
+    fig_origin origin, told;
+    fig_origin_read(json = fig_scores_json("m", given, 2), &origin); /* a document of before origins, or of no model */
+    CHECK(isnan(origin.cpu_seconds) && isnan(origin.validation) && !origin.data_hash[0]);
+    free(json);
+    origin = (fig_origin){ .recipe = "vae", .data_name = "a", .data_hash = "1f", .parameters = 5, .seconds = NAN, .cpu_seconds = 1.5,
+                           .test = 0.1 };
+    fig_origin_read(json = fig_scores_json_of("m", &origin, given, 2), &told);
+    CHECK_TEXT(told.recipe, "vae");
+    CHECK_TEXT(told.data_hash, "1f");
+    CHECK(isnan(told.seconds));
+    CHECK_NEAR(told.cpu_seconds, 1.5, 0);
+    CHECK_NEAR(told.parameters, 5, 0);
+    CHECK_NEAR(told.validation, 0, 0);
+    CHECK_NEAR(told.test, 0.1, 0);
+    CHECK_INT(fig_scores_read(json, "test", model, back, 4, &count, &err), FIG_OK);
+    CHECK_INT(count, 2);
+    free(json);
     CHECK_INT(fig_scores_read("{\"schema\": \"figment.run/1\"}", "test", model, back, 4, &count, NULL), FIG_E_FORMAT);
     CHECK_INT(fig_scores_read("[", "test", model, back, 4, &count, NULL), FIG_E_FORMAT);
 }
