@@ -151,6 +151,8 @@ typedef struct fig_sampler_decl {
     fig_node output;          /* ONCE and SCHEDULE: the sample (last run); TOKEN, RASTER, BEAM: logits (B, V) */
     fig_node token, position; /* i32 (B) inputs of the token loops, made by fig_input */
     int64_t length;           /* token loops: longest sequence that the step graph can hold */
+    fig_node made, finish;    /* RASTER: an i32 (B, length) input made by fig_input, which receives all of a sample's tokens, and the
+                               * sample made of it in one more run; none = tokens are grey levels */
     const int32_t *order;     /* RASTER: the element made at each of the `length` steps; NULL = one after the other. Copied */
     fig_node label;           /* optional i32 (B) input made by fig_input: the class of each row, -1 = none */
     bool unlabelled;          /* it can be told no class */

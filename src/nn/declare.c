@@ -213,6 +213,10 @@ void fig_model_sampler(fig_model *model, const fig_sampler_decl *sampler)
                        tokens ? ", a token input and a length" : "");
         return;
     }
+    if (!fig_is_none(sampler->finish) && (sampler->loop != FIG_LOOP_RASTER || fig_is_none(sampler->made))) {
+        fig_graph_fail(model->graph, "sampler \"%s\": only a raster sampler with a `made` input can finish", sampler->name);
+        return;
+    }
     if (is_full(model, model->n_samplers, "samplers"))
         return;
     fig_sampler_decl *s = &model->sampler[model->n_samplers++];

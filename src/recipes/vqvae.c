@@ -5,12 +5,16 @@
  *     loss per example = -log p(x | q) / numbers in x + commitment * mean |h - stop(q)|^2
  *
  * The decoder's gradient passes to the encoder as if q were h (straight through); the commitment keeps h near its code; the codebook
- * follows h by itself (recipes/codebook.c). As a picture has one grid of codes only,
+ * follows h by itself (recipes/codebook.c). New pictures come from a prior over grids, a PixelCNN of codes (recipes/code_prior.h) that is
+ * told the class, or each code by itself as often as it was taken. The prior learns in the same run: side by side with the autoencoder,
+ * whose encoder's work it shares, or alone when the autoencoder has had its steps and rests. Nothing passes from it to the encoder.
+ * As a picture has one grid of codes only,
  *
  *     log p(x) >= log p(x | q) + log p(codes),
  *
  * which is the score `elbo`. Bodies: the convolutions of every autoencoder (coder.h) down to the grid, then residual blocks. Pictures
  * lie in [0, 1]. Codes leave and enter the program as their numbers in the codebook, in raster order. */
+#include "recipes/code_prior.h"
 #include "recipes/codebook.h"
 #include "recipes/coder.h"
 #include <math.h>
@@ -18,11 +22,14 @@
 
 typedef struct vq_options {
     fig__codebook_options codebook;
-    int body, activation, norm, init, likelihood, pixels;
-    int64_t width, size, channels, halvings, blocks;
+    fig__code_prior_options pixelcnn;
+    int body, activation, norm, init, likelihood, pixels, prior, condition;
+    int64_t width, size, channels, halvings, blocks, autoencoder_steps;
     double slope, sigma, commitment;
 } vq_options;
 enum { GAUSSIAN, BERNOULLI };
+enum { PRIOR_PIXELCNN, PRIOR_FREQUENCY };
+enum { CONDITION_AUTO, CONDITION_NONE, CONDITION_CLASS };
 
 typedef struct vq {
     fig_model *model;
@@ -31,6 +38,7 @@ typedef struct vq {
     fig__coder coder;
     int64_t rows, columns, top; /* of the grid; channels around it */
     int64_t numbers;            /* in a picture */
+    fig__code_prior prior;
 } vq;
 
 /* -- the networks --------------------------------------------------------------------------------------------------------- */
@@ -103,32 +111,43 @@ static fig_node commitment(const vq *v, coded c) /* (B) */
     return fig_scale(fig_squared_error(c.h, fig_stop_gradient(c.q)), (float)(1 / numbers));
 }
 
+static fig_node label_input(const vq *v) { return v->prior.classes ? fig_model_input(v->model, "label") : FIG_NONE; }
+
+/* -log p(codes), (B). */
+static fig_node code_nll(const vq *v, fig_node index)
+{
+    if (v->o->prior == PRIOR_PIXELCNN)
+        return fig__code_prior_nll(&v->prior, index, label_input(v));
+    return fig_neg(fig_sum_rows(fig_gather(fig__codebook_log_frequency(v->model, &v->o->codebook), index)));
+}
+
 static fig_status declare_training(const vq *v, fig_node x, fig_error *err)
 {
+    bool side_by_side = v->o->autoencoder_steps == 0;
     coded c = quantise(v, x);
     fig_node y = decode(v, fig__straight_through(c.h, c.q));
     fig_node term = fig_scale(misfit(v, y, x), (float)(1 / (double)v->numbers)), tie = commitment(v, c); /* (B) */
     fig_node loss = fig_add(term, fig_scale(tie, (float)v->o->commitment));
-    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "autoencoder", .loss = loss, .trains = "encoder decoder" }, err));
+    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "autoencoder", .loss = loss, .trains = "encoder decoder",
+                                                    .until = v->o->autoencoder_steps, .simultaneous = side_by_side },
+                            err));
     fig_model_log(v->model, "autoencoder", "mse", squared_error(v, y, x));
     fig_model_log(v->model, "autoencoder", "commitment", tie);
     fig_model_log(v->model, "autoencoder", "perplexity", fig__codebook_follow(v->model, &v->o->codebook, c.h, c.index));
-    return FIG_OK;
-}
-
-/* -log p(codes), (B): each drawn by itself, as often as it was taken of late. */
-static fig_node code_nll(const vq *v, fig_node index)
-{
-    return fig_neg(fig_sum_rows(fig_gather(fig__codebook_log_frequency(v->model, &v->o->codebook), index)));
+    if (v->o->prior != PRIOR_PIXELCNN)
+        return FIG_OK;
+    fig_node nll = fig_scale(code_nll(v, c.index), (float)(1 / (double)(v->rows * v->columns))); /* nats a code */
+    return fig_model_phase(
+        v->model, &(fig_phase){ .name = "prior", .loss = nll, .trains = "prior", .from = v->o->autoencoder_steps }, err);
 }
 
 static void declare_metrics(const vq *v, fig_node x)
 {
     bool grey = v->o->likelihood == BERNOULLI;
-    char law[64], protocol[128];
+    char law[64], protocol[160];
     snprintf(law, sizeof law, "gaussian,sigma=%g", v->o->sigma);
-    snprintf(protocol, sizeof protocol, "%s,codes=%lldx%lld of %lld", grey ? fig__pixel_protocols[v->o->pixels] : law,
-             (long long)v->rows, (long long)v->columns, (long long)v->o->codebook.codes);
+    snprintf(protocol, sizeof protocol, "%s,codes=%lldx%lld of %lld%s", grey ? fig__pixel_protocols[v->o->pixels] : law,
+             (long long)v->rows, (long long)v->columns, (long long)v->o->codebook.codes, v->prior.classes ? ",class=given" : "");
     coded c = quantise(v, x);
     fig_node y = decode(v, c.q), rate = code_nll(v, c.index); /* (B) */
     fig_node nll = grey ? fig_bernoulli_nll(y, x)
@@ -149,8 +168,27 @@ static fig_node picture_of(const vq *v, fig_node index) /* i32 (B, rows, columns
     return shown(v, fig_gather(fig__codebook(v->model, &v->o->codebook), index));
 }
 
+/* Code after code by the PixelCNN, then the picture of all. */
+static void declare_raster(const vq *v)
+{
+    fig_graph *g = fig_model_graph(v->model);
+    int64_t b = fig_model_batch(v->model), places = v->rows * v->columns;
+    fig_type one = { .dtype = FIG_I32, .rank = 1, .dim = { b } }, all = { .dtype = FIG_I32, .rank = 2, .dim = { b, places } };
+    fig_node token = fig_input(g, "token", one), position = fig_input(g, "position", one), made = fig_input(g, "codes", all);
+    fig_node label = v->prior.classes ? fig_input(g, "label", one) : FIG_NONE;
+    fig_model_sampler(v->model, &(fig_sampler_decl){ .name = "prior",
+                                                     .loop = FIG_LOOP_RASTER,
+                                                     .output = fig__code_prior_step(&v->prior, token, position, label),
+                                                     .token = token,
+                                                     .position = position,
+                                                     .label = label,
+                                                     .length = places,
+                                                     .made = made,
+                                                     .finish = picture_of(v, fig_reshape(made, FIG_SHAPE(b, v->rows, v->columns))) });
+}
+
 /* Codes drawn one by one, as often as they were taken of late. */
-static void declare_prior(const vq *v)
+static void declare_frequencies(const vq *v)
 {
     fig_node logits = fig__codebook_log_frequency(v->model, &v->o->codebook); /* (K) */
     logits = fig_broadcast(logits, FIG_SHAPE(fig_model_batch(v->model), v->rows, v->columns, v->o->codebook.codes));
@@ -161,7 +199,10 @@ static void declare_prior(const vq *v)
 static void declare_samplers(const vq *v)
 {
     int64_t b = fig_model_batch(v->model), places = v->rows * v->columns;
-    declare_prior(v);
+    if (v->o->prior == PRIOR_PIXELCNN)
+        declare_raster(v);
+    else
+        declare_frequencies(v);
     coded c = quantise(v, fig_model_input(v->model, "image"));
     fig_node numbers = fig_reshape(fig_cast(c.index, FIG_F32), FIG_SHAPE(b, places));
     fig_model_sampler(v->model, &(fig_sampler_decl){
@@ -206,8 +247,15 @@ static fig_status open_networks(vq *v, const fig_data_spec *data, fig_error *err
     v->columns = data->width / step;
     v->top = o->width << (o->halvings - 1);
     v->numbers = (int64_t)data->height * data->width * data->channels;
+    v->prior = (fig__code_prior){ .model = v->model, .o = &o->pixelcnn, .rows = v->rows, .columns = v->columns,
+                                  .codes = o->codebook.codes };
+    if (o->prior == PRIOR_PIXELCNN && o->condition != CONDITION_NONE)
+        v->prior.classes = data->classes;
+    if (o->condition == CONDITION_CLASS && !v->prior.classes)
+        return fig_fail(err, FIG_E_USAGE, "condition: %s; set condition=auto",
+                        data->classes ? "codes drawn by frequency are told nothing" : "the data have no classes");
     fig__set_init(v->model, o->init);
-    return FIG_OK;
+    return o->prior == PRIOR_PIXELCNN ? fig__code_prior_check(&v->prior, err) : FIG_OK;
 }
 
 static fig_status vqvae_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
@@ -225,6 +273,7 @@ static fig_status vqvae_build(fig_model *model, const void *options, const fig_d
 
 #define AT(field) offsetof(vq_options, field)
 #define BOOK(field) AT(codebook.field)
+#define PIXELCNN(field) AT(pixelcnn.field)
 static const fig_option vqvae_option_table[] = {
     { "body", FIG_CHOICE, AT(body), 0, 0, 0, "networks: convolutions, or light: depthwise-separable ones", .choices = "conv light" },
     { "width", FIG_INT, AT(width), 32, 1, 1024, "channels after the first layer, doubled at each further halving" },
@@ -237,6 +286,13 @@ static const fig_option vqvae_option_table[] = {
       "grey levels as they are, or black and white: drawn by their level at each step (dynamic), or from half up (threshold)",
       .choices = FIG__PIXEL_CHOICES },
     { "sigma", FIG_FLOAT, AT(sigma), 0.1, 1e-4, 1e4, "gaussian: the deviation" },
+    { "prior", FIG_CHOICE, AT(prior), PRIOR_PIXELCNN, 0, 0,
+      "what new codes are drawn from: a PixelCNN over the grid, or how often each was taken", .choices = "pixelcnn frequency" },
+    { "condition", FIG_CHOICE, AT(condition), CONDITION_AUTO, 0, 0,
+      "what the PixelCNN is told; auto = the class, where the data have classes", .choices = "auto none class" },
+    { "autoencoder_steps", FIG_INT, AT(autoencoder_steps), 0, 0, 1e12,
+      "steps in which the autoencoder learns; then it rests, and the prior learns alone; 0 = both learn side by side to the end" },
+    FIG__CODE_PRIOR_ROWS(PIXELCNN),
     { "size", FIG_INT, AT(size), 0, 0, 512, "side of a picture in pixels; 0 = as the data, at most 64" },
     { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
     { "activation", FIG_CHOICE, AT(activation), 0, 0, 0, "of hidden layers", .choices = FIG__ACTIVATION_CHOICES },
@@ -262,12 +318,13 @@ const fig_recipe fig_recipe_vqvae = {
     .summary = "VQ-VAE: pictures as grids of codes, compressed, reconstructed and drawn anew",
     .paper = "van den Oord et al. 2017, arXiv 1711.00937; Razavi et al. 2019, arXiv 1906.00446",
     .help = "An encoder says a picture in a small grid of codes out of a learned codebook, and a decoder makes the picture of them. Few "
-            "numbers say a whole picture (figment encode, decode). Sharper than a vae.",
+            "numbers say a whole picture (figment encode, decode). A second network learns which grids there are and draws new ones, of a class "
+            "if wanted. Sharper than a vae.",
     .data_kinds = FIG_DATA_IMAGES,
     .options = vqvae_option_table,
     .options_size = sizeof(vq_options),
     .presets = vqvae_presets,
     .request = vqvae_request,
     .build = vqvae_build,
-    .networks = "encoder decoder",
+    .networks = "encoder decoder prior",
 };

@@ -13,7 +13,7 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
     FIG_TRY(fig__sampler_feed(s, err));
     FIG_TRY(
         fig_plan_run(s->plan, &(fig_run_opts){ .seed = s->opts.seed, .step = 0, .first_row = (uint64_t)s->row }, err));
-    FIG_TRY(fig__sampler_take(s, err));
+    FIG_TRY(fig__sampler_take(s, s->plan, err));
     s->row += s->batch;
     *finished = s->row >= s->opts.count;
     return FIG_OK;

@@ -130,6 +130,18 @@ static fig_status apply_settings(fig_sampler *s, fig_error *err)
 
 /* -- the plan --------------------------------------------------------------------------------------------------------- */
 
+/* What the tokens stand for is computed by a plan of its own, once a batch, which assigns nothing. */
+static fig_status compile_finish(fig_sampler *s, fig_error *err)
+{
+    if (fig_is_none(s->decl->finish))
+        return FIG_OK;
+    s->model->graph->n_assigns = 0;
+    return fig_plan_compile(s->model->graph, s->store,
+                            &(fig_plan_opts){ .outputs = &s->decl->finish, .n_outputs = 1, .state_prefix = s->trained->state_prefix,
+                                              .share = s->plan, .weights = s->opts.weights },
+                            &s->finish, err);
+}
+
 /* The graph holds every sampler of the model; assignments of the others (their caches) must not run. */
 static void keep_own_assigns(fig_sampler *s)
 {
@@ -158,12 +170,13 @@ static fig_status compile(fig_sampler *s, fig_error *err)
     keep_own_assigns(s);
     FIG_TRY(fig__store_above(t->store, &s->store, err));
     FIG_TRY(fig__model_initialise(s->model, s->store, t->seed, err));
-    return fig_plan_compile(
+    FIG_TRY(fig_plan_compile(
         s->model->graph, s->store,
         &(fig_plan_opts){
             .outputs = &s->decl->output, .n_outputs = 1, .state_prefix = t->state_prefix, .share = t->share,
             .weights = s->opts.weights },
-        &s->plan, err);
+        &s->plan, err));
+    return compile_finish(s, err);
 }
 
 fig_status fig_sampler_new(fig_trained *model, const fig_sample_opts *opts, fig_sampler **out, fig_error *err)
@@ -210,6 +223,8 @@ fig_status fig__sampler_restart(fig_sampler *s, uint64_t seed, fig_error *err)
     s->opts.seed = seed;
     s->row = 0;
     fig_plan_renew(s->plan);
+    if (s->finish)
+        fig_plan_renew(s->finish);
     return s->loop->begin(s, err);
 }
 
@@ -295,6 +310,7 @@ void fig_sampler_free(fig_sampler *s)
         return;
     if (s->state && s->loop->end)
         s->loop->end(s);
+    fig_plan_free(s->finish);
     fig_plan_free(s->plan);
     fig_store_free(s->store);
     fig__model_free(s->model);

@@ -37,6 +37,7 @@ struct fig_sampler {
     const fig_sampler_decl *decl;
     const fig__sample_loop *loop;
     fig_plan *plan;
+    fig_plan *finish; /* of the declaration's last run; NULL = none */
     int batch;   /* rows of the plan */
     int64_t row; /* first sample of the batch in work */
     fig_samples *samples;
@@ -67,8 +68,10 @@ fig_status fig__sampler_read_classes(fig_sampler *sampler, fig_error *err);
 int32_t fig__sampler_class_of(const fig_sampler *sampler, int64_t sample);
 /* Classes and rows of data into the plan's inputs, for samplers that read some. */
 fig_status fig__sampler_feed(fig_sampler *sampler, fig_error *err);
-/* Copies rows of the plan's output into the samples. */
-fig_status fig__sampler_take(fig_sampler *sampler, fig_error *err);
+/* Copies rows of a plan's output into the samples, with their classes. */
+fig_status fig__sampler_take(fig_sampler *sampler, const fig_plan *plan, fig_error *err);
+/* The rows' classes alone. */
+void fig__sampler_take_classes(fig_sampler *sampler);
 
 /* One token from logits (n) by temperature, top-k, top-p; `u` in [0, 1). Greedy: the first largest. scratch holds n
  * times FIG__PICK_BYTES. */

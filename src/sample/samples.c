@@ -53,27 +53,39 @@ static void restore_units(const fig_samples *s, float *values, int64_t rows, int
             values[i * row + d] = (float)((double)values[i * row + d] * s->scale[d % s->units] + s->offset[d % s->units]);
 }
 
-fig_status fig__sampler_take(fig_sampler *sampler, fig_error *err)
+static int64_t rows_left(const fig_sampler *sampler) /* of the batch in work that are wanted */
+{
+    int64_t left = sampler->opts.count - sampler->row;
+    return left < sampler->batch ? left : sampler->batch;
+}
+
+void fig__sampler_take_classes(fig_sampler *sampler)
+{
+    fig_samples *s = sampler->samples;
+    if (fig_is_none(sampler->decl->label))
+        return;
+    s->label = s->label ? s->label : fig__alloc(sizeof *s->label * (size_t)s->wanted);
+    for (int64_t i = sampler->row; i < sampler->row + rows_left(sampler); i++)
+        s->label[i] = fig__sampler_class_of(sampler, i);
+}
+
+fig_status fig__sampler_take(fig_sampler *sampler, const fig_plan *plan, fig_error *err)
 {
     fig_samples *s = sampler->samples;
     fig_type type;
-    const char *from = fig_plan_output(sampler->plan, 0, &type);
+    const char *from = fig_plan_output(plan, 0, &type);
     if (!s->values) {
         fig_type one = { .dtype = type.dtype, .rank = type.rank - 1 };
         memcpy(one.dim, type.dim + 1, sizeof one.dim - sizeof one.dim[0]);
         FIG_TRY(fig__samples_hold(s, &one, err));
     }
     size_t row = fig__bytes(&type) / (size_t)type.dim[0];
-    int64_t left = sampler->opts.count - sampler->row, rows = left < sampler->batch ? left : sampler->batch;
+    int64_t rows = rows_left(sampler);
     char *to = (char *)s->values + (size_t)sampler->row * row;
     memcpy(to, from, (size_t)rows * row);
     if (s->kind != FIG_DATA_TEXT && type.dtype == FIG_F32)
         restore_units(s, (float *)to, rows, (int64_t)(row / sizeof(float)));
-    if (!fig_is_none(sampler->decl->label)) {
-        s->label = s->label ? s->label : fig__alloc(sizeof *s->label * (size_t)s->wanted);
-        for (int64_t i = sampler->row; i < sampler->row + rows; i++)
-            s->label[i] = fig__sampler_class_of(sampler, i);
-    }
+    fig__sampler_take_classes(sampler);
     s->count += rows;
     return FIG_OK;
 }

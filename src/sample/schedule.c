@@ -37,7 +37,7 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
     fig_run_opts opts = { .seed = s->opts.seed, .step = (uint64_t)w->run, .first_row = (uint64_t)s->row };
     FIG_TRY(fig_plan_run(s->plan, &opts, err));
     if (++w->run == d->steps) {
-        FIG_TRY(fig__sampler_take(s, err));
+        FIG_TRY(fig__sampler_take(s, s->plan, err));
         s->row += s->batch;
         w->run = 0;
     }

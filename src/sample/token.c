@@ -11,7 +11,8 @@
  * alone. Text comes out at once, cut at whole UTF-8 characters.
  *
  * The raster loop is the same over the elements of a picture, in the sampler's order: no prompt, the token before the first is 0,
- * and token v of V stands for the grey level low + (high - low) * v / (V - 1). */
+ * and token v of V stands for the grey level low + (high - low) * v / (V - 1). Or tokens are codes of something else: a sampler with a
+ * `finish` makes the sample of all of them in one run, when the last is there. */
 #include "sample/tokens.h"
 
 #include <stdlib.h>
@@ -81,14 +82,14 @@ fig_status fig__tokens_begin(fig_sampler *s, fig_error *err)
     t->scratch = fig__alloc((size_t)logits.dim[logits.rank - 1] * FIG__PICK_BYTES);
     fig_type one = FIG_SHAPE(length);
     one.dtype = FIG_I32;
-    if (raster)
+    if (raster && !s->finish)
         one = FIG_SHAPE(s->trained->data->height, s->trained->data->width, s->trained->data->channels);
     if (!raster && s->trained->data->tokenizer && !s->ids)
         fig__samples_hold_text(s->samples, 1 << 28);
-    else if (raster && fig_elements(&one) != length)
+    else if (!s->finish && raster && fig_elements(&one) != length)
         status = fig_fail(err, FIG_E_FAILED, "sampler %s makes %lld elements, a picture has %lld", s->decl->name,
                           (long long)length, (long long)fig_elements(&one));
-    else
+    else if (!s->finish) /* else: when the type is known, with the first samples */
         status = fig__samples_hold(s->samples, &one, err);
     if (!count)
         ids[0] = raster ? 0 : start_token(s);
@@ -146,7 +147,7 @@ static void put(fig_sampler *s, int row, int32_t token)
     fig__tokens *t = s->state;
     int64_t sample = s->row + row, made = t->known - t->prompt;
     t->history[row * t->room + t->known] = token;
-    if (sample >= s->opts.count)
+    if (sample >= s->opts.count || s->finish)
         return;
     if (s->samples->text) {
         int length;
@@ -200,6 +201,18 @@ void fig__tokens_slide(fig_sampler *s)
     t->fed = 0;
 }
 
+/* The batch's samples, out of all their tokens. */
+static fig_status finish(fig_sampler *s, fig_error *err)
+{
+    const fig__tokens *t = s->state;
+    fig_type type;
+    int32_t *made = fig_plan_input(s->finish, ((const fig_leaf_attr *)fig__producer_attr(s->decl->made))->name, &type);
+    for (int row = 0; made && row < s->batch; row++)
+        memcpy(made + row * s->opts.length, t->history + row * t->room + t->prompt, sizeof *made * (size_t)s->opts.length);
+    FIG_TRY(fig_plan_run(s->finish, &(fig_run_opts){ .seed = s->opts.seed, .step = (uint64_t)t->room, .first_row = (uint64_t)s->row }, err));
+    return fig__sampler_take(s, s->finish, err);
+}
+
 static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
 {
     fig__tokens *t = s->state;
@@ -221,9 +234,14 @@ static fig_status next(fig_sampler *s, bool *finished, fig_error *err)
     t->known++;
     bool done = t->known == t->room;
     FIG_TRY(fig__tokens_tell(s, err));
+    if (done && s->finish)
+        FIG_TRY(finish(s, err));
     if (done) {
         int64_t left = s->opts.count - s->row;
-        s->samples->count += left < s->batch ? left : s->batch;
+        if (!s->finish) {
+            fig__sampler_take_classes(s);
+            s->samples->count += left < s->batch ? left : s->batch;
+        }
         s->row += s->batch;
         t->known = 0;
     }

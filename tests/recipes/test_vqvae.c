@@ -1,8 +1,10 @@
-/* test_vqvae.c - codebooks by hand: nearest vectors, gradients straight through, moving averages, restarts; every option trains
- * something else; codes and back; a run that was cut in two holds the same bits */
+/* test_vqvae.c - codebooks by hand: nearest vectors, gradients straight through, moving averages, restarts; the prior's steps are its
+ * whole; every option trains something else; codes and back; a run that was cut in two holds the same bits */
 #include "denoiser_rig.h"
 #include "nn_rig.h"
+#include "recipes/code_prior.h"
 #include "recipes/codebook.h"
+#include "train/trainer.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,24 +121,115 @@ FIG_TEST(starved_codes_begin_anew_where_places_are)
     nn_end(&rig);
 }
 
+/* -- the prior -------------------------------------------------------------------------------------------------------------- */
+
+enum { ROWS = 3, COLUMNS = 4, CODES = 5, CLASSES = 3 };
+
+typedef struct prior_rig {
+    fig__code_prior_options options;
+    int classes;
+    bool step;
+    fig_node out;
+} prior_rig;
+
+static fig_status build_prior(fig_model *model, void *user, fig_error *err)
+{
+    prior_rig *r = user;
+    fig_graph *g = fig_model_graph(model);
+    fig_type one = { .dtype = FIG_I32, .rank = 1, .dim = { B } }, grid = { .dtype = FIG_I32, .rank = 3, .dim = { B, ROWS, COLUMNS } };
+    fig__code_prior p = { .model = model, .o = &r->options, .rows = ROWS, .columns = COLUMNS, .codes = CODES, .classes = r->classes };
+    FIG_TRY(fig__code_prior_check(&p, err));
+    fig_node label = r->classes ? fig_input(g, "label", one) : FIG_NONE;
+    r->out = r->step ? fig__code_prior_step(&p, fig_input(g, "token", one), fig_input(g, "position", one), label)
+                     : fig__code_prior_nll(&p, fig_input(g, "index", grid), label);
+    return FIG_OK;
+}
+
+static bool open_prior(nn_rig *rig, nn_network *network, prior_rig *r)
+{
+    *network = (nn_network){ build_prior, r };
+    if (!nn_begin(rig, network, FIG_FOR_EVALUATION, B)) {
+        TEST_FAIL("build: %s", rig->err.message);
+        return false;
+    }
+    if (!nn_compile(rig, &r->out, 1))
+        return false;
+    for (int row = 0; row < B && r->classes; row++)
+        ((int32_t *)nn_input(rig, "label"))[row] = (row + 1) % r->classes;
+    return true;
+}
+
+static void steps_equal_the_whole(int classes)
+{
+    nn_rig whole, steps;
+    nn_network networks[2];
+    prior_rig a = { .options = { .raster = { 3, 6, 3, 5 }, .head = 7 }, .classes = classes }, b = a;
+    b.step = true;
+    double sum[B] = { 0 };
+    int32_t index[B][ROWS * COLUMNS];
+    for (int row = 0; row < B; row++)
+        for (int i = 0; i < ROWS * COLUMNS; i++)
+            index[row][i] = (row * 3 + i * i + i / 3) % CODES;
+    if (open_prior(&whole, &networks[0], &a) && open_prior(&steps, &networks[1], &b)) {
+        memcpy(nn_input(&whole, "index"), index, sizeof index);
+        nn_run(&whole, 1);
+        for (int i = 0; i < ROWS * COLUMNS; i++) {
+            for (int row = 0; row < B; row++) {
+                ((int32_t *)nn_input(&steps, "token"))[row] = i ? index[row][i - 1] : 0;
+                ((int32_t *)nn_input(&steps, "position"))[row] = i;
+            }
+            nn_run(&steps, (uint64_t)i);
+            for (int row = 0; row < B; row++) {
+                const float *logits = nn_output(&steps, 0) + row * CODES;
+                double total = 0;
+                for (int k = 0; k < CODES; k++)
+                    total += exp(logits[k]);
+                sum[row] += log(total) - logits[index[row][i]];
+            }
+        }
+        for (int row = 0; row < B; row++)
+            CHECK_NEAR(sum[row], nn_output(&whole, 0)[row], 1e-4);
+    }
+    nn_end(&whole);
+    nn_end(&steps);
+}
+
+FIG_TEST(the_prior_steps_equal_the_whole)
+{
+    steps_equal_the_whole(0);
+    steps_equal_the_whole(CLASSES);
+}
+
 /* -- whole runs ------------------------------------------------------------------------------------------------------------- */
 
-/* Trains in folder/name; the last losses of the first phase. */
-static losses train(const char *folder, const char *name, const char *settings, bool resume)
+static void note_sum(void *user, const fig_train_progress *p) /* of the losses of all phases */
+{
+    losses *l = user;
+    double sum = 0;
+    for (int i = 0; i < p->losses; i++)
+        sum += strncmp(p->loss_name[i], "loss.", 5) ? 0 : p->loss[i];
+    CHECK(isfinite(sum));
+    l->last = sum;
+    if (!l->count++)
+        l->first = sum;
+}
+
+/* Trains in folder/name. */
+static losses train(const char *folder, const char *name, const char *settings)
 {
     char path[400];
-    const char *list[24] = { "threads=1", "log_every=1", "eval_every=never", "sample_every=never", "batch=8", "epochs=0", "width=4",
-                             "codes=8", "code_width=4", "blocks=1", "size=16", "channels=1", "warmup=0", "schedule=constant" };
-    int count = 14;
+    const char *list[32] = { "threads=1", "log_every=1", "eval_every=never", "sample_every=never", "batch=8", "epochs=0", "width=4",
+                             "codes=8", "code_width=4", "blocks=1", "size=16", "channels=1", "prior.layers=2", "prior.width=4", "prior.head=8", "warmup=0", "schedule=constant" };
+    int count = 17;
     char *copy = strdup(settings), *rest = copy, *word;
-    while ((word = strsep(&rest, " ")) && count < 23)
+    while ((word = strsep(&rest, " ")) && count < 31)
         list[count++] = word;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     losses l = { 0 };
     fig_error err = { 0 };
     fig_train_opts opts = { .recipe = fig_recipe_find("vqvae"), .data = (const char *[]){ "synthetic:shapes:64", NULL }, .output = path,
-                            .settings = list, .resume = resume, .no_tune = true };
-    CHECK_OK(fig_train(NULL, &opts, note_loss, &l, &err), err);
+                            .settings = list, .no_tune = true };
+    CHECK_OK(fig_train(NULL, &opts, note_sum, &l, &err), err);
     free(copy);
     return l;
 }
@@ -144,8 +237,10 @@ static losses train(const char *folder, const char *name, const char *settings, 
 FIG_TEST(each_option_trains_something_else)
 {
     static const char *const kinds[] = {
-        "codes=8", "body=light width=8", "halvings=1", "halvings=3", "blocks=0", "codes=16", "code_width=2", "decay=0.5", "restart=0.3",
-        "commitment=2", "sigma=0.2", "likelihood=bernoulli", "likelihood=bernoulli pixels=dynamic", "norm=sample", "activation=silu"
+        "codes=8", "autoencoder_steps=10", "condition=none", "prior.layers=1", "prior.width=6", "prior.head=9", "prior.kernel=5",
+        "prior.first_kernel=3", "prior.dropout=0.3", "prior=frequency", "body=light width=8", "halvings=1", "halvings=3", "blocks=0",
+        "codes=16", "code_width=2", "decay=0.5", "restart=0.3", "commitment=2", "sigma=0.2", "likelihood=bernoulli",
+        "likelihood=bernoulli pixels=dynamic", "norm=sample", "activation=silu"
     };
     enum { KINDS = sizeof kinds / sizeof *kinds };
     char folder[256], name[16], settings[200];
@@ -154,7 +249,7 @@ FIG_TEST(each_option_trains_something_else)
     for (int i = 0; i < KINDS; i++) {
         snprintf(name, sizeof name, "k%d", i);
         snprintf(settings, sizeof settings, "steps=20 %s", kinds[i]);
-        l[i] = train(folder, name, settings, false);
+        l[i] = train(folder, name, settings);
         CHECK(l[i].count == 20);
         for (int k = 0; k < i; k++)
             if (l[k].last == l[i].last)
@@ -173,29 +268,29 @@ static fig_samples *half(fig_trained *model, const char *name, int64_t count, co
 
 FIG_TEST(the_halves_make_the_whole)
 {
-    enum { ROWS = 20, PIXELS = 16 * 16 };
-    static float x[ROWS * PIXELS];
+    enum { PICTURES = 20, PIXELS = 16 * 16 };
+    static float x[PICTURES * PIXELS];
     char folder[256], path[300];
     make_folder(folder);
-    losses l = train(folder, "run", "steps=150 lr=1e-2", false);
+    losses l = train(folder, "run", "steps=150 lr=1e-2");
     CHECK(l.last < 0.6 * l.first);
     fig_trained *model = NULL;
     fig_error err = { 0 };
     snprintf(path, sizeof path, "%s/run", folder);
     REQUIRE_OK(fig_load(NULL, path, &model, &err), err);
-    for (int i = 0; i < ROWS * PIXELS; i++)
+    for (int i = 0; i < PICTURES * PIXELS; i++)
         x[i] = (float)(i / 5 % 7 == 0) + 0.1f * (float)(i % 3);
     fig_type type;
-    fig_samples *whole = half(model, "reconstruct", ROWS, x), *codes = half(model, "encode", ROWS, x);
+    fig_samples *whole = half(model, "reconstruct", PICTURES, x), *codes = half(model, "encode", PICTURES, x);
     const float *z = fig_samples_values(codes, &type);
-    REQUIRE(z && type.rank == 2 && type.dim[0] == ROWS && type.dim[1] == 16);
+    REQUIRE(z && type.rank == 2 && type.dim[0] == PICTURES && type.dim[1] == 16);
     bool several = false;
-    for (int i = 0; i < ROWS * 16; i++) {
+    for (int i = 0; i < PICTURES * 16; i++) {
         CHECK(z[i] >= 0 && z[i] < 8 && floorf(z[i]) == z[i]);
         several = several || z[i] != z[0];
     }
     CHECK(several);
-    fig_samples *again = half(model, "decode", ROWS, z);
+    fig_samples *again = half(model, "decode", PICTURES, z);
     CHECK(!memcmp(fig_samples_values(whole, NULL), fig_samples_values(again, NULL), sizeof x));
     fig_samples *drawn = half(model, NULL, 9, NULL);
     CHECK(fig_samples_values(drawn, &type) && type.rank == 4 && type.dim[0] == 9 && type.dim[1] == 16);
@@ -207,31 +302,47 @@ FIG_TEST(the_halves_make_the_whole)
     drop_folder(folder);
 }
 
-static char *read_model(const char *folder, const char *name, size_t *size)
-{
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s/model.safetensors", folder, name);
-    FILE *f = fopen(path, "rb");
-    char *bytes = malloc(1 << 20);
-    *size = f ? fread(bytes, 1, 1 << 20, f) : 0;
-    if (f)
-        fclose(f);
-    return bytes;
-}
+#define TINY "batch=8 width=4 codes=8 code_width=4 blocks=1 size=16 channels=1 prior.layers=2 prior.width=4 prior.head=8 warmup=0 " \
+             "schedule=constant epochs=0 restart=0.3 "
 
 FIG_TEST(a_resumed_run_holds_the_same_bits)
 {
-    char folder[256];
-    size_t whole_size, cut_size;
-    make_folder(folder);
-    train(folder, "whole", "steps=14 checkpoint_every=3 restart=0.3", false);
-    train(folder, "cut", "steps=7 checkpoint_every=3 restart=0.3", false);
-    train(folder, "cut", "steps=14 checkpoint_every=3 restart=0.3", true);
-    char *whole = read_model(folder, "whole", &whole_size), *cut = read_model(folder, "cut", &cut_size);
-    CHECK(whole_size > 1000 && whole_size == cut_size && !memcmp(whole, cut, cut_size));
-    free(whole);
-    free(cut);
-    drop_folder(folder);
+    check_resume("vqvae", "pictures", "synthetic:shapes:64", TINY "prior=frequency");
+    check_resume("vqvae", "pictures", "synthetic:shapes:64", TINY "prior.dropout=0.1 ema=0.9");
+    check_resume("vqvae", "pictures", "synthetic:shapes:64", TINY "autoencoder_steps=6");
+}
+
+/* States whose name begins so, hashed. */
+static uint64_t states_of(const fig_trainer *t, const char *scope)
+{
+    uint64_t hash = 1;
+    for (int i = 0; i < fig_store_count(t->store); i++)
+        if (!strncmp(fig_store_name(t->store, i), scope, strlen(scope)))
+            hash = hash * 31 + fig__hash64(fig_store_data(t->store, i), fig_store_bytes(t->store, i), 1);
+    return hash;
+}
+
+FIG_TEST(the_autoencoder_rests_while_the_prior_learns)
+{
+    static const char *const scopes[] = { "encoder.", "decoder.", "codebook.", "prior." };
+    const char *settings[] = { "threads=1", "steps=8", "epochs=0", "batch=8", "width=4", "codes=8", "code_width=4", "size=16",
+                               "prior.layers=2", "prior.width=4", "autoencoder_steps=4", "restart=0.3", NULL };
+    fig_error err = { 0 };
+    fig_trainer *t = NULL;
+    fig_train_opts opts = { .recipe = fig_recipe_find("vqvae"), .data = (const char *[]){ "synthetic:shapes:64", NULL },
+                            .settings = settings, .no_tune = true };
+    REQUIRE_OK(fig_trainer_new(NULL, &opts, &t, &err), err);
+    for (int step = 0; step < 8; step++) {
+        uint64_t before[4];
+        fig_train_progress p;
+        for (int i = 0; i < 4; i++)
+            before[i] = states_of(t, scopes[i]);
+        CHECK_OK(fig_trainer_step(t, &p, &err), err);
+        for (int i = 0; i < 4; i++)
+            if ((states_of(t, scopes[i]) != before[i]) != (i == 3 ? step >= 4 : step < 4))
+                TEST_FAIL("step %d: %s %s", step, scopes[i], i == 3 ? "prior's turn is after step 4" : "learns in the first four steps");
+    }
+    fig_trainer_free(t);
 }
 
 FIG_TEST_MAIN
