@@ -17,52 +17,15 @@ static fig_status view(const fig_type *x, const fig_normalise_attr *attr, fig__n
     return FIG_OK;
 }
 
-static const fig__normalise_kind batch = {
-    .name = "batch_normalise",
-    .view = view,
-    .op = &fig_op_batch_normalise,
-    .gradient_op = &fig_op_batch_normalise_gradient,
-};
+FIG__NORMALISATION(batch)
 
-/* -- batch_normalise ----------------------------------------------------------------------------------------------- */
-
-static fig_status batch_normalise_infer(fig_infer *c) { return fig__normalise_infer(c, &batch); }
-static void batch_normalise_gradient(fig_gradient *c) { fig__normalise_gradient(c, &batch); }
-static void batch_normalise_decompose(fig_decompose *c) { fig__normalise_decompose(c, &batch); }
-static void batch_normalise_reference(fig_eval *c) { fig__normalise_reference(c, &batch); }
-
-const fig_op fig_op_batch_normalise = {
-    .name = "batch_normalise",
-    .operands = -1,
-    .attr_size = sizeof(fig_normalise_attr),
-    .infer = batch_normalise_infer,
-    .gradient = batch_normalise_gradient,
-    .decompose = batch_normalise_decompose,
-    .reference = batch_normalise_reference,
-    .print = fig__normalise_print,
-    .narrow = { FIG_NARROW_FREE, 1 },
-};
-
-/* -- its gradient -------------------------------------------------------------------------------------------------- */
-
-static fig_status backward_infer(fig_infer *c) { return fig__normalise_gradient_infer(c, &batch); }
-static void backward_decompose(fig_decompose *c) { fig__normalise_gradient_decompose(c, &batch); }
-static void backward_reference(fig_eval *c) { fig__normalise_gradient_reference(c, &batch); }
-
+const fig_op fig_op_batch_normalise = { .name = "batch_normalise", FIG__NORMALISE_FIELDS };
 const fig_op fig_op_batch_normalise_gradient = {
     .name = "batch_normalise_gradient",
-    .operands = -1,
-    .attr_size = sizeof(fig_normalise_attr),
-    .infer = backward_infer,
-    .decompose = backward_decompose,
-    .reference = backward_reference,
-    .print = fig__normalise_print,
-    .narrow = { FIG_NARROW_FREE, 1 },
+    FIG__NORMALISE_GRADIENT_FIELDS,
 };
-
-/* -- building ------------------------------------------------------------------------------------------------------ */
 
 fig_node fig_batch_normalise(fig_node x, fig_node gamma, fig_node beta, float eps, fig_node *mean, fig_node *variance)
 {
-    return fig__normalise(&batch, x, gamma, beta, eps, 0, mean, variance);
+    return fig__normalise(&batch_kind, x, gamma, beta, eps, 0, mean, variance);
 }

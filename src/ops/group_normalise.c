@@ -19,57 +19,20 @@ static fig_status view(const fig_type *x, const fig_normalise_attr *attr, fig__n
     return FIG_OK;
 }
 
-static const fig__normalise_kind group = {
-    .name = "group_normalise",
-    .view = view,
-    .op = &fig_op_group_normalise,
-    .gradient_op = &fig_op_group_normalise_gradient,
-};
+FIG__NORMALISATION(group)
 
-/* -- group_normalise ----------------------------------------------------------------------------------------------- */
-
-static fig_status group_normalise_infer(fig_infer *c) { return fig__normalise_infer(c, &group); }
-static void group_normalise_gradient(fig_gradient *c) { fig__normalise_gradient(c, &group); }
-static void group_normalise_decompose(fig_decompose *c) { fig__normalise_decompose(c, &group); }
-static void group_normalise_reference(fig_eval *c) { fig__normalise_reference(c, &group); }
-
-const fig_op fig_op_group_normalise = {
-    .name = "group_normalise",
-    .operands = -1,
-    .attr_size = sizeof(fig_normalise_attr),
-    .infer = group_normalise_infer,
-    .gradient = group_normalise_gradient,
-    .decompose = group_normalise_decompose,
-    .reference = group_normalise_reference,
-    .print = fig__normalise_print,
-    .narrow = { FIG_NARROW_FREE, 1 },
-};
-
-/* -- its gradient -------------------------------------------------------------------------------------------------- */
-
-static fig_status backward_infer(fig_infer *c) { return fig__normalise_gradient_infer(c, &group); }
-static void backward_decompose(fig_decompose *c) { fig__normalise_gradient_decompose(c, &group); }
-static void backward_reference(fig_eval *c) { fig__normalise_gradient_reference(c, &group); }
-
+const fig_op fig_op_group_normalise = { .name = "group_normalise", FIG__NORMALISE_FIELDS };
 const fig_op fig_op_group_normalise_gradient = {
     .name = "group_normalise_gradient",
-    .operands = -1,
-    .attr_size = sizeof(fig_normalise_attr),
-    .infer = backward_infer,
-    .decompose = backward_decompose,
-    .reference = backward_reference,
-    .print = fig__normalise_print,
-    .narrow = { FIG_NARROW_FREE, 1 },
+    FIG__NORMALISE_GRADIENT_FIELDS,
 };
-
-/* -- building ------------------------------------------------------------------------------------------------------ */
 
 fig_node fig_group_normalise(fig_node x, int groups, fig_node gamma, fig_node beta, float eps)
 {
-    return fig__normalise(&group, x, gamma, beta, eps, groups, NULL, NULL);
+    return fig__normalise(&group_kind, x, gamma, beta, eps, groups, NULL, NULL);
 }
 
 fig_node fig_instance_normalise(fig_node x, fig_node gamma, fig_node beta, float eps)
 {
-    return fig__normalise(&group, x, gamma, beta, eps, fig_rank(x) ? (int)fig_dim(x, -1) : 0, NULL, NULL);
+    return fig__normalise(&group_kind, x, gamma, beta, eps, fig_rank(x) ? (int)fig_dim(x, -1) : 0, NULL, NULL);
 }

@@ -43,4 +43,28 @@ fig_node fig__normalise(const fig__normalise_kind *kind, fig_node x, fig_node ga
                         int groups, fig_node *mean, fig_node *variance);
 void fig__normalise_print(const void *attr, fig__text *out);
 
+/* KIND_kind and the functions of both records, from a function `view` above it: all else is shared. */
+#define FIG__NORMALISATION(KIND)                                                                                       \
+    static const fig__normalise_kind KIND##_kind = {                                                                   \
+        .name = #KIND "_normalise",                                                                                    \
+        .view = view,                                                                                                  \
+        .op = &fig_op_##KIND##_normalise,                                                                              \
+        .gradient_op = &fig_op_##KIND##_normalise_gradient,                                                            \
+    };                                                                                                                 \
+    static fig_status infer(fig_infer *c) { return fig__normalise_infer(c, &KIND##_kind); }                            \
+    static void gradient(fig_gradient *c) { fig__normalise_gradient(c, &KIND##_kind); }                                \
+    static void decompose(fig_decompose *c) { fig__normalise_decompose(c, &KIND##_kind); }                             \
+    static void reference(fig_eval *c) { fig__normalise_reference(c, &KIND##_kind); }                                  \
+    static fig_status backward_infer(fig_infer *c) { return fig__normalise_gradient_infer(c, &KIND##_kind); }          \
+    static void backward_decompose(fig_decompose *c) { fig__normalise_gradient_decompose(c, &KIND##_kind); }           \
+    static void backward_reference(fig_eval *c) { fig__normalise_gradient_reference(c, &KIND##_kind); }
+
+/* The fields of both records, of the functions above. */
+#define FIG__NORMALISE_FIELDS                                                                                          \
+    .operands = -1, .attr_size = sizeof(fig_normalise_attr), .infer = infer, .gradient = gradient,                     \
+    .decompose = decompose, .reference = reference, .print = fig__normalise_print, .narrow = { FIG_NARROW_FREE, 1 }
+#define FIG__NORMALISE_GRADIENT_FIELDS                                                                                 \
+    .operands = -1, .attr_size = sizeof(fig_normalise_attr), .infer = backward_infer, .decompose = backward_decompose, \
+    .reference = backward_reference, .print = fig__normalise_print, .narrow = { FIG_NARROW_FREE, 1 }
+
 #endif
