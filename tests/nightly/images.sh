@@ -1,0 +1,131 @@
+#!/bin/sh
+# images.sh - the long runs behind what the picture families promise, each with its bound; what is done is kept, so call it again
+#
+#   [SEEDS="1 2 3"] [THREADS=N] [KEEP=FOLDER] tests/nightly/images.sh [PART]...
+#
+#     likelihood   MNIST in black and white: VAE, importance-weighted VAE, MADE, PixelCNN, in nats
+#     classes      a classifier trained on 10,000 generated digits alone and tested on real ones: flow matching, conditional GAN
+#     ring         eight Gaussians: GAN, GAN that judges two samples together, five seeds each; flow matching
+#     losses       DCGAN on MNIST with four losses, ten seeds each: none diverges, each shows all ten digits
+#     families     Fashion-MNIST: VAE, GAN, PixelCNN, flow matching after ten minutes of processor time each
+#     folders      FOLDERS="NAME=PATH ..." (64 pixels; a name that ends in 32: 32): flow matching and hinge GAN
+#
+# Runs stay in KEEP (default build/images) and go on where they were stopped; runs.tsv there has a line for each finished one: name, commit,
+# seconds, seconds of processor time, gemm before and after. Minutes that a preset promises hold for 480 GFLOP/s.
+cd "$(dirname "$0")/../.." || exit 1
+FIGMENT=${FIGMENT:-$PWD/build/figment}
+FIGMENT_TESTS=$PWD/tests
+FIGMENT_HOME=${XDG_CACHE_HOME:-$HOME/.cache} # judges and data of the user's cache: a judge takes a minute
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+. tests/cli/harness.inc
+KEEP=${KEEP:-build/images}
+mkdir -p "$KEEP" && cd "$KEEP" || exit 1
+
+gemm() { "$FIGMENT" bench gemm --seconds 1 --json --quiet | sed -E 's/.*"gemm_f32_gflops": ?([0-9]+).*/\1/'; }
+processor_seconds() { times | awk 'NR == 2 { gsub(/[ms]/, " "); print $1 * 60 + $2 + $3 * 60 + $4 }'; } # of the children so far
+# train NAME ARGUMENTS...: the run NAME, from its last checkpoint if it was stopped; nothing if it is finished.
+train() {
+    name=$1
+    shift
+    [ -e "$name/finished" ] && return 0
+    before=$(gemm) begun=$(date +%s) used=$(processor_seconds)
+    if [ -e "$name/checkpoints" ]; then set -- train --resume -o "$name"; else set -- train "$@" -o "$name"; fi
+    "$FIGMENT" "$@" --threads "${THREADS:-0}" --quiet >/dev/null 2>"$name.err" || { no "$name: $(tail -n 2 "$name.err")"; return 1; }
+    took=$(($(date +%s) - begun))
+    now=$(processor_seconds)
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$commit" "$took" "$(awk -v a="$used" -v b="$now" 'BEGIN { printf "%d", b - a }')" \
+        "$before" "$(gemm)" | tee -a runs.tsv >"$name/finished"
+}
+# score RUN METRIC [OPTIONS]: the metric's value; its document stays in RUN.METRIC.json.
+score() {
+    run=$1 metric=$2
+    shift 2
+    [ -s "$run.$metric.json" ] || "$FIGMENT" eval "$run" --metric "$metric" "$@" --json --quiet >"$run.$metric.json" 2>"$run.err" ||
+        { rm -f "$run.$metric.json"; echo nan; return; }
+    sed -nE 's/.*"value": ?([-0-9.e+]+).*/\1/p' "$run.$metric.json" | head -n 1
+}
+within() { # within NAME VALUE LOW HIGH
+    awk -v v="$2" -v low="$3" -v high="$4" 'BEGIN { exit !(v != "nan" && v >= low && v <= high) }' && ok ||
+        no "$1: $2 is not within $3 to $4"
+    echo "$1: $2 ($3 to $4)"
+}
+sheet() { [ -s "$1.png" ] || expect 0 '' sample "$1" -n 64 --seed 1 -o "$1.png" --quiet; }
+
+likelihood() {
+    train vae-1 vae --data mnist --preset black-and-white --seed 1
+    train importance-1 vae --data mnist --preset importance --seed 1
+    train made-1 made --data mnist --preset digits --seed 1
+    train pixelcnn-1 pixelcnn --data mnist --preset digits --seed 1
+    plain=$(score vae-1 iw_bound)
+    within "VAE 784-200-200-50, bound of 5,000 draws, nats" "$plain" -88.5 0
+    within "the same trained with the importance-weighted bound" "$(score importance-1 iw_bound)" \
+        "$(awk -v p="$plain" 'BEGIN { print p + 0.6 }')" 0
+    within "MADE, nats" "$(score made-1 nll)" 0 86.0
+    within "PixelCNN, nats" "$(score pixelcnn-1 nll)" 0 84.0
+}
+classes() {
+    train flow-mnist-1 flow --data mnist --seed 1
+    train conditional-1 dcgan --data mnist --preset conditional --seed 1
+    sheet flow-mnist-1
+    sheet conditional-1
+    within "flow matching: trained on its samples, right on real digits" "$(score flow-mnist-1 tstr)" 0.965 1
+    within "conditional GAN: the same" "$(score conditional-1 tstr)" 0.95 1
+}
+modes_of() { score "$1" modes --data synthetic:ring8:100000 --samples 2500; }
+ring() {
+    ring8=synthetic:ring8:100000
+    for seed in ${SEEDS:-1 2 3 4 5}; do
+        train ring-$seed gan --data $ring8 --preset points --seed "$seed"
+        train ring-packed-$seed gan --data $ring8 --preset points-packed --seed "$seed"
+        echo "seed $seed: $(modes_of ring-$seed) modes, two samples together $(modes_of ring-packed-$seed)"
+    done
+    mean() { for seed in ${SEEDS:-1 2 3 4 5}; do modes_of "$1-$seed"; done | awk '{ s += $1 } END { print s / NR }'; }
+    plain=$(mean ring)
+    within "modes, two samples together" "$(mean ring-packed)" "$(awk -v p="$plain" 'BEGIN { print p > 7 ? p + 0.5 : 7.5 }')" 8
+    train ring-flow-1 flow --data $ring8 --preset points --seed 1
+    within "modes, flow matching" "$(modes_of ring-flow-1)" 8 8
+}
+losses() {
+    for seed in ${SEEDS:-1 2 3 4 5 6 7 8 9 10}; do
+        for loss in non-saturating least-squares hinge wgan-gp; do
+            train $loss-$seed dcgan --data mnist --preset $loss --seed "$seed" || continue
+            lacks null $loss-$seed/log.jsonl
+            within "$loss, seed $seed: classes with 2 % or more" "$(score $loss-$seed modes)" 10 10
+            echo "    Frechet distance $(score $loss-$seed frechet)"
+        done
+    done
+    for loss in non-saturating least-squares hinge wgan-gp; do
+        for seed in ${SEEDS:-1 2 3 4 5 6 7 8 9 10}; do score $loss-$seed frechet; done | sort -g |
+            awk -v n=$loss '{ v[NR] = $1 }
+                END { print n ": Frechet distance, median", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, "worst", v[NR] }'
+    done
+}
+families() {
+    for recipe in vae dcgan pixelcnn flow; do
+        train fashion-$recipe $recipe --data fashion-mnist --preset ten-minutes --seed 1
+        sheet fashion-$recipe
+        echo "$recipe: $(cut -f 4 fashion-$recipe/finished) s of processor time, Frechet distance $(score fashion-$recipe frechet)"
+    done
+}
+folders() {
+    [ -n "${FOLDERS:-}" ] || skip "set FOLDERS=\"NAME=PATH ...\""
+    for folder in $FOLDERS; do
+        name=${folder%%=*} side=64
+        case $name in *32) side=32 ;; esac
+        train "flow-$name" flow --data "${folder#*=}" --preset folder-$side --seed 1
+        train "hinge-$name" dcgan --data "${folder#*=}" --preset hinge-$side --seed 1
+        for run in "flow-$name" "hinge-$name"; do
+            sheet "$run"
+            within "$run: memorisation" "$(score "$run" neighbours)" 0 0.07
+            echo "$run: Frechet distance $(score "$run" frechet)"
+        done
+    done
+}
+
+for part in ${*:-likelihood classes ring losses families}; do
+    case $part in
+        likelihood | classes | ring | losses | families | folders) $part ;;
+        *) no "no part \"$part\"" ;;
+    esac
+done
+finish
