@@ -127,7 +127,7 @@ static fig_status note_best(fig_trainer *t, fig_error *err)
     s->n_best_scores = s->n_scores;
     if (t->settings.keep.best)
         s->todo |= FIG__TODO_CHECKPOINT;
-    return fig__write_model(t, err);
+    return fig__write_model(t, "model", err);
 }
 
 fig_status fig__action_evaluate(fig_trainer *t, fig_error *err)
@@ -232,7 +232,7 @@ fig_status fig__action_sample(fig_trainer *t, fig_error *err)
 
 /* -- the model file ------------------------------------------------------------------------------------------------ */
 
-fig_status fig__write_model(fig_trainer *t, fig_error *err)
+fig_status fig__write_model(fig_trainer *t, const char *name, fig_error *err)
 {
     if (!t->output)
         return FIG_OK;
@@ -256,7 +256,7 @@ fig_status fig__write_model(fig_trainer *t, fig_error *err)
     char *scores = fig__scores_text(s->scores, current ? s->n_scores : 0);
     fig__arena *arena = fig__arena_new();
     fig__model_notes notes = { t->settings.preset ? t->settings.preset->name : "", scores, provenance.data };
-    fig_status status = fig__model_file_write(fig__run_path(t, arena, "model.safetensors"), &t->view, &notes, err);
+    fig_status status = fig__model_file_write(fig__run_path(t, arena, fig__arena_format(arena, "%s.safetensors", name)), &t->view, &notes, err);
     fig__arena_free(arena);
     free(scores);
     fig__text_free(&provenance);

@@ -207,7 +207,7 @@ fig_status fig__state_read(fig_trainer *t, const char *json, const char *where, 
         else
             *(int64_t *)place = fig__json_int(value, -1);
     }
-    s.todo = (unsigned)fig__json_int(fig__json_get(root, "todo"), 0) & 15u;
+    s.todo = (unsigned)fig__json_int(fig__json_get(root, "todo"), 0) & 31u;
     get_integers(fig__json_get(root, "updates"), s.updates, FIG_MODEL_MAX);
     get_integers(fig__json_get(root, "drawn"), s.drawn, FIG__MAX_DATA);
     s.n_kept = get_integers(fig__json_get(root, "kept"), s.kept, FIG__MAX_KEPT);

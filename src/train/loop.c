@@ -36,6 +36,16 @@ static void decide(fig_trainer *t)
     }
     if (fig__cadence_due(&c->checkpoint_every, s->step, t->epoch_steps, t->last_checkpointed, now))
         s->todo |= FIG__TODO_CHECKPOINT;
+    int64_t snapshots = t->settings.train.snapshots;
+    if (s->step > 0 && s->step * snapshots / t->steps > (s->step - 1) * snapshots / t->steps)
+        s->todo |= FIG__TODO_SNAPSHOT;
+}
+
+static fig_status write_snapshot(fig_trainer *t, fig_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "models/step-%07lld", (long long)t->state.step);
+    return fig__write_model(t, name, err);
 }
 
 /* After a score: controllers may change rates, or end the run; then this step becomes the last one and gets its
@@ -58,7 +68,7 @@ static fig_status consult(fig_trainer *t, bool evaluated, fig_error *err)
 static void checkpoint_if_possible(fig_trainer *t, fig_train_progress *p)
 {
     fig_error fault = { 0 };
-    if (t->has_metrics || fig__write_model(t, &fault) == FIG_OK) { /* without scores the last weights are the model */
+    if (t->has_metrics || fig__write_model(t, "model", &fault) == FIG_OK) { /* without scores the last weights are the model */
         if (fig__checkpoint_write(t, &fault) == FIG_OK) {
             p->checkpointed = t->output != NULL;
             return;
@@ -94,6 +104,10 @@ static fig_status do_pending(fig_trainer *t, fig_train_progress *p, fig_error *e
         FIG_TRY(fig__action_sample(t, err));
         *todo &= ~(unsigned)FIG__TODO_SAMPLE;
         p->sampled = t->output != NULL;
+    }
+    if (*todo & FIG__TODO_SNAPSHOT) {
+        FIG_TRY(write_snapshot(t, err));
+        *todo &= ~(unsigned)FIG__TODO_SNAPSHOT;
     }
     if (*todo & FIG__TODO_CHECKPOINT) {
         *todo &= ~(unsigned)FIG__TODO_CHECKPOINT;
@@ -146,7 +160,7 @@ static fig_status finish(fig_trainer *t, fig_train_progress *p, fig_error *err)
     if (!s->finished) {
         FIG_TRY(fig__check_weights_finite(t, err));
         if (s->best_step < 0)
-            FIG_TRY(fig__write_model(t, err));
+            FIG_TRY(fig__write_model(t, "model", err));
         s->finished = true;
         fig_status status = fig__checkpoint_write(t, err);
         if (status != FIG_OK) {

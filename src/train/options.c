@@ -95,6 +95,8 @@ const fig_option fig__train_options_table[] = {
       .fallback_text = "5 minutes", .metavar = "CADENCE" },
     { "keep", FIG_TEXT, AT(keep), 0, 0, 0, "checkpoints that stay: all, \"last 3\", best, \"last 2 best\"",
       .fallback_text = "last 2 best", .metavar = "WHICH" },
+    { "snapshots", FIG_INT, AT(snapshots), 0, 0, 1000,
+      "models kept along the way, at equal distances and at the last step, for scores over time: models/step-N.safetensors" },
     { "watch", FIG_TEXT, AT(watch), 0, 0, 0, "metric that chooses the best model; empty = the recipe's first",
       .fallback_text = "", .metavar = "METRIC" },
     { "eval_items", FIG_INT, AT(eval_items), 0, 0, 1e12,

@@ -45,7 +45,7 @@ typedef struct fig__train_options {
     double random_rotation, random_scale, random_colour;
     bool drop_last;
     char *log_every, *sample_every, *eval_every, *checkpoint_every, *keep, *watch, *memory_budget;
-    int64_t eval_items, sample_rows, sample_columns, sample_gap, sample_zoom, sample_seed, sample_length;
+    int64_t snapshots, eval_items, sample_rows, sample_columns, sample_gap, sample_zoom, sample_seed, sample_length;
     fig__early_stopping_options early_stopping;
     fig__plateau_options plateau;
     fig__nan_policy_options nan_policy;

@@ -89,8 +89,8 @@ static fig_status open_folder(fig_trainer *t, fig_error *err)
     if (exists && !t->resume)
         status = fig_fail(err, FIG_E_USAGE,
                           "%s: holds a run already; go on with it by --resume, or choose another folder", t->output);
-    static const char *const folders[] = { "samples", "checkpoints" };
-    for (int i = 0; i < 2 && status == FIG_OK; i++)
+    static const char *const folders[] = { "samples", "checkpoints", "models" };
+    for (int i = 0; i < (t->settings.train.snapshots > 0 ? 3 : 2) && status == FIG_OK; i++)
         status = fig__make_folders(fig__run_path(t, arena, folders[i]), err);
     fig__arena_free(arena);
     return status == FIG_OK ? take_lock(t, err) : status;
@@ -385,7 +385,7 @@ static fig_status complete_files(fig_trainer *t, fig_error *err)
     fig_status status = FIG_OK;
     if (!fig__path_exists(fig__run_path(t, arena, "model.safetensors")) &&
         (t->state.best_step < 0 || t->state.best_step == t->state.step))
-        status = fig__write_model(t, err);
+        status = fig__write_model(t, "model", err);
     if (status == FIG_OK && !fig__path_exists(fig__run_path(t, arena, "report.html")))
         status = fig__report(t, err);
     fig__arena_free(arena);

@@ -18,7 +18,7 @@
 #include "train/round.h"
 #include <signal.h>
 
-enum { FIG__TODO_LOG = 1, FIG__TODO_EVAL = 2, FIG__TODO_SAMPLE = 4, FIG__TODO_CHECKPOINT = 8 };
+enum { FIG__TODO_LOG = 1, FIG__TODO_EVAL = 2, FIG__TODO_SAMPLE = 4, FIG__TODO_CHECKPOINT = 8, FIG__TODO_SNAPSHOT = 16 };
 enum { FIG__MAX_SCORES = 32, FIG__MAX_SCALARS = 64, FIG__MAX_LISTENERS = 16, FIG__MAX_KEPT = 4096 };
 
 /* What a controller has set: "phases.NAME.lr" (before the schedule), or a ramp's name. */
@@ -149,7 +149,7 @@ double fig__base_lr(const fig_trainer *t, int phase); /* before the schedule */
 fig_status fig__action_log(fig_trainer *t, fig_error *err);
 fig_status fig__action_evaluate(fig_trainer *t, fig_error *err);
 fig_status fig__action_sample(fig_trainer *t, fig_error *err);
-fig_status fig__write_model(fig_trainer *t, fig_error *err);
+fig_status fig__write_model(fig_trainer *t, const char *name, fig_error *err); /* NAME.safetensors of the run folder */
 char *fig__scores_text(const fig_score *scores, int count); /* JSON array, heap */
 
 /* -- standing.c: batch norm's statistics for averaged weights */

@@ -78,4 +78,10 @@ expect 2 '' sample text-run --prompt 'Q#'
 # A reader that leaves early ends the command without a word.
 "$FIGMENT" sample text-run --length 5000 2>err | head -c 20 >/dev/null
 lacks 'Segmentation' err
+# Models on the way: at equal distances, the last being the model; each can be used as one.
+expect 0 '' train gan --data synthetic:ring8:500 --steps 9 --set snapshots=2 -o way --quiet
+[ "$(ls way/models | tr '\n' ' ')" = "step-0000005.safetensors step-0000009.safetensors " ] && ok || no "way/models holds $(ls way/models)"
+same way/models/step-0000009.safetensors way/model.safetensors
+expect 0 '' sample way/models/step-0000005.safetensors -n 4 -o way.csv
+
 finish
