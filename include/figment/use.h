@@ -96,7 +96,7 @@ typedef struct fig_sampling_cost {
     double seconds, cpu_seconds;
 } fig_sampling_cost;
 typedef struct fig_score {
-    char name[48], unit[32], split[16], protocol[192];
+    char name[48], unit[32], split[16], protocol[288];
     double value, standard_error; /* NaN = none */
     int64_t count;
     bool higher_is_better;

@@ -145,7 +145,9 @@ const fig_command fig_command_eval = {
             "  tstr        accuracy of a classifier trained on samples alone; of models that tell classes apart\n"
             "  gain        augmentation_gain: what samples add to the real training items\n"
             "Pictures are compared in the features of a small classifier that is trained once on the data's own labels (about a minute) "
-            "and kept in the cache; without labels, of a random convolutional net. A recipe that declares nothing, such as a GAN, is "
+            "and kept in the cache; without labels, of a random convolutional net. Both get their pictures as the model does (parts kept "
+            "aside, resize, background, two values), and the protocol says where that is not the usual way. Items without a class are "
+            "left out of what needs one, and counted in the protocol. A recipe that declares nothing, such as a GAN, is "
             "judged by its samples.",
     .examples = "figment eval runs/clothes\n"
                 "figment eval runs/digits --metric elbo --json\n"

@@ -166,6 +166,8 @@ static fig_status score_samples(fig_session *session, fig_trained *t, const char
     fig__judging judging = { .session = session, .model = t, .pictures = pictures, .data = data, .split = opts->split,
                              .metrics = metrics, .settings = opts->settings, .count = opts->samples, .seed = opts->seed, .cost = opts->cost,
                              .hooks = { .progress = tell_task, .cancelled = is_cancelled, .user = &to } };
+    for (int i = 0; t && !opts->data && i < FIG_SPLITS; i++)
+        judging.chosen_on = chosen_on(t, fig__split_names[i]) ? fig__split_names[i] : judging.chosen_on;
     return fig__judge_samples(&judging, scores, max, count, err);
 }
 

@@ -11,19 +11,25 @@
  * distance and coverage (Naeem et al. 2020 found them the better choice away from photographs), cost no training, and
  * are the same for all data, where an autoencoder's would depend on how well it was trained.
  *
- * The cache holds judges/NAME.safetensors. A judge is trained in a folder of its own process and moved there when it is whole. */
+ * A judge learns from pictures as the model gets them: the same items kept aside, the same way of bringing pictures to size, the same
+ * background, the same two values where they are binarised. Its name says where one of these is not the usual one (fig__judge_view).
+ *
+ * The cache holds judges/NAME.safetensors. A judge is trained in a folder of its own and moved there when it is whole. */
 #include "eval/judge.h"
 #include "exec/exec.h"
 #include "registry/trained.h"
 #include <figment/train.h>
 
+#include <errno.h>
 #include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { WIDTH = 128, SEE_BATCH = 100, TRAIN_BATCH = 128, MOST_FILTERS = 128, SMALLEST = 8, HALVED_FROM = 40 };
+enum { WIDTH = 128, SEE_BATCH = 100, TRAIN_BATCH = 128, MOST_FILTERS = 128, SMALLEST = 8, HALVED_FROM = 40, STALE = 86400 };
 #define VERSION "judge-cnn-1"
 #define ENCODER "encoder-random-1"
 
@@ -65,19 +71,28 @@ int fig__cloud_class(const fig__cloud *c, int64_t row)
 
 fig__estimate fig__cloud_accuracy(const fig__cloud *c)
 {
-    if (!c->label || !c->classes || c->rows < 1)
+    int64_t right = 0, rows = fig__cloud_labelled(c);
+    if (!c->classes || rows < 1)
         return (fig__estimate){ NAN, NAN };
-    int64_t right = 0;
     for (int64_t i = 0; i < c->rows; i++)
-        right += fig__cloud_class(c, i) == c->label[i];
-    double share = (double)right / (double)c->rows;
-    return (fig__estimate){ share, c->rows > 1 ? sqrt(share * (1 - share) / (double)(c->rows - 1)) : NAN };
+        right += c->label[i] >= 0 && fig__cloud_class(c, i) == c->label[i];
+    double share = (double)right / (double)rows;
+    return (fig__estimate){ share, rows > 1 ? sqrt(share * (1 - share) / (double)(rows - 1)) : NAN };
+}
+
+int64_t fig__cloud_labelled(const fig__cloud *c)
+{
+    int64_t rows = 0;
+    for (int64_t i = 0; c->label && i < c->rows; i++)
+        rows += c->label[i] >= 0;
+    return rows;
 }
 
 /* -- the recipe: in no table, so nobody can train it by name ---------------------------------------------------------------------- */
 
 typedef struct judge_options {
     int64_t height, width, channels;
+    int binarise; /* a fig_binarise */
 } judge_options;
 
 static fig_status judge_request(const void *options, const fig_data_info *found, fig_data_request *request, fig_error *err)
@@ -86,6 +101,7 @@ static fig_status judge_request(const void *options, const fig_data_info *found,
     (void)found, (void)err;
     request->kinds = FIG_DATA_IMAGES;
     request->height = (int)o->height, request->width = (int)o->width, request->channels = (int)o->channels;
+    request->binarise = (fig_binarise)o->binarise;
     return FIG_OK;
 }
 
@@ -136,6 +152,7 @@ static const fig_option judge_option_table[] = {
     { "height", FIG_INT, AT(height), 0, 0, 4096, "of the pictures; 0 = as the data" },
     { "width", FIG_INT, AT(width), 0, 0, 4096, "of the pictures; 0 = as the data" },
     { "channels", FIG_INT, AT(channels), 0, 0, 3, "1 grey, 3 colour; 0 = as the data" },
+    { "binarise", FIG_CHOICE, AT(binarise), 0, 0, 0, "pictures in two values", .choices = "none dynamic threshold" },
     { 0 },
 };
 static const fig_preset judge_presets[] = {
@@ -169,6 +186,42 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 
 void fig__remove_folder(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
+static void remove_stale(fig__arena *arena, const char *folder)
+{
+    char **names;
+    size_t count;
+    struct stat about;
+    if (fig__list_folder(arena, folder, &names, &count, NULL) != FIG_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const char *path = fig__path_join(arena, folder, names[i]);
+        if (fig__starts_with(names[i], "training-") && lstat(path, &about) == 0 && about.st_mtime < time(NULL) - STALE)
+            fig__remove_folder(path);
+    }
+}
+
+/* Not named by the process: two threads of one, or two processes of one number in containers that share a cache, must not meet. */
+fig_status fig__judge_workplace(char **path, fig_error *err)
+{
+    fig__arena *arena = fig__arena_new();
+    char *cache = fig__cache_folder(), *folder = fig__path_join(arena, cache, "judges");
+    *path = NULL;
+    fig_status status = fig__make_folders(folder, err);
+    if (status == FIG_OK) {
+        remove_stale(arena, folder);
+        char *made = fig__format("%s/training-XXXXXX", folder);
+        if (mkdtemp(made))
+            *path = made;
+        else {
+            status = fig_fail(err, FIG_E_IO, "%s: no folder to train a judge in can be made there (%s)", folder, strerror(errno));
+            free(made);
+        }
+    }
+    free(cache);
+    fig__arena_free(arena);
+    return status;
+}
+
 static fig_status train_steps(fig_trainer *trainer, const char *what, const fig__hooks *hooks, fig_error *err)
 {
     for (fig_train_progress now = { 0 }; !now.finished;) {
@@ -178,13 +231,24 @@ static fig_status train_steps(fig_trainer *trainer, const char *what, const fig_
     return FIG_OK;
 }
 
+static const char *const resize_names[] = { "cover", "fit", "stretch", "crop" };
+static const char *const binarise_names[] = { "none", "dynamic", "threshold" };
+
 /* A run in `folder`, which leaves model.safetensors there. */
 static fig_status train(fig_session *session, const char *name, const fig_data_spec *spec, int64_t items, const char *folder,
                         const char *what, const fig__hooks *hooks, fig_error *err)
 {
-    char *settings[] = { fig__format("height=%d", spec->height), fig__format("width=%d", spec->width),
-                         fig__format("channels=%d", spec->channels), fig__format("validation=%.17g", spec->validation),
-                         fig__format("batch=%lld", (long long)(items < TRAIN_BATCH ? items : TRAIN_BATCH)), NULL };
+    const unsigned char *ground = spec->background;
+    char *settings[] = { fig__format("height=%d", spec->height),
+                         fig__format("width=%d", spec->width),
+                         fig__format("channels=%d", spec->channels),
+                         fig__format("validation=%.17g", spec->validation),
+                         fig__format("test=%.17g", spec->test),
+                         fig__format("resize=%s", resize_names[spec->resize]),
+                         fig__format("background=#%02x%02x%02x", ground[0], ground[1], ground[2]),
+                         fig__format("binarise=%s", binarise_names[spec->binarise]),
+                         fig__format("batch=%lld", (long long)(items < TRAIN_BATCH ? items : TRAIN_BATCH)),
+                         NULL };
     fig_trainer *trainer = NULL;
     fig_status status = fig_trainer_new(session,
                                         &(fig_train_opts){ .recipe = &judge_recipe,
@@ -213,6 +277,28 @@ struct fig__judge {
     char name[200];
     int classes;
 };
+
+const char *fig__judge_view(const fig_data *data, char out[80])
+{
+    const fig_data_spec *spec = fig_data_get_spec(data);
+    const fig_data_info *info = fig_data_get_info(data);
+    const unsigned char *ground = spec->background;
+    bool pictures = spec->kind == FIG_DATA_IMAGES;
+    bool reshaped = info->mixed_sizes || info->height != spec->height || info->width != spec->width;
+    int used = 0;
+    *out = 0;
+    if (spec->validation > 0 && !info->items[FIG_VALIDATION_SPLIT])
+        used += snprintf(out, 80, "-v%g", spec->validation);
+    if (spec->test > 0 && !info->items[FIG_TEST_SPLIT])
+        used += snprintf(out + used, 80 - (size_t)used, "-t%g", spec->test);
+    if (pictures && reshaped && spec->resize)
+        used += snprintf(out + used, 80 - (size_t)used, "-%s", resize_names[spec->resize]);
+    if (pictures && (ground[0] != 255 || ground[1] != 255 || ground[2] != 255))
+        used += snprintf(out + used, 80 - (size_t)used, "-bg%02x%02x%02x", ground[0], ground[1], ground[2]);
+    if (pictures && spec->binarise)
+        snprintf(out + used, 80 - (size_t)used, "-%s", binarise_names[spec->binarise]);
+    return out;
+}
 
 /* Letters of a data set's name that can stand in a protocol and in a file name. */
 static void plain_name(const char *name, char out[48])
@@ -266,7 +352,7 @@ static fig__judge *judge_new(const fig_data_spec *spec)
 {
     fig__judge *j = fig__alloc(sizeof *j);
     j->spec = fig_data_spec_copy(spec);
-    j->options = (judge_options){ spec->height, spec->width, spec->channels };
+    j->options = (judge_options){ spec->height, spec->width, spec->channels, (int)spec->binarise };
     j->classes = spec->classes > 1 ? spec->classes : 0;
     return j;
 }
@@ -282,10 +368,10 @@ static fig_status open_encoder(fig__judge *j, fig_session *session, fig_error *e
 static fig_status make(fig__judge *j, fig_session *session, const char *name, int64_t items, const char *path,
                        const fig__hooks *hooks, fig_error *err)
 {
-    char *folder = fig__format("%s.%ld", path, (long)getpid()), *model = fig__format("%s/model.safetensors", folder);
-    char what[120];
+    char *folder, what[120];
+    FIG_TRY(fig__judge_workplace(&folder, err));
+    char *model = fig__format("%s/model.safetensors", folder);
     snprintf(what, sizeof what, "training the judge of %.60s, once", j->spec->name);
-    fig__remove_folder(folder);
     fig_status status = train(session, name, j->spec, items, folder, what, hooks, err);
     if (status == FIG_OK && rename(model, path) != 0)
         status = fig_fail(err, FIG_E_IO, "%s: the judge cannot be moved to the cache folder", path);
@@ -295,16 +381,16 @@ static fig_status make(fig__judge *j, fig_session *session, const char *name, in
     return status;
 }
 
-static fig_status open_classifier(fig__judge *j, fig_session *session, const char *name, int64_t items, const fig__hooks *hooks,
+static fig_status open_classifier(fig__judge *j, fig_session *session, const char *name, const fig_data *data, const fig__hooks *hooks,
                                   fig_error *err)
 {
-    char plain[48], aside[24] = "";
+    char plain[48], view[80];
+    int64_t items = fig_data_items(data, FIG_TRAIN_SPLIT);
     plain_name(j->spec->name, plain);
-    if (j->spec->validation > 0) /* other pictures are trained on when some are kept aside */
-        snprintf(aside, sizeof aside, "-v%g", j->spec->validation);
-    snprintf(j->name, sizeof j->name, VERSION "/%s-%.8s%s", plain, j->spec->data_hash, aside);
+    fig__judge_view(data, view);
+    snprintf(j->name, sizeof j->name, VERSION "/%s-%.8s%s", plain, j->spec->data_hash, view);
     char *cache = fig__cache_folder(), *folder = fig__format("%s/judges", cache);
-    char *path = fig__format("%s/" VERSION "-%s-%.8s%s-%dx%dx%d.safetensors", folder, plain, j->spec->data_hash, aside,
+    char *path = fig__format("%s/" VERSION "-%s-%.8s%s-%dx%dx%d.safetensors", folder, plain, j->spec->data_hash, view,
                              j->spec->height, j->spec->width, j->spec->channels);
     fig_status status = fig__make_folders(folder, err);
     if (status == FIG_OK && fig__path_exists(path)) {
@@ -332,12 +418,12 @@ fig_status fig__judge_open(fig_session *session, const char *name, const fig_dat
     *out = NULL;
     fig__judge *j = judge_new(fig_data_get_spec(data));
     int64_t items = fig_data_items(data, FIG_TRAIN_SPLIT);
-    bool labelled = j->classes && items >= 2 * j->classes;
+    bool labelled = j->classes && fig_data_get_info(data)->classes > 1 && items >= 2 * j->classes; /* a model's spec has classes, too */
     if (!labelled) {
         j->classes = 0;
         j->spec->classes = 0;
     }
-    fig_status status = labelled ? open_classifier(j, session, name, items, hooks, err) : open_encoder(j, session, err);
+    fig_status status = labelled ? open_classifier(j, session, name, data, hooks, err) : open_encoder(j, session, err);
     if (status != FIG_OK) {
         fig__judge_free(j);
         return status;
@@ -353,8 +439,9 @@ fig_status fig__judge_train(fig_session *session, const char *folder, int64_t it
     fig__judge *j = judge_new(spec);
     char *name = fig__format("idx:%s", folder), *run = fig__format("%s/run", folder);
     char *model = fig__format("%s/model.safetensors", run);
-    fig_data_spec all = *spec;
-    all.validation = 0;
+    fig_data_spec all = *spec; /* all of them, as they were written */
+    all.validation = all.test = 0;
+    all.binarise = FIG_BINARISE_NONE;
     fig_status status = train(session, name, &all, items, run, what, hooks, err);
     if (status == FIG_OK)
         status = load(j, session, model, false, err);
@@ -384,25 +471,46 @@ int fig__judge_classes(const fig__judge *j) { return j->classes; }
 
 /* -- seeing ---------------------------------------------------------------------------------------------------------------------------- */
 
-fig_status fig__judge_see(fig__judge *j, const float *pictures, int64_t rows, fig__cloud *c, int64_t at, fig_error *err)
+/* Runs the plan, whose input is set, and takes `some` rows. */
+static fig_status see_rows(fig__judge *j, int64_t some, fig__cloud *c, int64_t at, fig_error *err)
+{
+    int64_t wide = WIDTH + j->classes;
+    FIG_TRY(fig_plan_run(j->plan, NULL, err));
+    const float *seen = fig_plan_output(j->plan, 0, NULL);
+    for (int64_t r = 0; r < some; r++) {
+        for (int k = 0; k < WIDTH; k++)
+            c->features[(at + r) * WIDTH + k] = (double)seen[r * wide + k];
+        for (int k = 0; k < j->classes; k++)
+            c->probability[(at + r) * j->classes + k] = (double)seen[r * wide + WIDTH + k];
+    }
+    return FIG_OK;
+}
+
+/* Of one of the two. */
+static fig_status see_either(fig__judge *j, const float *pictures, const uint8_t *pixels, int64_t rows, fig__cloud *c, int64_t at,
+                             fig_error *err)
 {
     fig_type type;
     float *to = fig_plan_input(j->plan, "image", &type);
-    int64_t row = fig__count(&type) / SEE_BATCH, wide = WIDTH + j->classes;
+    int64_t row = fig__count(&type) / SEE_BATCH;
     for (int64_t first = 0; first < rows; first += SEE_BATCH) {
         int64_t some = rows - first < SEE_BATCH ? rows - first : SEE_BATCH;
-        memcpy(to, pictures + first * row, sizeof *to * (size_t)(some * row));
+        for (int64_t i = 0; i < some * row; i++)
+            to[i] = pictures ? pictures[first * row + i] : (float)pixels[first * row + i] / 255;
         memset(to + some * row, 0, sizeof *to * (size_t)((SEE_BATCH - some) * row));
-        FIG_TRY(fig_plan_run(j->plan, NULL, err));
-        const float *seen = fig_plan_output(j->plan, 0, NULL);
-        for (int64_t r = 0; r < some; r++) {
-            for (int k = 0; k < WIDTH; k++)
-                c->features[(at + first + r) * WIDTH + k] = (double)seen[r * wide + k];
-            for (int k = 0; k < j->classes; k++)
-                c->probability[(at + first + r) * j->classes + k] = (double)seen[r * wide + WIDTH + k];
-        }
+        FIG_TRY(see_rows(j, some, c, at + first, err));
     }
     return FIG_OK;
+}
+
+fig_status fig__judge_see(fig__judge *j, const float *pictures, int64_t rows, fig__cloud *c, int64_t at, fig_error *err)
+{
+    return see_either(j, pictures, NULL, rows, c, at, err);
+}
+
+fig_status fig__judge_see_pixels(fig__judge *j, const uint8_t *pixels, int64_t rows, fig__cloud *c, int64_t at, fig_error *err)
+{
+    return see_either(j, NULL, pixels, rows, c, at, err);
 }
 
 static const void *field_of(const fig_batch *batch, const char *name)

@@ -26,8 +26,9 @@ typedef struct fig__cloud {
 } fig__cloud;
 void fig__cloud_init(fig__cloud *cloud, int64_t rows, int width, int classes);
 void fig__cloud_clear(fig__cloud *cloud);
-/* Share of rows whose most probable class is their label. */
+/* Share of the labelled rows whose most probable class is their label; rows without a class (-1) do not count. */
 fig__estimate fig__cloud_accuracy(const fig__cloud *cloud);
+int64_t fig__cloud_labelled(const fig__cloud *cloud); /* rows that have a class */
 int fig__cloud_class(const fig__cloud *cloud, int64_t row); /* most probable */
 
 typedef struct fig__judge fig__judge;
@@ -40,12 +41,20 @@ fig_status fig__judge_train(fig_session *session, const char *folder, int64_t it
                             const fig__hooks *hooks, fig__judge **out, fig_error *err);
 void fig__judge_free(fig__judge *judge);
 void fig__remove_folder(const char *path); /* and all that is in it; links are not followed */
-const char *fig__judge_name(const fig__judge *judge); /* "judge-cnn-1/mnist-1a2b3c4d" or "encoder-random-1" */
+/* A new empty folder of the caller's own among the judges; heap path. Those that a killed process has left go after a day. */
+fig_status fig__judge_workplace(char **path, fig_error *err);
+/* How prepared data differ from the usual: "-v0.1-t0.1-fit-bg808080-dynamic", parts that were kept aside, another shape brought to
+ * size in another way than by covering it, a background other than white, two values; "" = in nothing. */
+const char *fig__judge_view(const fig_data *data, char out[80]);
+/* "judge-cnn-1/mnist-1a2b3c4d" and the view, or "encoder-random-1" */
+const char *fig__judge_name(const fig__judge *judge);
 int fig__judge_width(const fig__judge *judge);
 int fig__judge_classes(const fig__judge *judge); /* 0 = an encoder */
 
 /* Features and probabilities of pictures (rows, H, W, C) in 0..1 into rows [at, at + rows) of the cloud. */
 fig_status fig__judge_see(fig__judge *judge, const float *pictures, int64_t rows, fig__cloud *cloud, int64_t at, fig_error *err);
+/* The same of 8-bit pictures. */
+fig_status fig__judge_see_pixels(fig__judge *judge, const uint8_t *pixels, int64_t rows, fig__cloud *cloud, int64_t at, fig_error *err);
 /* Of a split's pictures, all or `count` of them: in order, or shuffled by the seed. */
 fig_status fig__judge_see_split(fig__judge *judge, fig_data *data, fig_split split, int64_t count, bool shuffled, uint64_t seed,
                                 const char *what, const fig__hooks *hooks, fig__cloud *cloud, fig_error *err);

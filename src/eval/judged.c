@@ -199,7 +199,7 @@ static fig_status draw_from_pictures(fig__judged *j, fig_error *err)
     fig_data *from;
     FIG_TRY(fig_data_open(j->what->pictures, NULL, &from, err));
     fig_data_request request = { .kinds = FIG_DATA_IMAGES, .height = j->spec->height, .width = j->spec->width,
-                                 .channels = j->spec->channels };
+                                 .channels = j->spec->channels, .resize = j->spec->resize, .background = j->spec->background };
     /* Classes in the numbers of the reference; where their names are others, they tell nothing. */
     bool labelled = fig_data_get_info(from)->classes > 1 && j->spec->classes > 1 && fig_data_prepare_like(from, j->spec, NULL) == FIG_OK;
     fig_status status = labelled ? FIG_OK : fig_data_prepare(from, &request, err);
@@ -242,19 +242,15 @@ static fig_status see_made_pictures(fig__judged *j, fig__cloud *cloud, fig_error
     FIG_TRY(fig__judged_judge(j, false, NULL, &judge, err));
     FIG_TRY(draw(j, err));
     fig__cloud_init(cloud, j->made, fig__judge_width(judge), fig__judge_classes(judge));
-    enum { PART = 1000 };
+    const int64_t part = 1000; /* between two tellings */
     size_t row = row_size(j);
-    float *values = fig__alloc(sizeof *values * PART * row);
     fig_status status = FIG_OK;
-    for (int64_t first = 0; status == FIG_OK && first < j->made; first += PART) {
-        int64_t rows = j->made - first < PART ? j->made - first : PART;
-        for (size_t i = 0; i < (size_t)rows * row; i++)
-            values[i] = (float)j->pixels[(size_t)first * row + i] / 255;
-        status = fig__judge_see(judge, values, rows, cloud, first, err);
+    for (int64_t first = 0; status == FIG_OK && first < j->made; first += part) {
+        int64_t rows = j->made - first < part ? j->made - first : part;
+        status = fig__judge_see_pixels(judge, j->pixels + (size_t)first * row, rows, cloud, first, err);
         if (status == FIG_OK)
             status = fig__judged_tell(j, "judging samples", (double)(first + rows) / (double)j->made, err);
     }
-    free(values);
     return status;
 }
 
@@ -352,15 +348,16 @@ const char *fig__judged_draw(const fig__judged *j, int64_t count, char out[64])
 
 static void put_size(const fig__judged *j, char *out, size_t size)
 {
-    static const char *const rule[] = { "", "-dynamic", "-threshold" };
-    if (j->spec->kind == FIG_DATA_POINTS)
-        snprintf(out, size, "points/%.40s-%.8s", j->spec->name, j->spec->data_hash);
-    else if (j->judge && fig__judge_classes(j->judge))
-        snprintf(out, size, "%s/%dx%dx%d%s", fig__judge_name(j->judge), j->spec->height, j->spec->width, j->spec->channels,
-                 rule[j->spec->binarise]);
+    const fig_data_spec *spec = j->spec;
+    char view[80];
+    fig__judge_view(j->data, view);
+    if (spec->kind == FIG_DATA_POINTS)
+        snprintf(out, size, "points/%.40s-%.8s%s", spec->name, spec->data_hash, view);
+    else if (j->judge && fig__judge_classes(j->judge)) /* its name holds the data's and the view */
+        snprintf(out, size, "%s/%dx%dx%d", fig__judge_name(j->judge), spec->height, spec->width, spec->channels);
     else
-        snprintf(out, size, "%s/%.40s-%.8s/%dx%dx%d%s", j->judge ? fig__judge_name(j->judge) : "pixels", j->spec->name,
-                 j->spec->data_hash, j->spec->height, j->spec->width, j->spec->channels, rule[j->spec->binarise]);
+        snprintf(out, size, "%s/%.40s-%.8s%s/%dx%dx%d", j->judge ? fig__judge_name(j->judge) : "pixels", spec->name, spec->data_hash,
+                 view, spec->height, spec->width, spec->channels);
 }
 
 static bool wants(const fig__judged *j, const char *name)
@@ -380,14 +377,15 @@ void fig__judged_put(fig__judged *j, const char *name, const char *unit, fig__es
     if (!wants(j, name) || j->count >= j->max)
         return;
     fig_score *s = &j->scores[j->count++];
-    char size[120];
+    char size[160];
     put_size(j, size, sizeof size);
     *s = (fig_score){ .value = e.value, .standard_error = e.standard_error, .count = count, .higher_is_better = higher };
     snprintf(s->name, sizeof s->name, "%s", name);
     snprintf(s->unit, sizeof s->unit, "%s", unit);
     snprintf(s->split, sizeof s->split, "%s", fig__split_names[j->split]);
-    snprintf(s->protocol, sizeof s->protocol, "%.24s/%.90s/%.48s/%s%lld", name, size, detail, fig__split_names[j->split],
-             (long long)fig_data_items(j->data, j->split));
+    bool chosen_on = j->what->chosen_on && !strcmp(j->what->chosen_on, fig__split_names[j->split]);
+    snprintf(s->protocol, sizeof s->protocol, "%.24s/%.120s/%.64s/%s%lld%s", name, size, detail, fig__split_names[j->split],
+             (long long)fig_data_items(j->data, j->split), chosen_on ? "/chosen-on-this-split" : "");
 }
 
 fig_status fig__judged_put_accuracy(fig__judged *j, fig_error *err)
@@ -398,7 +396,7 @@ fig_status fig__judged_put_accuracy(fig__judged *j, fig_error *err)
     FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &reference, err));
     j->accuracy_told = true;
     if (fig__judge_classes(j->judge) && reference->label)
-        fig__judged_put(j, "judge_accuracy", "", fig__cloud_accuracy(reference), reference->rows, true, "1500-steps");
+        fig__judged_put(j, "judge_accuracy", "", fig__cloud_accuracy(reference), fig__cloud_labelled(reference), true, "1500-steps");
     return FIG_OK;
 }
 

@@ -32,6 +32,7 @@ typedef struct fig__judging {
     const char *const *settings; /* of sampling; NULL = none */
     int64_t count;        /* generated items; 0 = as each metric likes */
     uint64_t seed;
+    const char *chosen_on; /* split that the model was chosen on: protocols of scores on it say so; NULL = none */
     fig_sampling_cost *cost; /* or NULL: what making the samples took */
     fig__hooks hooks;
 } fig__judging;
@@ -58,7 +59,7 @@ fig_data *fig__judged_data(fig__judged *judged);
 fig_status fig__judged_pictures(fig__judged *judged, int64_t count, const uint8_t **pixels, const int32_t **label, fig_error *err);
 /* The judge; FIG_E_USAGE when `labels` are needed and the data has none. */
 fig_status fig__judged_judge(fig__judged *judged, bool labels, const char *for_what, fig__judge **out, fig_error *err);
-/* The protocol reads NAME/JUDGE/SIZE/DETAIL/SPLIT; count is the score's n. */
+/* The protocol reads NAME/JUDGE/SIZE/DETAIL/SPLIT, and chosen-on-this-split where that is so; count is the score's n. */
 void fig__judged_put(fig__judged *judged, const char *name, const char *unit, fig__estimate estimate, int64_t count, bool higher,
                      const char *detail);
 /* "n2000/s1" */

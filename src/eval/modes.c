@@ -128,22 +128,36 @@ fig__estimate fig__inception_score(fig__matrix p)
 
 #define LEAST 0.2 /* of a class' real share: 2 % where there are ten alike */
 
-static void shares_of(const int32_t *label, int64_t n, int classes, double *share)
+/* Shares among the items that have a class; how many have none. */
+static int64_t shares_of(const int32_t *label, int64_t items, int classes, double *share)
 {
+    int64_t n = 0;
+    for (int64_t i = 0; i < items; i++)
+        n += label[i] >= 0 && label[i] < classes;
     for (int k = 0; k < classes; k++)
         share[k] = 0;
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < items; i++)
         if (label[i] >= 0 && label[i] < classes)
             share[label[i]] += 1.0 / (double)n;
     for (int k = 0; k < classes; k++) /* a class that the split happens not to show */
-        share[k] = share[k] > 0 ? share[k] : 0.5 / (double)n;
+        share[k] = share[k] > 0 ? share[k] : 0.5 / (double)(n > 0 ? n : 1);
+    return items - n;
+}
+
+/* What a protocol says of items without a class, which do not count; nothing where there are none. */
+static const char *without_class(int64_t skipped, char out[40])
+{
+    *out = 0;
+    if (skipped)
+        snprintf(out, 40, "-unlabelled%lld", (long long)skipped);
+    return out;
 }
 
 static fig_status score_pictures(fig__judged *j, int64_t count, fig_error *err)
 {
     fig__judge *judge;
     const fig__cloud *made, *real;
-    char draw[64], detail[96];
+    char draw[64], detail[128], skipped[40];
     FIG_TRY(fig__judged_judge(j, true, "metric modes", &judge, err));
     FIG_TRY(fig__judged_see(j, FIG__SEE_REFERENCE, 0, &real, err));
     FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
@@ -152,23 +166,25 @@ static fig_status score_pictures(fig__judged *j, int64_t count, fig_error *err)
     double *share = fig__alloc(sizeof *share * (size_t)classes);
     for (int64_t i = 0; i < count; i++)
         shows[fig__cloud_class(made, i)]++;
-    shares_of(real->label, real->rows, classes, share);
+    without_class(shares_of(real->label, real->rows, classes, share), skipped);
     fig__modes found = fig__modes_of(shows, share, classes, LEAST);
     free(shows);
     free(share);
     fig__judged_draw(j, count, draw);
-    snprintf(detail, sizeof detail, "of%d/fifth/%s", classes, draw);
+    snprintf(detail, sizeof detail, "of%d/fifth/%s%s", classes, draw, skipped);
     fig__judged_put(j, "modes", "", found.modes, count, true, detail);
-    fig__judged_put(j, "mode_kl", "nats", found.kl, count, false, draw);
+    snprintf(detail, sizeof detail, "%s%s", draw, skipped);
+    fig__judged_put(j, "mode_kl", "nats", found.kl, count, false, detail);
     fig__judged_put(j, "inception_score", "", fig__inception_score((fig__matrix){ made->probability, count, classes }), count, true, draw);
     return fig__judged_put_accuracy(j, err);
 }
 
-/* Centres of the labelled training points, and their deviation along one direction, pooled. */
+/* Centres of the training points that have a class, and their deviation along one direction, pooled. */
 static double find_centres(const fig__cloud *train, int modes, double *centre)
 {
     int64_t *n = fig__alloc(sizeof *n * (size_t)modes);
     double squares = 0;
+    int64_t counted = 0;
     for (int64_t i = 0; i < train->rows; i++) {
         int k = train->label[i];
         if (k < 0 || k >= modes)
@@ -186,9 +202,10 @@ static double find_centres(const fig__cloud *train, int modes, double *centre)
             continue;
         const double *p = train->features + 2 * i, *c = centre + 2 * train->label[i];
         squares += (p[0] - c[0]) * (p[0] - c[0]) + (p[1] - c[1]) * (p[1] - c[1]);
+        counted++;
     }
     free(n);
-    return sqrt(squares / (2.0 * (double)train->rows));
+    return sqrt(squares / (2.0 * (double)counted));
 }
 
 /* As PacGAN counts (Lin et al. 2018): a sample is good within three deviations of a mode, a mode is there when a good sample shows
@@ -197,9 +214,9 @@ static fig_status score_points(fig__judged *j, int64_t count, fig_error *err)
 {
     const fig__cloud *made, *train;
     int modes = fig__judged_spec(j)->classes;
-    char draw[64], detail[96];
+    char draw[64], detail[128], skipped[40];
     FIG_TRY(fig__judged_see(j, FIG__SEE_TRAIN, 0, &train, err));
-    if (!train->label || modes < 2 || train->width != 2)
+    if (!fig__cloud_labelled(train) || modes < 2 || train->width != 2)
         return fig_fail(err, FIG_E_USAGE, "metric modes needs points in the plane that say which mode they are of, and %s does not",
                         fig__judged_spec(j)->name);
     FIG_TRY(fig__judged_see(j, FIG__SEE_MADE, count, &made, err));
@@ -207,17 +224,18 @@ static fig_status score_points(fig__judged *j, int64_t count, fig_error *err)
     int64_t *nearest = fig__alloc(sizeof *nearest * (size_t)modes), *good = fig__alloc(sizeof *good * (size_t)modes), all_good = 0;
     double deviation = find_centres(train, modes, centre);
     fig__modes_of_points(fig__cloud_matrix(made, count), centre, modes, 3 * deviation, nearest, good);
-    shares_of(train->label, train->rows, modes, share);
+    without_class(shares_of(train->label, train->rows, modes, share), skipped);
     fig__modes shown_by = fig__modes_of(nearest, share, modes, 0), found = fig__modes_of(good, share, modes, 0);
     for (int k = 0; k < modes; k++)
         all_good += good[k];
     double part = (double)all_good / (double)count;
     fig__judged_draw(j, count, draw);
-    snprintf(detail, sizeof detail, "of%d/3std/%s", modes, draw);
+    snprintf(detail, sizeof detail, "of%d/3std/%s%s", modes, draw, skipped);
     found.modes.value = all_good ? found.modes.value : 0;
     fig__judged_put(j, "modes", "", found.modes, count, true, detail);
     fig__judged_put(j, "good_samples", "", (fig__estimate){ part, sqrt(part * (1 - part) / (double)count) }, count, true, detail);
-    fig__judged_put(j, "mode_kl", "nats", shown_by.kl, count, false, draw);
+    snprintf(detail, sizeof detail, "%s%s", draw, skipped);
+    fig__judged_put(j, "mode_kl", "nats", shown_by.kl, count, false, detail);
     free(centre), free(share), free(nearest), free(good);
     return FIG_OK;
 }

@@ -3,20 +3,20 @@
  * tstr_accuracy: a classifier like the judge is trained on generated, labelled pictures alone and tested on the real ones (train on
  * synthetic, test on real; Esteban et al. 2017). augmentation_gain: one trained on all real training pictures and the generated
  * ones, less the judge, which had the real ones only; its error is that of the paired difference over the test pictures.
- * Both train in a folder of this process' own in the cache, on IDX files that are written there. */
+ * Items without a class are left out of both and counted in the protocol.
+ * Both train in a folder of their own in the cache, on IDX files that are written there. */
 #include "eval/judged.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST_CLASSES = 256, BATCH = 100 };
 
 typedef struct set { /* pictures to train on, in two parts: real ones first */
     const fig_data_spec *spec;
     uint8_t *pixels, *label;
-    int64_t count;
+    int64_t count, skipped; /* items without a class are not trained on */
     size_t row;
 } set;
 
@@ -43,13 +43,15 @@ static fig_status add_made(set *s, fig__judged *j, int64_t count, fig_error *err
     FIG_TRY(fig__judged_pictures(j, count, &pixels, &label, err));
     for (int64_t i = 0; i < count; i++) {
         if (label[i] < 0)
-            return fig_fail(err, FIG_E_USAGE, "training on samples needs their classes, and %s",
-                            fig__judged_what(j)->pictures ? "these pictures have none (a folder for each class, or labels beside them)"
-                                                          : "this model does not tell classes apart (see its recipe's conditional)");
-        s->label[s->count + i] = (uint8_t)label[i];
+            continue;
+        s->label[s->count] = (uint8_t)label[i];
+        memcpy(s->pixels + (size_t)s->count++ * s->row, pixels + (size_t)i * s->row, s->row);
     }
-    memcpy(s->pixels + (size_t)s->count * s->row, pixels, (size_t)count * s->row);
-    s->count += count;
+    s->skipped = count - s->count;
+    if (!s->count)
+        return fig_fail(err, FIG_E_USAGE, "training on samples needs their classes, and %s",
+                        fig__judged_what(j)->pictures ? "these pictures have none (a folder for each class, or labels beside them)"
+                                                      : "this model does not tell classes apart (see its recipe's conditional)");
     return FIG_OK;
 }
 
@@ -64,22 +66,24 @@ static const void *field_of(const fig_batch *batch, const char *name)
 static fig_status add_real(set *s, fig__judged *j, fig_error *err)
 {
     fig_loader *loader;
-    int64_t all = fig_data_items(fig__judged_data(j), FIG_TRAIN_SPLIT), end = s->count + all;
+    int64_t left = fig_data_items(fig__judged_data(j), FIG_TRAIN_SPLIT);
     FIG_TRY(fig_loader_new(fig__judged_data(j),
                            &(fig_loader_opts){ .split = FIG_TRAIN_SPLIT, .order = FIG_ORDER_SEQUENTIAL, .batch = BATCH, .still = true },
                            &loader, err));
     fig_status status = FIG_OK;
-    while (s->count < end && status == FIG_OK) {
+    while (left > 0 && status == FIG_OK) {
         const fig_batch *batch;
         status = fig_loader_next(loader, &batch, err);
         const float *image = status == FIG_OK ? field_of(batch, "image") : NULL;
         const int32_t *label = status == FIG_OK ? field_of(batch, "label") : NULL;
         if (status == FIG_OK && (!image || !label))
             status = fig_fail(err, FIG_E_FAILED, "the training pictures have no labels");
-        for (int r = 0; image && label && r < batch->real_rows && s->count < end; r++, s->count++) {
+        for (int r = 0; image && label && r < batch->real_rows && left > 0; r++, left--) {
+            if (label[r] < 0)
+                continue;
             for (size_t i = 0; i < s->row; i++)
                 s->pixels[(size_t)s->count * s->row + i] = (uint8_t)lrint((double)image[(size_t)r * s->row + i] * 255);
-            s->label[s->count] = (uint8_t)label[r];
+            s->label[s->count++] = (uint8_t)label[r];
         }
     }
     fig_loader_free(loader);
@@ -128,9 +132,9 @@ static fig_status train_and_see(fig__judged *j, const set *s, const char *what, 
 {
     const fig__judging *judging = fig__judged_what(j);
     const fig__cloud *reference;
-    char *cache = fig__cache_folder(), *folder = fig__format("%s/judges/training.%ld", cache, (long)getpid());
+    char *folder;
     fig__judge *reader = NULL;
-    fig__remove_folder(folder);
+    FIG_TRY(fig__judge_workplace(&folder, err));
     fig_status status = write_idx(s, folder, err);
     if (status == FIG_OK)
         status = fig__judge_train(judging->session, folder, s->count, s->spec, what, &judging->hooks, &reader, err);
@@ -141,7 +145,6 @@ static fig_status train_and_see(fig__judged *j, const set *s, const char *what, 
     fig__judge_free(reader);
     fig__remove_folder(folder);
     free(folder);
-    free(cache);
     return status;
 }
 
@@ -154,9 +157,18 @@ static fig_status check_classes(fig__judged *j, const char *metric, fig_error *e
     return FIG_OK;
 }
 
+/* The draw, and where items had no class: how many of the samples and of the real ones that are tested on. */
+static void detail_of(const set *s, const fig__cloud *seen, const char *draw, char out[128])
+{
+    int64_t real = seen->rows - fig__cloud_labelled(seen);
+    int used = snprintf(out, 128, "%s", draw);
+    if (s->skipped || real)
+        snprintf(out + used, 128 - (size_t)used, "-unlabelled%lld+%lld", (long long)s->skipped, (long long)real);
+}
+
 static fig_status score_tstr(fig__judged *j, int64_t count, fig_error *err)
 {
-    char draw[64];
+    char draw[64], detail[128];
     set s;
     fig__cloud seen = { 0 };
     FIG_TRY(check_classes(j, "metric tstr", err));
@@ -165,8 +177,10 @@ static fig_status score_tstr(fig__judged *j, int64_t count, fig_error *err)
         status = add_made(&s, j, count, err);
     if (status == FIG_OK)
         status = train_and_see(j, &s, "training on samples", &seen, err);
-    if (status == FIG_OK)
-        fig__judged_put(j, "tstr_accuracy", "", fig__cloud_accuracy(&seen), seen.rows, true, fig__judged_draw(j, count, draw));
+    if (status == FIG_OK) {
+        detail_of(&s, &seen, fig__judged_draw(j, count, draw), detail);
+        fig__judged_put(j, "tstr_accuracy", "", fig__cloud_accuracy(&seen), fig__cloud_labelled(&seen), true, detail);
+    }
     fig__cloud_clear(&seen);
     set_clear(&s);
     FIG_TRY(status);
@@ -176,8 +190,10 @@ static fig_status score_tstr(fig__judged *j, int64_t count, fig_error *err)
 /* Mean and error of the difference of being right, item by item. */
 static fig__estimate gain_of(const fig__cloud *with, const fig__cloud *without)
 {
-    double sum = 0, squares = 0, n = (double)with->rows;
+    double sum = 0, squares = 0, n = (double)fig__cloud_labelled(with);
     for (int64_t i = 0; i < with->rows; i++) {
+        if (with->label[i] < 0)
+            continue;
         int gain = (fig__cloud_class(with, i) == with->label[i]) - (fig__cloud_class(without, i) == with->label[i]);
         sum += gain;
         squares += gain * gain;
@@ -188,7 +204,7 @@ static fig__estimate gain_of(const fig__cloud *with, const fig__cloud *without)
 static fig_status score_gain(fig__judged *j, int64_t count, fig_error *err)
 {
     const fig__cloud *reference = NULL;
-    char draw[64], detail[96];
+    char draw[64], used[128], detail[160];
     set s;
     fig__cloud seen = { 0 };
     FIG_TRY(check_classes(j, "metric gain", err));
@@ -203,8 +219,10 @@ static fig_status score_gain(fig__judged *j, int64_t count, fig_error *err)
     if (status == FIG_OK)
         status = fig__judged_see(j, FIG__SEE_REFERENCE, 0, &reference, err);
     if (status == FIG_OK) {
-        snprintf(detail, sizeof detail, "real%lld/%s", (long long)real, fig__judged_draw(j, count, draw));
-        fig__judged_put(j, "augmentation_gain", "", gain_of(&seen, reference), seen.rows, true, detail);
+        real = s.count - (count - s.skipped); /* that have a class */
+        detail_of(&s, &seen, fig__judged_draw(j, count, draw), used);
+        snprintf(detail, sizeof detail, "real%lld/%s", (long long)real, used);
+        fig__judged_put(j, "augmentation_gain", "", gain_of(&seen, reference), fig__cloud_labelled(&seen), true, detail);
     }
     fig__cloud_clear(&seen);
     set_clear(&s);

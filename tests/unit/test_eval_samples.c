@@ -3,6 +3,7 @@
 #include "eval/judged.h"
 #include "test.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -193,6 +194,102 @@ FIG_TEST(training_on_other_pictures)
     CHECK(strstr(err.message, "have none") != NULL);
 }
 
+FIG_TEST(items_without_a_class_do_not_count)
+{
+    fig__cloud cloud;
+    fig__cloud_init(&cloud, 3, 1, 2);
+    cloud.label = calloc(3, sizeof *cloud.label);
+    cloud.label[1] = cloud.label[2] = -1;
+    cloud.probability[0] = 1;
+    CHECK_INT(fig__cloud_labelled(&cloud), 1);
+    CHECK_NEAR(fig__cloud_accuracy(&cloud).value, 1, 0);
+    cloud.label[0] = -1;
+    CHECK(isnan(fig__cloud_accuracy(&cloud).value));
+    fig__cloud_clear(&cloud);
+}
+
+/* A judge's name says how its pictures were made, and it has learnt from pictures made so. */
+FIG_TEST(the_judge_sees_as_the_model_does)
+{
+    char path[256], view[80], *bytes = NULL;
+    uint64_t length = 0;
+    fig_error err = { 0 };
+    REQUIRE(make_all());
+    fig_data *data;
+    snprintf(path, sizeof path, "%s/same", home);
+    CHECK_INT(fig_data_open(path, NULL, &data, &err), FIG_OK);
+    CHECK_INT(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES }, &err), FIG_OK);
+    CHECK_TEXT(fig__judge_view(data, view), "");
+    fig_data_request usual = { .kinds = FIG_DATA_IMAGES, .resize = FIG_RESIZE_STRETCH, .validation = 0.2 };
+    CHECK_INT(fig_data_prepare(data, &usual, &err), FIG_OK);
+    CHECK_TEXT(fig__judge_view(data, view), "-v0.2"); /* of one size already */
+    fig_data_request request = { .kinds = FIG_DATA_IMAGES, .height = 6, .width = 4, .channels = 1, .resize = FIG_RESIZE_FIT,
+                                 .background = (const unsigned char[]){ 0, 0, 0 }, .binarise = FIG_BINARISE_DYNAMIC, .test = 0.25 };
+    CHECK_INT(fig_data_prepare(data, &request, &err), FIG_OK);
+    CHECK_TEXT(fig__judge_view(data, view), "-t0.25-fit-bg000000-dynamic");
+    fig__judge *one = NULL;
+    fig__hooks hooks = { 0 };
+    CHECK_INT(fig__judge_open(NULL, path, data, &hooks, &one, &err), FIG_OK);
+    CHECK_TEXT(err.message, "");
+    CHECK(one && strstr(fig__judge_name(one), "-t0.25-fit-bg000000-dynamic") != NULL);
+    snprintf(path, sizeof path, "%s/cache/judges/judge-cnn-1-same-%.8s%s-6x4x1.safetensors", home, fig_data_get_spec(data)->data_hash, view);
+    CHECK_INT(fig__file_read(path, 1 << 24, &bytes, &length, &err), FIG_OK);
+    CHECK(bytes && memmem(bytes, length, "fit", 3) && memmem(bytes, length, "#000000", 7) && memmem(bytes, length, "dynamic", 7));
+    free(bytes);
+    fig__judge_free(one);
+    fig_data_free(data);
+}
+
+FIG_TEST(scores_on_the_split_that_chose_the_model_say_so)
+{
+    fig_score scores[32];
+    fig_error err = { 0 };
+    int count = 0;
+    char from[256], to[256];
+    REQUIRE(make_all());
+    snprintf(from, sizeof from, "%s/same", home);
+    snprintf(to, sizeof to, "%s/data", home);
+    fig_session *session;
+    REQUIRE(fig_session_new(&(fig_session_opts){ .threads = 1 }, &session, &err) == FIG_OK);
+    fig__judging what = { .session = session, .pictures = from, .data = to, .metrics = (const char *const[]){ "diversity", NULL },
+                          .chosen_on = "test" };
+    CHECK_INT(fig__judge_samples(&what, scores, 32, &count, &err), FIG_OK);
+    CHECK_HAS(named(scores, count, "diversity")->protocol, "/test60/chosen-on-this-split");
+    what.chosen_on = "validation";
+    CHECK_INT(fig__judge_samples(&what, scores, 32, &count, &err), FIG_OK);
+    CHECK(!strstr(named(scores, count, "diversity")->protocol, "chosen"));
+    fig_session_free(session);
+}
+
+FIG_TEST(a_place_to_train_in_is_its_makers_own)
+{
+    char *one = NULL, *other = NULL;
+    fig_error err = { 0 };
+    REQUIRE(make_all());
+    CHECK_INT(fig__judge_workplace(&one, &err), FIG_OK);
+    CHECK_INT(fig__judge_workplace(&other, &err), FIG_OK);
+    REQUIRE(one && other);
+    CHECK(strcmp(one, other) != 0);
+    struct timespec old[2] = { { .tv_sec = 1000000 }, { .tv_sec = 1000000 } };
+    CHECK_INT(utimensat(AT_FDCWD, one, old, 0), 0);
+    free(one);
+    one = other;
+    CHECK_INT(fig__judge_workplace(&other, &err), FIG_OK);
+    char **names;
+    size_t count;
+    fig__arena *arena = fig__arena_new();
+    CHECK_INT(fig__list_folder(arena, fig__path_join(arena, other, ".."), &names, &count, &err), FIG_OK);
+    int places = 0;
+    for (size_t i = 0; i < count; i++)
+        places += !strncmp(names[i], "training-", 9);
+    CHECK_INT(places, 2); /* the old one is gone */
+    fig__arena_free(arena);
+    fig__remove_folder(one);
+    fig__remove_folder(other);
+    free(one);
+    free(other);
+}
+
 FIG_TEST(scores_survive_json)
 {
     fig_score given[2] = { { .name = "frechet", .split = "test", .protocol = "frechet/x/n2", .value = 3.25, .standard_error = 0.5,
@@ -212,20 +309,20 @@ FIG_TEST(scores_survive_json)
     CHECK_INT(fig_scores_comparable(&back[0], &given[0], &err), FIG_OK);
     CHECK_INT(fig_scores_comparable(&back[0], &back[1], &err), FIG_E_CHECK);
     free(json);
-    fig_origin origin, told;
+    fig_origin origin, back_again;
     fig_origin_read(json = fig_scores_json("m", given, 2), &origin); /* a document of before origins, or of no model */
     CHECK(isnan(origin.cpu_seconds) && isnan(origin.validation) && !origin.data_hash[0]);
     free(json);
     origin = (fig_origin){ .recipe = "vae", .data_name = "a", .data_hash = "1f", .parameters = 5, .seconds = NAN, .cpu_seconds = 1.5,
                            .test = 0.1 };
-    fig_origin_read(json = fig_scores_json_of("m", &origin, given, 2), &told);
-    CHECK_TEXT(told.recipe, "vae");
-    CHECK_TEXT(told.data_hash, "1f");
-    CHECK(isnan(told.seconds));
-    CHECK_NEAR(told.cpu_seconds, 1.5, 0);
-    CHECK_NEAR(told.parameters, 5, 0);
-    CHECK_NEAR(told.validation, 0, 0);
-    CHECK_NEAR(told.test, 0.1, 0);
+    fig_origin_read(json = fig_scores_json_of("m", &origin, given, 2), &back_again);
+    CHECK_TEXT(back_again.recipe, "vae");
+    CHECK_TEXT(back_again.data_hash, "1f");
+    CHECK(isnan(back_again.seconds));
+    CHECK_NEAR(back_again.cpu_seconds, 1.5, 0);
+    CHECK_NEAR(back_again.parameters, 5, 0);
+    CHECK_NEAR(back_again.validation, 0, 0);
+    CHECK_NEAR(back_again.test, 0.1, 0);
     CHECK_INT(fig_scores_read(json, "test", model, back, 4, &count, &err), FIG_OK);
     CHECK_INT(count, 2);
     free(json);
