@@ -85,6 +85,7 @@ typedef struct fig_data_spec {
     double *offset, *scale;   /* points, one per column; pictures, one per channel: value = stored * scale + offset; NULL =
                                  as is; owned */
     double validation, test;
+    int64_t items;            /* of the training split; 0 = not known: a model file does not say */
     char data_hash[65];       /* SHA-256 over the content that was indexed */
     char name[128];
 } fig_data_spec;

@@ -44,11 +44,15 @@ FIG_API bool fig_is_training(const fig_graph *graph);
 
 /* -- layers ------------------------------------------------------------------------------------------------------------ */
 
+/* Variational dropout (Kingma, Salimans and Welling 2015): noise on the weights while training, its size learned for each weight
+ * ("log_variance", (units, in)) or one for all of a layer ("log_alpha"). The bound that is trained has to have fig_model_weight_kl. */
+typedef enum fig_weight_noise { FIG_NOISE_NONE, FIG_NOISE_WEIGHT, FIG_NOISE_LAYER } fig_weight_noise;
 typedef struct fig_linear_opts {
     bool no_bias;
     fig_init init, bias_init;
     fig_node mask; /* (units, in), times the weight: 0 cuts a connection; none = all stand */
     bool spectral; /* spectral norm: the weight is divided by its largest singular value (Miyato et al. 2018) */
+    fig_weight_noise noise;
     const char *label;
 } fig_linear_opts;
 /* x (..., in) -> (..., units). Weights "weight" (units, in), "bias" (units). */

@@ -83,6 +83,13 @@ FIG_API fig_node fig_model_noise(fig_model *model, int64_t width);
 /* 1 for rows that count, 0 for rows that fill up a batch: (B). */
 FIG_API fig_node fig_model_weight(fig_model *model);
 
+/* Variational dropout of the layers so far (fig_linear_opts.noise); scalars, or FIG_NONE where no weight has noise. KL in nats of what
+ * is known of all those weights from what was before the data: a bound per example has one part in as many as there are examples
+ * (fig_data_spec.items). Sparsity: the share of them of which only noise is left (log alpha above 3); those with a noise of their own
+ * are 0 outside of training. */
+FIG_API fig_node fig_model_weight_kl(fig_model *model);
+FIG_API fig_node fig_model_sparsity(fig_model *model);
+
 /* A state: what outlives a step. */
 typedef enum fig_reset { FIG_RESET_NEVER, FIG_RESET_SEQUENCE, FIG_RESET_EPOCH, FIG_RESET_STAGE } fig_reset;
 typedef enum fig_combine { FIG_COMBINE_MEAN, FIG_COMBINE_SUM, FIG_COMBINE_FIRST } fig_combine; /* over ranks */

@@ -380,6 +380,8 @@ fig_status fig_data_prepare(fig_data *data, const fig_data_request *request, fig
     fig_status status = settle(data, request, NULL, err);
     if (status != FIG_OK)
         fig__prepared_release(data);
+    else
+        data->spec->items = data->count[FIG_TRAIN_SPLIT];
     return status;
 }
 

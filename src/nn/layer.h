@@ -19,6 +19,10 @@ bool fig__is_standing(const fig_graph *graph);
 fig_node fig__spectral(fig_graph *graph, fig_node weight);
 /* Where a model keeps what was made of a weight, so that a network that is called twice makes it once; NULL in a bare graph. */
 fig_node *fig__weight_made(fig_graph *graph, fig_node weight);
+/* x (rows, in) times the weight (out, in) of the layer whose scope is open, with noise that is learned (nn/variational.c). */
+fig_node fig__noisy_product(fig_node x, fig_node weight, fig_weight_noise noise);
+/* Notes that a weight has noise: log alpha, of the weight's shape or (1). */
+void fig__weight_is_noisy(fig_graph *graph, fig_node weight, fig_node log_alpha);
 /* First choice that is not the default. */
 static inline fig_init fig__init_or(fig_init init, fig_init_kind kind)
 {

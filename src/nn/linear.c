@@ -15,6 +15,8 @@ fig_node fig_linear(fig_node x, int64_t units, const fig_linear_opts *opts)
     int64_t in = type.dim[type.rank - 1];
     if (o.spectral && !fig_is_none(o.mask))
         return fig_graph_fail(g, "linear: a masked weight cannot have spectral norm as well");
+    if (o.noise && (o.spectral || !fig_is_none(o.mask)))
+        return fig_graph_fail(g, "linear: a weight with noise can be neither masked nor have spectral norm as well");
     fig__layer_begin(g, o.label, "linear");
     fig_node weight = fig_param(g, "weight", FIG_SHAPE(units, in), o.init); /* (out, in) */
     if (!fig_is_none(o.mask))
@@ -23,7 +25,8 @@ fig_node fig_linear(fig_node x, int64_t units, const fig_linear_opts *opts)
         weight = fig__spectral(g, weight);
     /* One matrix product whatever stands before the last axis: (B, T, in) is B * T rows. */
     fig_node rows = type.rank == 2 ? x : fig_reshape(x, FIG_SHAPE(-1, in));
-    fig_node y = fig_matmul(rows, weight, &(fig_matmul_opts){ .transpose_b = true }); /* (rows, out) */
+    fig_node y = o.noise ? fig__noisy_product(rows, weight, o.noise)
+                         : fig_matmul(rows, weight, &(fig_matmul_opts){ .transpose_b = true }); /* (rows, out) */
     if (!o.no_bias)
         y = fig_add(y, fig__bias(g, units, o.bias_init, in));
     if (type.rank != 2) {

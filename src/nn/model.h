@@ -20,6 +20,7 @@ typedef struct fig__weight { /* a named state with its first value */
     fig_combine combine;
     fig_node node;
     fig_node made; /* of it: W / sigma (nn/spectral.c); FIG_NONE */
+    fig_node log_alpha; /* of its noise, of its shape or (1) (nn/variational.c); FIG_NONE */
 } fig__weight;
 
 typedef struct fig__input {

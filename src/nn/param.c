@@ -55,13 +55,26 @@ static fig__weight *find_weight(const fig_model *model, const char *name)
     return NULL;
 }
 
+static fig__weight *weight_of(const fig_graph *graph, fig_node node)
+{
+    const fig_model *model = model_of(graph);
+    for (int i = 0; model && i < model->n_weights; i++)
+        if (model->weights[i].node.id == node.id)
+            return &model->weights[i];
+    return NULL;
+}
+
 fig_node *fig__weight_made(fig_graph *graph, fig_node weight)
 {
-    fig_model *model = model_of(graph);
-    for (int i = 0; model && i < model->n_weights; i++)
-        if (model->weights[i].node.id == weight.id)
-            return &model->weights[i].made;
-    return NULL;
+    fig__weight *known = weight_of(graph, weight);
+    return known ? &known->made : NULL;
+}
+
+void fig__weight_is_noisy(fig_graph *graph, fig_node weight, fig_node log_alpha)
+{
+    fig__weight *known = weight_of(graph, weight);
+    if (known)
+        known->log_alpha = log_alpha;
 }
 
 static fig__weight *add_weight(fig_model *model)

@@ -39,6 +39,11 @@ static fig_node normed(const fig__coder *c, fig_node h)
     return layer(c, h);
 }
 
+static fig_node dense(const fig__coder *c, fig_node h, int64_t units)
+{
+    return fig_linear(h, units, &(fig_linear_opts){ .noise = c->noise });
+}
+
 /* Few channels hold nothing to separate. */
 static bool separable(const fig__coder *c, fig_node h) { return c->o->body == FIG__BODY_LIGHT && fig_dim(h, -1) >= 8; }
 
@@ -79,7 +84,7 @@ fig_node fig__coder_down(const fig__coder *c, fig_node x)
 {
     fig_node h = fig_flatten(c->conv ? fig__coder_to_grid(c, x) : x);
     for (int i = 0; i < c->hidden.count; i++)
-        h = layer(c, fig_linear(h, c->hidden.width[i], NULL));
+        h = layer(c, dense(c, h, c->hidden.width[i]));
     return h;
 }
 
@@ -87,16 +92,16 @@ fig_node fig__coder_up(const fig__coder *c, fig_node z, int64_t parts)
 {
     fig_node h = z;
     for (int i = c->hidden.count - 1; i >= 0; i--)
-        h = layer(c, fig_linear(h, c->hidden.width[i], NULL));
+        h = layer(c, dense(c, h, c->hidden.width[i]));
     if (!c->conv) {
-        fig_node y = fig_linear(h, parts * fig_elements(&c->data) / c->data.dim[0], NULL);
+        fig_node y = dense(c, h, parts * fig_elements(&c->data) / c->data.dim[0]);
         fig_type shape = c->data;
         shape.dim[0] = fig_dim(z, 0);
         shape.dim[shape.rank - 1] *= parts;
         return fig_reshape(y, shape);
     }
     int64_t side = c->data.dim[1] >> c->levels, channels = c->o->width << (c->levels - 1);
-    h = fig_reshape(fig_linear(h, side * side * channels, NULL), FIG_SHAPE(-1, side, side, channels));
+    h = fig_reshape(dense(c, h, side * side * channels), FIG_SHAPE(-1, side, side, channels));
     if (c->hidden.count)
         h = normed(c, h);
     return fig__coder_from_grid(c, h, parts);

@@ -42,6 +42,7 @@ typedef struct fig__coder {
     fig__widths hidden;
     bool conv;
     int levels; /* conv: how often the picture is halved */
+    fig_weight_noise noise; /* of the dense layers; set after fig__coder_begin */
 } fig__coder;
 
 /* Sets the weights' first values as well. FIG_E_USAGE for options that do not fit the data. */

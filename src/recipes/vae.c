@@ -7,6 +7,9 @@
  *
  *     loss per example = -log 1/K sum over k of w_k,    w = p(x | z) p(z) / q(z | x)
  *
+ * The weights of dense layers may have noise, whose size is learned: then the bound holds their KL too, each example its share
+ * (nn/variational.c).
+ *
  * Bodies: coder.h. Likelihoods: Bernoulli, over grey levels or of pictures drawn in black and white; Gaussian with a fixed
  * deviation, or a learned one (one number, or one per element); logistic, discretised to 256 levels (levels.h), which gives pictures of
  * 8 bits a probability and not a density. Pictures lie in [0, 1]. The decoder always gives logits or means; a probability appears only
@@ -18,7 +21,7 @@
 
 typedef struct vae_options {
     fig__coder_options coder;
-    int likelihood, pixels, bound, sigma_per;
+    int likelihood, pixels, bound, sigma_per, variational_dropout;
     int64_t latent, samples, kl_warmup;
     double sigma, sigma_floor, beta, free_bits;
 } vae_options;
@@ -33,6 +36,7 @@ typedef struct vae { /* what encoder and decoder need to know */
     const vae_options *o;
     fig__coder coder;
     int64_t draws; /* K of z for an example */
+    int64_t items; /* examples to train on */
 } vae;
 
 typedef struct code {
@@ -50,8 +54,10 @@ static code encode(const vae *v, fig_node x)
     fig_scope_push(g, "encoder");
     fig_node h = fig__coder_down(&v->coder, x);
     code q;
-    q.mean = fig_linear(h, v->o->latent, &(fig_linear_opts){ .label = "mean" });                 /* (B, Z) */
-    q.log_variance = fig_linear(h, v->o->latent, &(fig_linear_opts){ .label = "log_variance" }); /* (B, Z) */
+    fig_linear_opts mean = { .label = "mean", .noise = v->coder.noise };
+    fig_linear_opts log_variance = { .label = "log_variance", .noise = v->coder.noise };
+    q.mean = fig_linear(h, v->o->latent, &mean);                 /* (B, Z) */
+    q.log_variance = fig_linear(h, v->o->latent, &log_variance); /* (B, Z) */
     fig_scope_pop(g);
     return q;
 }
@@ -147,6 +153,27 @@ static fig_node kl_with_allowance(const vae *v, code q)
     return fig_broadcast(fig_sum(unit, NULL), FIG_SHAPE(v->coder.data.dim[0])); /* (B) */
 }
 
+/* The bound of weights with noise is one of all data: each example bears its share of their KL. */
+static fig_node with_weights(const vae *v, fig_node loss) /* (B) */
+{
+    fig_node kl = fig_model_weight_kl(v->model);
+    if (fig_is_none(kl))
+        return loss;
+    kl = fig_scale(kl, (float)(1 / (double)v->items));
+    if (v->o->kl_warmup > 0)
+        kl = fig_mul(kl, fig_model_ramp(v->model, "weight_kl_weight", 0, 1, (double)v->o->kl_warmup));
+    return fig_add(loss, kl);
+}
+
+static void log_weights(const vae *v)
+{
+    fig_node kl = fig_model_weight_kl(v->model);
+    if (fig_is_none(kl))
+        return;
+    fig_model_log(v->model, "elbo", "weight_kl", kl);
+    fig_model_log(v->model, "elbo", "sparsity", fig_model_sparsity(v->model));
+}
+
 static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
 {
     const vae_options *o = v->o;
@@ -156,10 +183,11 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
     guess p = decode(v, z);
     fig_node each = reconstruction(v, p, x), nll = mean_of_draws(v, each); /* (B K), (B) */
     if (o->bound == IMPORTANCE) {
-        fig_node loss = fig_neg(importance_bound(v, q, z, noise, each));
+        fig_node loss = with_weights(v, fig_neg(importance_bound(v, q, z, noise, each)));
         FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = loss }, err));
         fig_model_log(v->model, "elbo", "kl", kl);
         fig_model_log(v->model, "elbo", "reconstruction", nll);
+        log_weights(v);
         return FIG_OK;
     }
     /* A fixed deviation's constant moves no weight; without it the loss reads squared error / (2 sigma^2) + KL. */
@@ -171,9 +199,10 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
         cost = fig_mul(cost, fig_model_ramp(v->model, "kl_weight", 0, o->beta, (double)o->kl_warmup));
     else
         cost = fig_scale(cost, (float)o->beta);
-    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = fig_add(term, cost) }, err));
+    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = with_weights(v, fig_add(term, cost)) }, err));
     fig_model_log(v->model, "elbo", "kl", kl);
     fig_model_log(v->model, "elbo", "reconstruction", nll);
+    log_weights(v);
     return FIG_OK;
 }
 
@@ -270,6 +299,8 @@ static fig_status vae_build(fig_model *model, const void *options, const fig_dat
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         v.draws = o->samples;
     FIG_TRY(fig__coder_begin(model, &o->coder, data, &v.coder, err));
+    v.coder.noise = (fig_weight_noise)o->variational_dropout;
+    v.items = data->items > 0 ? data->items : v.coder.data.dim[0];
     const char *field = data->kind == FIG_DATA_POINTS ? "point" : "image";
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
         declare_samplers(&v, field);
@@ -320,6 +351,9 @@ static const fig_option vae_option_table[] = {
     { "samples", FIG_INT, AT(samples), 1, 1, 1000, "draws of the latent code for an example, while training" },
     { "beta", FIG_FLOAT, AT(beta), 1, 0, 1000, "weight of the KL term (1 = the evidence lower bound)" },
     { "kl_warmup", FIG_INT, AT(kl_warmup), 0, 0, 1e9, "steps in which the KL term's weight rises from 0 to beta" },
+    { "variational_dropout", FIG_CHOICE, AT(variational_dropout), FIG_NOISE_NONE, 0, 0,
+      "noise on the weights of dense layers while training, as much as the bound lets each weight, or each layer, have (Kingma et al. "
+      "2015); weights of which only noise is left become 0 (Molchanov et al. 2017)", .choices = "none weight layer" },
     { "free_bits", FIG_FLOAT, AT(free_bits), 0, 0, 100, "nats per latent unit that cost nothing" },
     FIG__CODER_LAYER_ROWS(CODER),
     { 0 },
