@@ -20,6 +20,8 @@ typedef enum fig_binarise { FIG_BINARISE_NONE, FIG_BINARISE_DYNAMIC, FIG_BINARIS
 /* How a picture of another shape is brought to a size: scaled to cover it and the middle cut out; scaled to fit into it, the
  * rest background; stretched; or cut out of the middle without scaling (scaled up only where it is too small). */
 typedef enum fig_resize { FIG_RESIZE_COVER, FIG_RESIZE_FIT, FIG_RESIZE_STRETCH, FIG_RESIZE_CROP } fig_resize;
+/* What the numbers of pictures meant before they became bytes: bytes already; or floating numbers in 0..1, -1..1 or 0..255. */
+typedef enum fig_values { FIG_VALUES_BYTES, FIG_VALUES_UNIT, FIG_VALUES_SIGNED, FIG_VALUES_LEVELS } fig_values;
 typedef enum fig_split { FIG_TRAIN_SPLIT, FIG_VALIDATION_SPLIT, FIG_TEST_SPLIT, FIG_SPLITS } fig_split;
 
 typedef struct fig_data fig_data;
@@ -43,6 +45,7 @@ typedef struct fig_data_info {
     int64_t items[FIG_SPLITS];        /* pictures, points, or bytes of text, as the source splits them (0 = no such split) */
     int height, width, channels;      /* pictures: of the first item */
     bool mixed_sizes;
+    fig_values values;                /* pictures in arrays of floating numbers: one range for all splits */
     int classes;
     const char *const *class_names;   /* NULL where there are only numbers */
     int dimensions;                   /* points */
@@ -82,6 +85,7 @@ typedef struct fig_data_spec {
     int context, vocabulary;
     fig_tokenizer *tokenizer; /* owned by the spec */
     int dimensions;
+    fig_values values;        /* of the pictures that were trained on */
     double *offset, *scale;   /* points, one per column; pictures, one per channel: value = stored * scale + offset; NULL =
                                  as is; owned */
     double validation, test;

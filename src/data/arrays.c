@@ -6,8 +6,10 @@
  *
  * An array whose name has a word "y", "label", "labels", "target" or "targets" holds labels: whole numbers, one per item. Others
  * are items: three or four dimensions are pictures, (n, H, W), (n, H, W, 1|3) or (n, 1|3, H, W); two are points, (n, D).
- * Pictures of floating numbers must lie in 0..1, -1..1 or 0..255, which is found from their least and largest value, and become
- * bytes. Labels may be any whole numbers from 0 to 99,999. */
+ * Pictures of floating numbers must lie in 0..1, -1..1 or 0..255, which is found from their least and largest value over all
+ * splits, and become bytes: one range for all of the data, as a split may happen to have no value below zero. An array is converted
+ * when it is read, by what is known then, and read again in the rare case that a later one shows another range.
+ * Labels may be any whole numbers from 0 to 99,999. */
 #include "data/npy.h"
 #include <ctype.h>
 #include <math.h>
@@ -19,6 +21,8 @@ enum { MAX_CLASSES = 100000, MAX_DIMENSIONS = 65536 };
 typedef struct arrays {
     uint8_t *pixels[FIG_SPLITS]; /* (items, H, W, C) */
     uint64_t bytes[FIG_SPLITS];
+    fig_values values[FIG_SPLITS]; /* what floating numbers were taken for */
+    double least, most;            /* of all floating numbers */
 } arrays;
 
 /* -- names --------------------------------------------------------------------------------------------------------- */
@@ -80,31 +84,65 @@ static fig_status find_layout(const fig__npy *a, const char *where, layout *out,
     return FIG_OK;
 }
 
-/* byte = (value + add) * factor: from the range that least and largest value show. */
-static fig_status find_range(const fig__npy *a, const char *where, double *add, double *factor, fig_error *err)
+static fig_status measure(const fig__npy *a, const char *where, double *least, double *most, fig_error *err)
 {
-    double least = INFINITY, most = -INFINITY;
-    *add = 0;
-    *factor = 1;
-    if (a->kind == 'b')
-        return *factor = 255, FIG_OK;
-    if (a->kind == 'u' && a->width == 1)
-        return FIG_OK;
+    *least = INFINITY;
+    *most = -INFINITY;
     for (uint64_t i = 0; i < a->count; i++) {
         double value = fig__npy_number(a, i);
         if (!isfinite(value))
             return fig_fail(err, FIG_E_FORMAT, "%s: number %llu is not finite", where, (unsigned long long)i);
-        least = value < least ? value : least;
-        most = value > most ? value : most;
+        *least = value < *least ? value : *least;
+        *most = value > *most ? value : *most;
     }
-    if (least >= 0 && most <= 1 && a->kind == 'f')
-        *factor = 255;
-    else if (least >= -1 && most <= 1 && a->kind == 'f')
-        *add = 1, *factor = 127.5;
+    return FIG_OK;
+}
+
+/* What numbers mean, from the least and the largest that were seen. */
+static fig_status find_values(bool floating, double least, double most, const char *where, fig_values *out, fig_error *err)
+{
+    *out = FIG_VALUES_LEVELS;
+    if (floating && least >= 0 && most <= 1)
+        *out = FIG_VALUES_UNIT;
+    else if (floating && least >= -1 && most <= 1)
+        *out = FIG_VALUES_SIGNED;
     else if (least < 0 || most > 255)
         return fig_fail(err, FIG_E_FORMAT,
                         "%s: pictures with values from %g to %g; 0..1, -1..1 or 0..255 are understood", where, least, most);
     return FIG_OK;
+}
+
+/* The values of one array: those of all floating ones that were read so far, this one with them. */
+static fig_status settle_values(arrays *self, const fig__npy *a, const char *where, fig_values *out, fig_error *err)
+{
+    double least, most;
+    *out = FIG_VALUES_BYTES;
+    if (a->kind == 'b' || (a->kind == 'u' && a->width == 1))
+        return FIG_OK;
+    FIG_TRY(measure(a, where, &least, &most, err));
+    if (a->kind != 'f') {
+        FIG_TRY(find_values(false, least, most, where, out, err));
+        return *out = FIG_VALUES_BYTES, FIG_OK;
+    }
+    bool levels = most > 1 || least < -1, first = self->least > self->most;
+    if (!first && levels != (self->most > 1))
+        return fig_fail(err, FIG_E_FORMAT, "%s: values from %g to %g, but the other split has %g to %g; bring both to one range", where,
+                        least, most, self->least, self->most);
+    self->least = least < self->least ? least : self->least;
+    self->most = most > self->most ? most : self->most;
+    return find_values(true, self->least, self->most, where, out, err);
+}
+
+static void convert(uint8_t *to, const fig__npy *a, const layout *l, fig_values values)
+{
+    uint64_t area = l->height * l->width, item = area * l->channels;
+    bool plain = a->kind == 'u' && a->width == 1;
+    double add = values == FIG_VALUES_SIGNED ? 1 : 0;
+    double factor = values == FIG_VALUES_SIGNED ? 127.5 : values == FIG_VALUES_UNIT || a->kind == 'b' ? 255 : 1;
+    for (uint64_t i = 0; i < a->count; i++) {
+        uint64_t within = i % item, from = l->planar ? i - within + within % l->channels * area + within / l->channels : i;
+        to[i] = plain ? a->values[from] : (uint8_t)((fig__npy_number(a, from) + add) * factor + 0.5);
+    }
 }
 
 static fig_status add_pictures(fig__contents *contents, fig_split split, const fig__npy *a, const char *where, fig_error *err)
@@ -112,25 +150,21 @@ static fig_status add_pictures(fig__contents *contents, fig_split split, const f
     arrays *self = contents->self;
     fig_data_info *info = &contents->info;
     layout l;
-    double add, factor;
+    fig_values values;
     FIG_TRY(find_layout(a, where, &l, err));
     if (fig__picture_limits(l.width, l.height, err) != FIG_OK)
         return fig_error_prefix(err, "%s", where);
     if (info->height && ((int)l.height != info->height || (int)l.width != info->width || (int)l.channels != info->channels))
         return fig_fail(err, FIG_E_FORMAT, "%s: pictures of %d x %d x %d, but the other split has %d x %d x %d", where, (int)l.height,
                         (int)l.width, (int)l.channels, info->height, info->width, info->channels);
-    FIG_TRY(find_range(a, where, &add, &factor, err));
+    FIG_TRY(settle_values(self, a, where, &values, err));
     FIG_TRY(fig__check_memory(where, a->count, err));
     void *pages;
     FIG_TRY(fig__pages_new(a->count, &pages, err));
     self->pixels[split] = pages;
     self->bytes[split] = a->count;
-    uint64_t area = l.height * l.width, item = area * l.channels;
-    bool plain = a->kind == 'u' && a->width == 1;
-    for (uint64_t i = 0; i < a->count; i++) {
-        uint64_t within = i % item, from = l.planar ? i - within + within % l.channels * area + within / l.channels : i;
-        self->pixels[split][i] = plain ? a->values[from] : (uint8_t)((fig__npy_number(a, from) + add) * factor + 0.5);
-    }
+    convert(self->pixels[split], a, &l, values);
+    self->values[split] = values;
     info->kind = FIG_DATA_IMAGES;
     info->height = (int)l.height;
     info->width = (int)l.width;
@@ -209,7 +243,21 @@ static fig_status add_labels(fig__contents *contents, fig_split split, const fig
 /* How many labels there were, until all arrays are there and can be compared. */
 typedef struct counts {
     int64_t labels[FIG_SPLITS];
+    bool again; /* a second time through, for arrays whose values mean something else than it seemed */
 } counts;
+
+static fig_status convert_again(fig__contents *contents, fig_split split, const fig__npy *a, const char *where, fig_error *err)
+{
+    arrays *self = contents->self;
+    layout l;
+    if (a->rank < 3 || a->kind != 'f' || !self->pixels[split] || self->values[split] == contents->info.values)
+        return FIG_OK;
+    FIG_TRY(find_layout(a, where, &l, err));
+    if (a->count != self->bytes[split] || (int)l.height != contents->info.height || (int)l.width != contents->info.width)
+        return fig_fail(err, FIG_E_FORMAT, "%s: has changed while it was read", where);
+    convert(self->pixels[split], a, &l, contents->info.values);
+    return FIG_OK;
+}
 
 /* One array by its name: items or labels of the split that the name says. */
 static fig_status add_array(fig__contents *contents, const char *name, const uint8_t *bytes, uint64_t length, const char *where, counts *n,
@@ -219,6 +267,8 @@ static fig_status add_array(fig__contents *contents, const char *name, const uin
     fig_split split = FIG_TRAIN_SPLIT;
     fig__split_in_name(name, &split);
     FIG_TRY(fig__npy_parse(bytes, length, where, &array, err));
+    if (n->again)
+        return is_labels_name(name) ? FIG_OK : convert_again(contents, split, &array, where, err);
     fig__sha256_update(contents->hash, name, strlen(name) + 1);
     fig__sha256_update(contents->hash, bytes, length);
     if (!is_labels_name(name))
@@ -282,25 +332,45 @@ static fig_status check_labels(const fig__contents *contents, const char *path, 
 
 static bool is_npy_name(const char *name) { return fig__has_ending(name, npy_ending); }
 
-static fig_status arrays_open(fig__contents *contents, const char *path, fig_error *err)
+static fig_status add_all(fig__contents *contents, const char *path, counts *n, fig_error *err)
 {
-    counts n = { { 0 } };
-    contents->self = fig__alloc(sizeof(arrays));
     uint8_t start[2] = { 0 };
     if (fig__path_is_folder(path)) {
         fig__files files;
         FIG_TRY(fig__find_files(contents->arena, path, is_npy_name, &files, err));
         for (size_t i = 0; i < files.count; i++)
-            FIG_TRY(add_file(contents, fig__path_join(contents->arena, path, files.names[i]), files.names[i], &n, err));
-    } else {
-        FILE *file = fopen(path, "rbe");
-        bool zipped = file && fread(start, 1, 2, file) == 2 && !memcmp(start, "PK", 2);
-        if (file)
-            fclose(file);
-        FIG_TRY(zipped ? add_members(contents, path, &n, err) : add_file(contents, path, "items.npy", &n, err));
+            FIG_TRY(add_file(contents, fig__path_join(contents->arena, path, files.names[i]), files.names[i], n, err));
+        return FIG_OK;
     }
+    FILE *file = fopen(path, "rbe");
+    bool zipped = file && fread(start, 1, 2, file) == 2 && !memcmp(start, "PK", 2);
+    if (file)
+        fclose(file);
+    return zipped ? add_members(contents, path, n, err) : add_file(contents, path, "items.npy", n, err);
+}
+
+/* One range for all splits; those that were taken for another are read again. */
+static fig_status settle_range(fig__contents *contents, const char *path, counts *n, fig_error *err)
+{
+    const arrays *self = contents->self;
+    if (self->least > self->most)
+        return FIG_OK;
+    FIG_TRY(find_values(true, self->least, self->most, path, &contents->info.values, err));
+    for (int split = 0; split < FIG_SPLITS; split++)
+        n->again |= self->values[split] != FIG_VALUES_BYTES && self->values[split] != contents->info.values;
+    return n->again ? add_all(contents, path, n, err) : FIG_OK;
+}
+
+static fig_status arrays_open(fig__contents *contents, const char *path, fig_error *err)
+{
+    counts n = { { 0 }, false };
+    arrays *self = contents->self = fig__alloc(sizeof(arrays));
+    self->least = INFINITY;
+    self->most = -INFINITY;
+    FIG_TRY(add_all(contents, path, &n, err));
     if (contents->info.kind == FIG_DATA_NONE)
         return fig_fail(err, FIG_E_NOT_FOUND, "%s: no array of pictures or points in it", path);
+    FIG_TRY(settle_range(contents, path, &n, err));
     return check_labels(contents, path, &n, err);
 }
 

@@ -131,6 +131,12 @@ static fig_status settle_pictures(fig_data *data, const fig_data_request *reques
         return fig_fail(err, FIG_E_USAGE, "pictures of %d x %d pixels cannot be made", spec->width, spec->height);
     spec->low = request->low;
     spec->high = request->low == 0 && request->high == 0 ? 1 : request->high;
+    spec->values = info->values;
+    if (like && like->values == FIG_VALUES_SIGNED && info->values == FIG_VALUES_UNIT)
+        fig__warn(&data->contents,
+                  "%s: its values lie in %s and are taken for that range, those that the model was trained on in %s; put all splits into "
+                  "one folder or .npz so that they share a range",
+                  info->path, fig__values_name(info->values), fig__values_name(like->values));
     spec->binarise = request->binarise;
     spec->resize = request->resize;
     memcpy(spec->background, request->background ? request->background : (const unsigned char[]){ 255, 255, 255 }, 3);

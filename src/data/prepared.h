@@ -114,5 +114,6 @@ void fig__prepared_release(fig_data *data);
 /* -- spec.c */
 fig_data_spec *fig__spec_new(void);
 void fig__spec_set_name(fig_data_spec *spec, const char *name);
+const char *fig__values_name(fig_values values); /* "bytes" "0..1" "-1..1" "0..255" */
 
 #endif

@@ -283,6 +283,8 @@ fig_status fig__report_pictures(fig__report *report, fig_error *err)
     fig__report_number(report, "width", info->width);
     fig__report_number(report, "channels", report->data->contents.any_colour ? 3 : 1);
     fig__text_print(report->out, ",\"mixed_sizes\":%s", info->mixed_sizes ? "true" : "false");
+    if (info->values)
+        fig__text_print(report->out, ",\"values\":\"%s\"", fig__values_name(info->values));
     fig__report_classes(report);
     survey *s = fig__alloc(sizeof *s);
     s->report = report;

@@ -19,6 +19,9 @@ static const struct {
 };
 static const char *const binarise_names[] = { "none", "dynamic", "threshold" };
 static const char *const resize_names[] = { "cover", "fit", "stretch", "crop" };
+static const char *const values_names[] = { "bytes", "0..1", "-1..1", "0..255" };
+
+const char *fig__values_name(fig_values values) { return values_names[values]; }
 
 fig_data_spec *fig__spec_new(void) { return fig__alloc(sizeof(fig_data_spec)); }
 
@@ -145,6 +148,8 @@ char *fig_data_spec_to_json(const fig_data_spec *spec)
         const unsigned char *ground = spec->background;
         if (ground[0] != 255 || ground[1] != 255 || ground[2] != 255)
             fig__text_print(&out, ",\"background\":\"#%02x%02x%02x\"", ground[0], ground[1], ground[2]);
+        if (spec->values)
+            fig__text_print(&out, ",\"values\":\"%s\"", values_names[spec->values]);
         if (spec->offset) {
             put_numbers(&out, "offset", spec->offset, spec->channels);
             put_numbers(&out, "scale", spec->scale, spec->channels);
@@ -263,6 +268,8 @@ static fig_status get_images(const fig__json *json, fig_data_spec *spec, fig_err
     spec->binarise = (fig_binarise)word;
     FIG_TRY(get_choice(json, "resize", resize_names, 4, &word, err));
     spec->resize = (fig_resize)word;
+    FIG_TRY(get_choice(json, "values", values_names, 4, &word, err));
+    spec->values = (fig_values)word;
     FIG_TRY(get_background(json, spec, err));
     return get_affine(json, spec->channels, spec, err);
 }

@@ -165,6 +165,46 @@ FIG_TEST(numpy_pictures_and_points)
     sample_folder_end(folder);
 }
 
+/* A split without a value below zero is still of the range of the others, in whatever order they are read. */
+FIG_TEST(numpy_one_range_for_all_splits)
+{
+    static uint8_t file[4096];
+    const float mixed[4] = { -1, 0, 0.5f, 1 }, above[4] = { 0, 0.25f, 0.5f, 1 }, bytes[4] = { 0, 20, 128, 255 };
+    static const char *const order[2][2] = { { "x_train.npy", "x_test.npy" }, { "x_test.npy", "x_train.npy" } };
+    fig_error err = { 0 };
+    fig_data *data;
+    fig_picture picture;
+    bool borrowed;
+    for (int k = 0; k < 2; k++) {
+        const char *folder = sample_folder();
+        sample_bytes(sample_path(folder, order[k][0]), file, make_npy(file, "<f4", "(1, 2, 2)", mixed, sizeof mixed));
+        sample_bytes(sample_path(folder, order[k][1]), file, make_npy(file, "<f4", "(1, 2, 2)", above, sizeof above));
+        CHECK_OK(fig_data_open(folder, NULL, &data, &err), err);
+        CHECK_INT(fig_data_get_info(data)->values, FIG_VALUES_SIGNED);
+        CHECK_OK(data->source->picture(&data->contents, k ? FIG_TRAIN_SPLIT : FIG_TEST_SPLIT, 0, NULL, &picture, &borrowed, &err), err);
+        CHECK_INT(picture.pixels[0], 128);
+        CHECK_INT(picture.pixels[3], 255);
+        CHECK_OK(data->source->picture(&data->contents, k ? FIG_TEST_SPLIT : FIG_TRAIN_SPLIT, 0, NULL, &picture, &borrowed, &err), err);
+        CHECK_INT(picture.pixels[0], 0);
+        CHECK_OK(fig_data_prepare(data, &(fig_data_request){ .kinds = FIG_DATA_IMAGES }, &err), err);
+        char *json = fig_data_spec_to_json(fig_data_get_spec(data));
+        fig_data_spec *spec;
+        CHECK_HAS(json, "\"values\":\"-1..1\"");
+        CHECK_OK(fig_data_spec_from_json(json, &spec, &err), err);
+        CHECK_INT(spec->values, FIG_VALUES_SIGNED);
+        fig_data_spec_free(spec);
+        free(json);
+        fig_data_free(data);
+        sample_bytes(sample_path(folder, order[k][1]), file, make_npy(file, "<f4", "(1, 2, 2)", bytes, sizeof bytes));
+        CHECK_FAILS(fig_data_open(folder, NULL, &data, &err), err, FIG_E_FORMAT, "bring both to one range");
+        sample_bytes(sample_path(folder, order[k][0]), file, make_npy(file, "|u1", "(1, 2, 2)", "\0\1\2\3", 4));
+        CHECK_OK(fig_data_open(folder, NULL, &data, &err), err);
+        CHECK_INT(fig_data_get_info(data)->values, FIG_VALUES_LEVELS);
+        fig_data_free(data);
+        sample_folder_end(folder);
+    }
+}
+
 /* The corpus holds archives that Python's zipfile wrote. */
 FIG_TEST(numpy_archives)
 {

@@ -232,7 +232,8 @@ FIG_TEST(the_judge_sees_as_the_model_does)
     CHECK_INT(fig__judge_open(NULL, path, data, &hooks, &one, &err), FIG_OK);
     CHECK_TEXT(err.message, "");
     CHECK(one && strstr(fig__judge_name(one), "-t0.25-fit-bg000000-dynamic") != NULL);
-    snprintf(path, sizeof path, "%s/cache/judges/judge-cnn-1-same-%.8s%s-6x4x1.safetensors", home, fig_data_get_spec(data)->data_hash, view);
+    snprintf(path, sizeof path, "%s/cache/judges/judge-cnn-1-same-%.8s%s-6x4x1.safetensors", home,
+             fig_data_get_spec(data)->data_hash, view);
     CHECK_INT(fig__file_read(path, 1 << 24, &bytes, &length, &err), FIG_OK);
     CHECK(bytes && memmem(bytes, length, "fit", 3) && memmem(bytes, length, "#000000", 7) && memmem(bytes, length, "dynamic", 7));
     free(bytes);
