@@ -5,7 +5,8 @@
  *   dcgan      4x4 kernels (Radford et al. 2015). generator: noise as a 1x1 picture -> transposed convolution to 4x4 (7x7 for 28
  *              pixels) -> halves the channels and doubles the side until the picture is there, batch norm and ReLU between. critic: its
  *              mirror, leaky ReLU 0.2, no norm in the first layer, last a convolution as large as what is left: one logit. No
- *              convolution has a bias. (Listing G; bench dcgan64.)
+ *              convolution has a bias, but in a critic without norm all have: else its logits would grow in proportion to the
+ *              picture's distance from grey, and grey pictures would never be found out. (Listing G; bench dcgan64.)
  *   light      dcgan with depthwise-separable convolutions (Howard et al. 2017): one kernel a channel, a 1x1 convolution across them.
  *   tutorial   5x5 kernels, "same" padding. generator: dense to side/4, batch norm, then strides 1, 2, 2. critic: two strided
  *              convolutions with bias and dropout, a dense logit. Leaky slope 0.3 and Keras' batch norm. (Listing A; bench dcgan28.)
@@ -182,9 +183,13 @@ static fig_node seen_mlp(const fig__body *n, fig_node samples)
     return h;
 }
 
+/* A norm has offsets of its own. */
+static bool normalised(const fig__body *n) { return n->norm != FIG__CRITIC_NONE; }
+
 static fig_node half_as_large(const fig__body *n, fig_node h, int64_t filters)
 {
-    fig_conv_layer_opts how = halve, across = { .no_bias = true, .spectral = n->o->spectral_norm };
+    fig_conv_layer_opts how = halve, across = { .no_bias = normalised(n), .spectral = n->o->spectral_norm };
+    how.no_bias = normalised(n);
     how.spectral = n->o->spectral_norm;
     if (!separable(n, fig_dim(h, -1)))
         return fig_conv2d(h, filters, 4, &how);
@@ -242,7 +247,8 @@ static fig_node logit_of(const fig__body *n, fig_node h)
 {
     fig_linear_opts linear = dense(n);
     if (is_dcgan(n->o)) /* (rows, 1, 1, 1) */
-        return fig_conv2d(h, 1, (int)n->base, &(fig_conv_layer_opts){ .no_bias = true, .spectral = n->o->spectral_norm });
+        return fig_conv2d(h, 1, (int)n->base,
+                          &(fig_conv_layer_opts){ .no_bias = normalised(n), .spectral = n->o->spectral_norm });
     return fig_linear(n->o->body == FIG__GAN_RESNET ? sum_places(h) : fig_flatten(h), 1, &linear); /* (rows, 1) */
 }
 

@@ -198,6 +198,29 @@ FIG_TEST(a_class_can_be_asked_for)
     fig_trainer_free(t);
 }
 
+/* Convolutions and leaky ReLUs alone are proportional to their picture: a logit of grey could only be 0, and a generator that is
+ * judged by it fades to grey. A norm brings offsets; without one the convolutions have biases. */
+FIG_TEST(a_critic_without_norm_has_biases)
+{
+    for (int norm = 0; norm < 2; norm++) {
+        const char *const settings[] = { "threads=1", "size=16", "latent=4", "width=2", "batch=8", "steps=4", "epochs=0",
+                                         "validation=0", norm ? "critic.norm=batch" : "critic.norm=none", NULL };
+        fig_error err = { 0 };
+        fig_trainer *t = NULL;
+        fig_train_opts opts = { .recipe = fig_recipe_find("dcgan"), .data = (const char *[]){ "synthetic:shapes:64", NULL },
+                                .settings = settings, .no_tune = true };
+        REQUIRE_OK(fig_trainer_new(NULL, &opts, &t, &err), err);
+        int biases = 0;
+        for (int layer = 1; layer <= 3; layer++) {
+            char name[64];
+            snprintf(name, sizeof name, "discriminator.conv%d.bias", layer);
+            biases += fig_store_find(t->store, name) >= 0;
+        }
+        CHECK_INT(biases, norm ? 0 : 3);
+        fig_trainer_free(t);
+    }
+}
+
 FIG_TEST(bad_options_are_named)
 {
     static const struct {
