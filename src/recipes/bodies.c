@@ -200,9 +200,9 @@ static fig_node half_as_large(const fig__body *n, fig_node h, int64_t filters)
 static fig_node seen_dcgan(const fig__body *n, fig_node pictures)
 {
     fig_node h = fig_leaky_relu(half_as_large(n, pictures, n->o->width), 0.2f);
-    for (int i = 1; i < n->levels; i++)
+    for (int i = 1; i < n->sight; i++)
         h = fig_leaky_relu(normalise(n, half_as_large(n, h, n->o->width << i)), 0.2f);
-    return drop(n, h); /* (rows, base, base, C) */
+    return drop(n, h); /* (rows, base, base, C), of patches perhaps twice as large */
 }
 
 static fig_node seen_tutorial(const fig__body *n, fig_node pictures)
@@ -234,18 +234,20 @@ static fig_node seen_resnet(const fig__body *n, fig_node pictures)
 {
     int64_t width = n->o->width;
     fig_node h = pictures;
-    for (int i = 0; i < n->levels; i++)
+    for (int i = 0; i < n->sight; i++)
         h = shrink(n, h, width << i, i == 0, false);
-    h = shrink(n, h, width << (n->levels - 1), false, true);
+    h = shrink(n, h, width << (n->sight - 1), false, true);
     return drop(n, fig_relu(h)); /* (rows, base, base, C) */
 }
 
 static fig_node sum_places(fig_node h) { return fig_rank(h) == 2 ? h : fig_sum(h, &(fig_reduce_opts){ .axes = 6 }); } /* (rows, C) */
 
-/* The last layer: a logit per row. */
+/* The last layer: a logit per row, or per patch. */
 static fig_node logit_of(const fig__body *n, fig_node h)
 {
     fig_linear_opts linear = dense(n);
+    if (n->o->patches)
+        return fig_conv2d(h, 1, 3, &(fig_conv_layer_opts){ .padding = 1, .spectral = n->o->spectral_norm }); /* (rows, h, w, 1) */
     if (is_dcgan(n->o)) /* (rows, 1, 1, 1) */
         return fig_conv2d(h, 1, (int)n->base,
                           &(fig_conv_layer_opts){ .no_bias = normalised(n), .spectral = n->o->spectral_norm });
@@ -296,20 +298,39 @@ static fig_node agreement(const fig__body *n, fig_node features, fig_node label)
     return fig_reshape(fig_sum_rows(fig_mul(class, features)), FIG_SHAPE(-1, 1)); /* (rows, 1) */
 }
 
-fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, fig_node label)
+static fig_node seen(const fig__body *n, fig_node samples, fig_node label)
 {
     static fig_node (*const critics[])(const fig__body *, fig_node) = { seen_mlp, seen_dcgan, seen_tutorial, seen_resnet,
                                                                        seen_dcgan };
-    const fig__body *n = body;
-    fig_scope_push(fig_model_graph(model), "discriminator");
     if (n->classes && n->o->condition == FIG__CLASS_CONCAT)
         samples = tell_class(n, samples, label);
     if (fig_rank(samples) == 4 && n->o->body == FIG__GAN_MLP && n->o->packing > 1)
         samples = fig_flatten(samples);
-    fig_node h = critics[n->o->body](n, pack(n, samples));
+    return critics[n->o->body](n, pack(n, samples));
+}
+
+fig_node fig__body_features(fig_model *model, const void *body, fig_node samples, fig_node label)
+{
+    fig_scope_push(fig_model_graph(model), "discriminator");
+    fig_node h = seen(body, samples, label);
+    fig_scope_pop(fig_model_graph(model));
+    return h;
+}
+
+fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, fig_node label)
+{
+    const fig__body *n = body;
+    fig_scope_push(fig_model_graph(model), "discriminator");
+    fig_node h = seen(n, samples, label);
     fig_node logit = logit_of(n, with_stddev(n, h));
-    if (n->classes && n->o->condition == FIG__CLASS_PROJECTION)
-        logit = fig_add(fig_reshape(logit, FIG_SHAPE(-1, 1)), agreement(n, sum_places(h), label));
+    if (n->classes && n->o->condition == FIG__CLASS_PROJECTION) {
+        fig_node agrees = agreement(n, sum_places(h), label); /* (rows, 1) */
+        if (n->o->patches)
+            agrees = fig_reshape(agrees, FIG_SHAPE(-1, 1, 1, 1));
+        else
+            logit = fig_reshape(logit, FIG_SHAPE(-1, 1));
+        logit = fig_add(logit, agrees);
+    }
     fig_scope_pop(fig_model_graph(model));
     return logit;
 }
@@ -364,6 +385,9 @@ fig_status fig__body_open(fig__body *n, fig_model *model, const fig__body_option
         return fig_fail(err, FIG_E_USAGE, "body: points go through an mlp; set body=mlp");
     if (o->body != FIG__GAN_MLP)
         FIG_TRY(fit_picture(n, data, err));
+    if (o->body == FIG__GAN_MLP && o->patches)
+        return fig_fail(err, FIG_E_USAGE, "critic.patches: an mlp has no places; set body=dcgan");
+    n->sight = o->patches && n->levels > 2 ? n->levels - 1 : n->levels;
     if (o->condition != FIG__CLASS_NONE && data->classes < 1)
         return fig_fail(err, FIG_E_USAGE, "condition: the data have no classes; set condition=none");
     if (fig_model_purpose(model) == FIG_FOR_TRAINING && b % o->packing)

@@ -16,7 +16,7 @@ typedef struct fig__player { /* a multilayer perceptron */
 typedef struct fig__body_options {
     int body, output, init, norm, condition;
     fig__player generator, critic;
-    bool batch_norm, bias, spectral_norm, stddev;
+    bool batch_norm, bias, spectral_norm, stddev, patches;
     int64_t size, channels, width, pieces, packing;
     double dropout;
 } fig__body_options;
@@ -62,6 +62,8 @@ enum { FIG__CLASS_NONE, FIG__CLASS_CONCAT, FIG__CLASS_PROJECTION };
       "divide each weight of the critic by its largest singular value (Miyato et al. 2018)" }, \
     { "critic.minibatch_stddev", FIG_BOOL, offsetof(OPTIONS, MEMBER.stddev), 0, 0, 0, \
       "show the critic's last layer how much samples differ in groups of 4 (Karras et al. 2018)" }, \
+    { "critic.patches", FIG_BOOL, offsetof(OPTIONS, MEMBER.patches), 0, 0, 0, \
+      "not mlp: a logit for each of many overlapping patches, not one for all (Isola et al. 2017)" }, \
     { "packing", FIG_INT, offsetof(OPTIONS, MEMBER.packing), 1, 1, 16, \
       "samples that the critic judges together, so that it sees a lack of variety (Lin et al. 2018, PacGAN)" }, \
     { "condition", FIG_CHOICE, offsetof(OPTIONS, MEMBER.condition), FIG__CLASS_NONE, 0, 0, \
@@ -80,6 +82,7 @@ typedef struct fig__body { /* the options, read and resolved for the data */
     fig__widths generator, critic;
     int64_t base;             /* side of the smallest picture inside */
     int levels;               /* doublings from base to side */
+    int sight;                /* halvings of the critic; of patches one less, but two at least */
     int norm;                 /* of the critic */
     int classes;              /* 0 = samples are of no class */
     int64_t group;            /* rows whose differences the critic is shown; 0 = none */
@@ -96,7 +99,10 @@ void fig__body_advise(const fig__body_options *o, bool rows_apart, const fig_dat
 
 /* Noise (rows, latent), label i32 (rows) or none -> samples. Weights under "generator". */
 fig_node fig__body_generate(fig_model *model, const void *body, fig_node noise, fig_node label);
-/* Samples, label i32 (rows) or none -> logits, one for `packing` rows. Weights under "discriminator". */
+/* Samples, label i32 (rows) or none -> logits, one for `packing` rows, or for each of their patches: (rows / packing, h, w, 1). Weights
+ * under "discriminator". */
 fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, fig_node label);
+/* What the critic's last layer reads of samples: features (rows, ...). */
+fig_node fig__body_features(fig_model *model, const void *body, fig_node samples, fig_node label);
 
 #endif

@@ -32,13 +32,28 @@ static const char *usual_settings(int loss)
 static fig_node for_each(fig_node numbers, int64_t rows)
 {
     int64_t groups = fig_dim(numbers, 0);
-    if (groups == rows || groups < 1)
+    if (groups >= rows || groups < 1)
         return numbers;
     return fig_reshape(fig_broadcast(fig_reshape(numbers, FIG_SHAPE(groups, 1)), FIG_SHAPE(groups, rows / groups)),
                        FIG_SHAPE(rows));
 }
 
-static fig_node flat(fig_node logits) { return fig_reshape(logits, FIG_SHAPE(-1)); } /* (rows), or (rows / k) */
+/* (rows), or (rows / k); of patches the mean. */
+static fig_node flat(fig_node logits)
+{
+    fig_type type = fig_type_of(logits);
+    int64_t rows = type.rank ? type.dim[0] : 1, patches = rows > 0 ? fig_elements(&type) / rows : 1;
+    return patches > 1 ? fig_scale(fig_sum_rows(logits), 1 / (float)patches) : fig_reshape(logits, FIG_SHAPE(-1));
+}
+
+/* Several numbers for an example, (k rows) in turn -> their mean (rows). */
+static fig_node folded(fig_node numbers, int64_t rows)
+{
+    int64_t many = fig_dim(numbers, 0);
+    if (many <= rows || rows < 1)
+        return numbers;
+    return fig_mean(fig_reshape(numbers, FIG_SHAPE(many / rows, rows)), &(fig_reduce_opts){ .axis = 0 });
+}
 
 /* -- what the critic sees --------------------------------------------------------------------------------------------- */
 
@@ -84,9 +99,11 @@ static fig_node shown(const view *v, fig_node x)
     return x;
 }
 
-static fig_node judge(const view *v, fig_node x, fig_node label) /* (rows) or (rows / k) */
+static fig_node judge(const view *v, fig_node x, fig_node label) /* (rows) or (rows / k), or one per patch on further axes */
 {
-    return flat(v->game->judge(v->model, v->game->networks, x, label));
+    fig_node logits = v->game->judge(v->model, v->game->networks, x, label);
+    fig_type type = fig_type_of(logits);
+    return type.rank && fig_elements(&type) == type.dim[0] ? fig_reshape(logits, FIG_SHAPE(-1)) : logits;
 }
 
 static fig_node make(const view *v)
@@ -169,20 +186,25 @@ static fig_node penalties(const view *v, fig_node real, fig_node on_real, fig_no
     int64_t batch = fig_model_batch(v->model);
     if (v->rules->loss == FIG_WGAN_GP) {
         fig_node middle = between(real, fake, together);
-        fig_node penalty = for_each(fig_gradient_penalty(judge(v, middle, v->label), middle), batch); /* (B) */
+        fig_node penalty = for_each(fig_gradient_penalty(flat(judge(v, middle, v->label)), middle), batch); /* (B) */
         loss = fig_add(loss, fig_scale(penalty, (float)v->rules->penalty));
         fig_model_log(v->model, "discriminator", "penalty", penalty);
     }
     if (v->rules->r1 > 0) {
-        fig_node penalty = for_each(fig_r1_penalty(fig_is_none(on_real) ? judge(v, real, v->label) : on_real, real), batch); /* (B) */
+        fig_node penalty = for_each(fig_r1_penalty(flat(fig_is_none(on_real) ? judge(v, real, v->label) : on_real), real), batch); /* (B) */
         loss = fig_add(loss, fig_scale(penalty, (float)v->rules->r1));
         fig_model_log(v->model, "discriminator", "r1", penalty);
     }
     return loss;
 }
 
+typedef struct span {
+    int64_t from, until;
+} span; /* rounds */
+
 /* `judged` receives the critic's logits of `seen`, none where they are part of a joined batch. */
-static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fig_node seen_label, fig_node *judged, fig_error *err)
+static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fig_node seen_label, span when, fig_node *judged,
+                                 fig_error *err)
 {
     fig_adversarial kind = (fig_adversarial)v->rules->loss;
     int64_t batch = fig_model_batch(v->model);
@@ -191,7 +213,8 @@ static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fi
     if (v->rules->critic_batches == 0) {
         on_real = judge(v, real, v->label);
         on_fake = *judged = judge(v, seen, seen_label);
-        loss = fig_add(fig_critic_loss(kind, on_real, FIG_GOAL_REAL), fig_critic_loss(kind, on_fake, FIG_GOAL_FAKE));
+        fig_node of_fakes = folded(fig_critic_loss(kind, on_fake, FIG_GOAL_FAKE), fig_dim(on_real, 0));
+        loss = fig_add(fig_critic_loss(kind, on_real, FIG_GOAL_REAL), of_fakes);
     } else {
         fig_node labels = v->game->classes ? fig_concat((fig_node[]){ v->label, seen_label }, 2, 0) : FIG_NONE;
         fig_node both = judge(v, fig_concat((fig_node[]){ real, seen }, 2, 0), labels); /* (2B) */
@@ -206,13 +229,15 @@ static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fi
     loss = penalties(v, real, joined ? FIG_NONE : on_real, seen, together, for_each(loss, batch));
     if (joined)
         loss = fig_scale(loss, 0.5f); /* the mean over 2B examples */
-    log_critic(v, for_each(on_real, batch), for_each(on_fake, batch));
-    adapt(v, on_real);
+    log_critic(v, for_each(flat(on_real), batch), folded(for_each(flat(on_fake), batch), batch));
+    adapt(v, flat(on_real));
     return fig_model_phase(v->model,
                            &(fig_phase){ .name = "discriminator",
                                          .loss = loss,
                                          .trains = "discriminator",
                                          .times = judges_singly(v->rules) ? 5 : 1,
+                                         .from = when.from,
+                                         .until = when.until,
                                          .simultaneous = v->rules->update == 1,
                                          .settings = usual_settings(v->rules->loss),
                                          .rate = v->rules->rate,
@@ -231,7 +256,7 @@ fig_status fig__play(fig_model *model, const fig__game *game, fig_node real, fig
     fig_node pooled = rules->replay > 0 ? replayed(&v, fake, &label) : fake;
     real = shown(&v, real);
     fig_node seen = shown(&v, pooled);
-    FIG_TRY(declare_critic(&v, real, seen, label, &judged, err));
+    FIG_TRY(declare_critic(&v, real, seen, label, (span){ 0 }, &judged, err));
 
     if (rules->fakes == 1)
         judged = judge(&v, shown(&v, make(&v)), v.label);
@@ -246,6 +271,23 @@ fig_status fig__play(fig_model *model, const fig__game *game, fig_node real, fig
                                          .trains = "generator",
                                          .settings = usual_settings(rules->loss) },
                            err);
+}
+
+fig_status fig__play_critic(fig_model *model, const fig__game *game, fig_node real, fig_node made, int64_t from, int64_t until,
+                            fig_error *err)
+{
+    view v;
+    fig_node judged;
+    FIG_TRY(open_view(&v, model, game, real, err));
+    return declare_critic(&v, shown(&v, real), shown(&v, made), v.label, (span){ from, until }, &judged, err);
+}
+
+fig_status fig__play_generator(fig_model *model, const fig__game *game, fig_node made, fig_node *loss, fig_error *err)
+{
+    view v;
+    FIG_TRY(open_view(&v, model, game, made, err));
+    *loss = for_each(fig_generator_loss((fig_adversarial)game->rules->loss, judge(&v, shown(&v, made), v.label)), fig_dim(made, 0));
+    return fig_graph_check(fig_model_graph(model), err);
 }
 
 void fig__draw(fig_model *model, const fig__game *game)

@@ -57,12 +57,18 @@ typedef struct fig__game {
     bool classes;         /* samples are of the data's classes; else label is none */
     /* (B, latent), i32 (B) -> samples */
     fig_node (*generate)(fig_model *model, const void *networks, fig_node noise, fig_node label);
-    /* samples, i32 (rows) -> logits, one per row, or one for every k rows that follow each other */
+    /* samples, i32 (rows) -> logits, one per row, or one for every k rows that follow each other, or several on further axes */
     fig_node (*judge)(fig_model *model, const void *networks, fig_node samples, fig_node label);
 } fig__game;
 
 /* Declares the phases (training) with the loss's usual optimizer settings as defaults, on real samples. */
 fig_status fig__play(fig_model *model, const fig__game *game, fig_node real, fig_error *err);
+/* The critic alone, for recipes whose samples are no generator's of noise: declares the phase "discriminator" on real samples (B, ...)
+ * and on made ones (k B, ...), which count together as much as the real ones; rounds from `from` on, until `until` (0 = for ever). */
+fig_status fig__play_critic(fig_model *model, const fig__game *game, fig_node real, fig_node made, int64_t from, int64_t until,
+                            fig_error *err);
+/* What making samples (rows, ...) that this critic takes for real costs, (rows). */
+fig_status fig__play_generator(fig_model *model, const fig__game *game, fig_node made, fig_node *loss, fig_error *err);
 /* Declares the sampler "samples": noise through the generator. */
 void fig__draw(fig_model *model, const fig__game *game);
 /* True for the rules whose critic must not mix the rows of a batch (no batch norm): losses of single samples, penalties of gradients. */

@@ -209,7 +209,8 @@ static fig_status finish(fig_sampler *s, fig_error *err)
     int32_t *made = fig_plan_input(s->finish, ((const fig_leaf_attr *)fig__producer_attr(s->decl->made))->name, &type);
     for (int row = 0; made && row < s->batch; row++)
         memcpy(made + row * s->opts.length, t->history + row * t->room + t->prompt, sizeof *made * (size_t)s->opts.length);
-    FIG_TRY(fig_plan_run(s->finish, &(fig_run_opts){ .seed = s->opts.seed, .step = (uint64_t)t->room, .first_row = (uint64_t)s->row }, err));
+    const fig_run_opts opts = { .seed = s->opts.seed, .step = (uint64_t)t->room, .first_row = (uint64_t)s->row };
+    FIG_TRY(fig_plan_run(s->finish, &opts, err));
     return fig__sampler_take(s, s->finish, err);
 }
 

@@ -25,6 +25,7 @@ static const struct {
     { "body=resnet width=2 init=glorot", "body" },
     { "body=light width=8", "body" },
     { "body=tutorial width=2", "body" },
+    { "body=dcgan width=2 critic.patches=yes", "body" },
     { "condition=concat", "condition" },
     { "condition=projection", "condition" },
     { "critic.spectral_norm=yes", "spectral" },

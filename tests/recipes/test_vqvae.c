@@ -136,7 +136,8 @@ static fig_status build_prior(fig_model *model, void *user, fig_error *err)
 {
     prior_rig *r = user;
     fig_graph *g = fig_model_graph(model);
-    fig_type one = { .dtype = FIG_I32, .rank = 1, .dim = { B } }, grid = { .dtype = FIG_I32, .rank = 3, .dim = { B, ROWS, COLUMNS } };
+    fig_type one = { .dtype = FIG_I32, .rank = 1, .dim = { B } };
+    fig_type grid = { .dtype = FIG_I32, .rank = 3, .dim = { B, ROWS, COLUMNS } };
     fig__code_prior p = { .model = model, .o = &r->options, .rows = ROWS, .columns = COLUMNS, .codes = CODES, .classes = r->classes };
     FIG_TRY(fig__code_prior_check(&p, err));
     fig_node label = r->classes ? fig_input(g, "label", one) : FIG_NONE;
@@ -219,7 +220,8 @@ static losses train(const char *folder, const char *name, const char *settings)
 {
     char path[400];
     const char *list[32] = { "threads=1", "log_every=1", "eval_every=never", "sample_every=never", "batch=8", "epochs=0", "width=4",
-                             "codes=8", "code_width=4", "blocks=1", "size=16", "channels=1", "prior.layers=2", "prior.width=4", "prior.head=8", "warmup=0", "schedule=constant" };
+                             "codes=8", "code_width=4", "blocks=1", "size=16", "channels=1", "prior.layers=2", "prior.width=4",
+                             "prior.head=8", "warmup=0", "schedule=constant" };
     int count = 17;
     char *copy = strdup(settings), *rest = copy, *word;
     while ((word = strsep(&rest, " ")) && count < 31)
@@ -234,13 +236,19 @@ static losses train(const char *folder, const char *name, const char *settings)
     return l;
 }
 
+#define CRITIC "adversarial=0.5 critic.width=4"
+
 FIG_TEST(each_option_trains_something_else)
 {
     static const char *const kinds[] = {
         "codes=8", "autoencoder_steps=10", "condition=none", "prior.layers=1", "prior.width=6", "prior.head=9", "prior.kernel=5",
         "prior.first_kernel=3", "prior.dropout=0.3", "prior=frequency", "body=light width=8", "halvings=1", "halvings=3", "blocks=0",
         "codes=16", "code_width=2", "decay=0.5", "restart=0.3", "commitment=2", "sigma=0.2", "likelihood=bernoulli",
-        "likelihood=bernoulli pixels=dynamic", "norm=sample", "activation=silu"
+        "likelihood=bernoulli pixels=dynamic", "norm=sample", "activation=silu",
+        CRITIC, CRITIC " critic.patches=no", CRITIC " critic.width=5", CRITIC " adversarial_scale=fixed", CRITIC " adversarial_from=10",
+        CRITIC " critic.loss=least-squares", CRITIC " critic.loss=non-saturating", CRITIC " critic.features=1", CRITIC " critic.r1=1",
+        CRITIC " critic.spectral_norm=no", CRITIC " critic.rate=3", CRITIC " critic.augment=translation,colour",
+        CRITIC " autoencoder_steps=10", "critic.features=1 critic.width=4"
     };
     enum { KINDS = sizeof kinds / sizeof *kinds };
     char folder[256], name[16], settings[200];
@@ -310,6 +318,7 @@ FIG_TEST(a_resumed_run_holds_the_same_bits)
     check_resume("vqvae", "pictures", "synthetic:shapes:64", TINY "prior=frequency");
     check_resume("vqvae", "pictures", "synthetic:shapes:64", TINY "prior.dropout=0.1 ema=0.9");
     check_resume("vqvae", "pictures", "synthetic:shapes:64", TINY "autoencoder_steps=6");
+    check_resume("vqvae", "pictures", "synthetic:shapes:64", TINY CRITIC " critic.features=0.1 adversarial_from=3 autoencoder_steps=7");
 }
 
 /* States whose name begins so, hashed. */
