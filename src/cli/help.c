@@ -107,6 +107,35 @@ static void print_wrapped(FILE *out, const char *text, int column, int at)
     fputc('\n', out);
 }
 
+/* The explanation of a command: paragraphs between empty lines, and lines "  NAME  what it is" as rows of a list. */
+static void print_explanation(FILE *out, const char *text, bool markdown)
+{
+    while (*text) {
+        const char *end = strstr(text, "\n  "), *gap = strstr(text, "\n\n");
+        if (!end || (gap && gap < end))
+            end = gap;
+        const char *turn = text[0] == ' ' ? strchr(text, '\n') : NULL; /* a row ends with its line */
+        if (turn && (!end || turn < end))
+            end = turn;
+        if (!end)
+            end = text + strlen(text);
+        char *part = cli_join("%.*s", (int)(end - text), text);
+        int name = part[0] == ' ' ? (int)strcspn(part + 2, " ") : 0;
+        char *meaning = name ? part + 2 + name + strspn(part + 2 + name, " ") : part;
+        if (markdown)
+            name ? fprintf(out, "- `%.*s`: %s\n", name, part + 2, meaning) : fprintf(out, "%s\n", part);
+        else if (name)
+            fprintf(out, "  %-11.*s ", name, part + 2), print_wrapped(out, meaning, 14, 14);
+        else
+            print_wrapped(out, part, 0, 0);
+        bool apart = gap == end || (markdown && ((*end && end[1] == ' ') != (name > 0)));
+        if (apart && *end)
+            fputc('\n', out);
+        free(part);
+        text = end + strspn(end, "\n");
+    }
+}
+
 void cli_help_options(FILE *out, const fig_option *table, bool settings)
 {
     for (size_t i = 0, n = table ? fig_options_count(table) : 0; i < n; i++) {
@@ -162,7 +191,7 @@ void cli_help_command(FILE *out, const fig_command *command, bool full)
     }
     if (full && command->help) {
         fputc('\n', out);
-        print_wrapped(out, command->help, 0, 0);
+        print_explanation(out, command->help, false);
     }
     if (command->options) {
         fputs("\noptions:\n", out);
@@ -207,8 +236,10 @@ static void markdown_command(FILE *out, const fig_command *command)
             command->summary[0] - ('a' <= command->summary[0] ? 32 : 0), command->summary + 1);
     fprintf(out, "    figment %s%s%s%s\n\n", command->name, command->usage[0] ? " " : "", command->usage,
             command->options ? " [options]" : "");
-    if (command->help)
-        fprintf(out, "%s\n\n", command->help);
+    if (command->help) {
+        print_explanation(out, command->help, true);
+        fputc('\n', out);
+    }
     if (command->examples) {
         print_indented(out, command->examples, "    ");
         fputc('\n', out);

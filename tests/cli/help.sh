@@ -34,4 +34,8 @@ CLICOLOR_FORCE=1 NO_COLOR=1 "$FIGMENT" recipes >out 2>err
 lacks "$(printf '\033')"
 expect 0 '' version
 grep -qE '^figment [0-9]+\.[0-9]+\.[0-9]+$' out && ok || no "version prints $(cat out)"
+# A list in an explanation stays one.
+expect 0 '' help eval
+grep -q '^  kernel      kernel_distance: ' out && ok || no 'the metrics of eval are not a list'
+
 finish
