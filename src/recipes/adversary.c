@@ -47,8 +47,7 @@ fig_node fig__adversary_distance(const fig__adversary *a, fig_node real, fig_nod
 {
     fig_node x = fig_stop_gradient(fig__body_features(a->model, &a->body, centred(real), FIG_NONE));
     fig_node y = fig__body_features(a->model, &a->body, centred(made), FIG_NONE);
-    fig_type type = fig_type_of(x);
-    return fig_scale(fig_squared_error(x, y), (float)((double)type.dim[0] / (double)fig_elements(&type)));
+    return fig_scale(fig_squared_error(x, y), 0.5f);
 }
 
 /* (k B) in turn -> their mean, (B). */
@@ -60,7 +59,8 @@ static fig_node mean_of_sets(fig_node numbers, int64_t batch)
 
 static fig_node length(fig_node x) { return fig_sqrt(fig_sum(fig_square(x), NULL)); }
 
-fig_status fig__adversary_term(const fig__adversary *a, const char *phase, fig_node loss, fig_node made, fig_node *out, fig_error *err)
+fig_status fig__adversary_term(const fig__adversary *a, const char *phase, fig_node loss, fig_node at, fig_node made, fig_node *out,
+                               fig_error *err)
 {
     fig_node fooled, pushed, pulled;
     int64_t batch = fig_model_batch(a->model);
@@ -69,7 +69,7 @@ fig_status fig__adversary_term(const fig__adversary *a, const char *phase, fig_n
     fig_gradients(fooled, &made, 1, &pushed);                                       /* (k B, H, W, C) */
     fig_node scale = fig_scale(fig__adversary_on(a), (float)a->o->weight);          /* rank 0 */
     if (a->o->scale == ADAPTIVE) {
-        fig_gradients(loss, &made, 1, &pulled);
+        fig_gradients(loss, &at, 1, &pulled);
         fig_node ratio = fig_div(length(pulled), fig_shift(length(pushed), 1e-8f));
         scale = fig_mul(scale, fig_clamp(ratio, 0, LARGEST_SCALE));
         fig_model_log(a->model, phase, "adversarial_scale", scale);

@@ -55,12 +55,13 @@ fig_status fig__adversary_open(fig__adversary *adversary, fig_model *model, cons
                                const fig_data_spec *data, int init, fig_error *err);
 /* 0 before the step from which on the critic counts, then 1; rank 0. */
 fig_node fig__adversary_on(const fig__adversary *adversary);
-/* Squared distance of the critic's features, mean over them: pictures in [0, 1], (B, H, W, C) each -> (B). */
+/* How far the critic's features of `made` are from those of `real`: -log of a Gaussian of deviation 1 but for its constant, in nats.
+ * Pictures in [0, 1], (B, H, W, C) each -> (B). */
 fig_node fig__adversary_distance(const fig__adversary *adversary, fig_node real, fig_node made);
-/* What the decoder is to lower besides `loss` (B), which it has for `made` (k B, H, W, C): (B), weighted. Logs "adversarial" with the
- * phase, and its scale where that is adaptive. */
-fig_status fig__adversary_term(const fig__adversary *adversary, const char *phase, fig_node loss, fig_node made, fig_node *out,
-                               fig_error *err);
+/* What the decoder is to lower for the pictures `made` (k B, H, W, C) besides `loss` (B), which reaches it by the pictures `at` (B, H, W,
+ * C), the same or others: (B), weighted. Logs "adversarial" with the phase, and its scale where that is adaptive. */
+fig_status fig__adversary_term(const fig__adversary *adversary, const char *phase, fig_node loss, fig_node at, fig_node made,
+                               fig_node *out, fig_error *err);
 /* The critic's own phase, "discriminator", until round `until` (0 = for ever). */
 fig_status fig__adversary_phase(const fig__adversary *adversary, fig_node real, fig_node made, int64_t until, fig_error *err);
 

@@ -1,4 +1,5 @@
-/* recipes/vae.c - the variational autoencoder (Kingma and Welling 2013), and the importance-weighted one (Burda et al. 2015)
+/* recipes/vae.c - the variational autoencoder (Kingma and Welling 2013), the importance-weighted one (Burda et al. 2015), and the one
+ * with a critic, VAE-GAN (Larsen et al. 2016)
  *
  *     x -> encoder -> mean, log-variance -> z = mean + deviation * noise -> decoder -> p(x | z)
  *     loss per example = -log p(x | z) + beta * KL( q(z | x) || N(0, I) ), in nats
@@ -10,10 +11,14 @@
  * The weights of dense layers may have noise, whose size is learned: then the bound holds their KL too, each example its share
  * (nn/variational.c).
  *
+ * A critic (adversary.h) is shown pictures of the codes of data and of the prior's; its opinion reaches the decoder only, and how far a
+ * reconstruction is from its picture can be said by its features, beside the likelihood of the pixels or instead of it.
+ *
  * Bodies: coder.h. Likelihoods: Bernoulli, over grey levels or of pictures drawn in black and white; Gaussian with a fixed
  * deviation, or a learned one (one number, or one per element); logistic, discretised to 256 levels (levels.h), which gives pictures of
  * 8 bits a probability and not a density. Pictures lie in [0, 1]. The decoder always gives logits or means; a probability appears only
  * in samples. */
+#include "recipes/adversary.h"
 #include "recipes/coder.h"
 #include "recipes/levels.h"
 #include <math.h>
@@ -23,7 +28,8 @@ typedef struct vae_options {
     fig__coder_options coder;
     int likelihood, pixels, bound, sigma_per, variational_dropout;
     int64_t latent, samples, kl_warmup;
-    double sigma, sigma_floor, beta, free_bits;
+    double sigma, sigma_floor, beta, free_bits, likelihood_weight;
+    fig__adversary_options adversary;
 } vae_options;
 enum { BERNOULLI, GAUSSIAN, GAUSSIAN_LEARNED, LOGISTIC };
 enum { PER_MODEL, PER_ELEMENT };
@@ -37,6 +43,7 @@ typedef struct vae { /* what encoder and decoder need to know */
     fig__coder coder;
     int64_t draws; /* K of z for an example */
     int64_t items; /* examples to train on */
+    fig__adversary adversary; /* without a model where there is none */
 } vae;
 
 typedef struct code {
@@ -92,6 +99,15 @@ static guess decode(const vae *v, fig_node z)
     fig_scope_pop(g);
     return p;
 }
+
+static fig_node shown_of(const vae *v, guess p) /* what a picture of p(x | z) shows: probabilities or means */
+{
+    if (v->o->likelihood == LOGISTIC) /* the last levels own all that is beyond */
+        return fig_clamp(fig_scale(fig_shift(p.centre, 1), 0.5f), 0, 1);
+    return v->o->likelihood == BERNOULLI ? fig_sigmoid(p.centre) : p.centre;
+}
+
+static fig_node shown(const vae *v, fig_node z) { return shown_of(v, decode(v, z)); }
 
 /* -- the bound ------------------------------------------------------------------------------------------------------------- */
 
@@ -174,6 +190,32 @@ static void log_weights(const vae *v)
     fig_model_log(v->model, "elbo", "sparsity", fig_model_sparsity(v->model));
 }
 
+/* A critic beside the bound: x again is what the critic's features and the pixels' likelihood judge, and the critic itself sees pictures
+ * of the same codes and of the prior's, through which its opinion reaches the decoder and not the encoder. */
+static fig_status declare_hybrid(const vae *v, fig_node x, guess p, fig_node z, fig_node term, fig_node cost, fig_error *err)
+{
+    const fig__adversary_options *o = &v->o->adversary;
+    fig_node again = shown_of(v, p), fooled = FIG_NONE, away = FIG_NONE; /* (B, H, W, C) */
+    fig_node codes = fig_concat((fig_node[]){ fig_stop_gradient(z), fig_model_noise(v->model, v->o->latent) }, 2, 0); /* (2 B, Z) */
+    fig_node made = shown(v, codes);                                                                              /* (2 B, H, W, C) */
+    term = fig_scale(term, (float)v->o->likelihood_weight);
+    if (o->features > 0) {
+        away = fig__adversary_distance(&v->adversary, x, again); /* (B) */
+        term = fig_add(term, fig_mul(fig_scale(away, (float)o->features), fig__adversary_on(&v->adversary)));
+    }
+    fig_node loss = fig_add(term, cost);
+    if (o->weight > 0) {
+        FIG_TRY(fig__adversary_term(&v->adversary, "elbo", term, again, made, &fooled, err));
+        loss = fig_add(loss, fooled);
+    }
+    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = with_weights(v, loss), .trains = "encoder decoder",
+                                                    .simultaneous = true },
+                            err));
+    if (o->features > 0)
+        fig_model_log(v->model, "elbo", "features", away);
+    return fig__adversary_phase(&v->adversary, x, made, 0, err);
+}
+
 static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
 {
     const vae_options *o = v->o;
@@ -199,7 +241,10 @@ static fig_status declare_training(const vae *v, fig_node x, fig_error *err)
         cost = fig_mul(cost, fig_model_ramp(v->model, "kl_weight", 0, o->beta, (double)o->kl_warmup));
     else
         cost = fig_scale(cost, (float)o->beta);
-    FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = with_weights(v, fig_add(term, cost)) }, err));
+    if (v->adversary.model)
+        FIG_TRY(declare_hybrid(v, x, p, z, term, cost, err));
+    else
+        FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "elbo", .loss = with_weights(v, fig_add(term, cost)) }, err));
     fig_model_log(v->model, "elbo", "kl", kl);
     fig_model_log(v->model, "elbo", "reconstruction", nll);
     log_weights(v);
@@ -247,14 +292,6 @@ static void declare_metrics(const vae *v, fig_node x)
                                                    .protocol = "gaussian,8-bit levels,samples=1" });
 }
 
-static fig_node shown(const vae *v, fig_node z) /* what a picture of p(x | z) shows: probabilities or means */
-{
-    fig_node centre = decode(v, z).centre;
-    if (v->o->likelihood == LOGISTIC) /* the last levels own all that is beyond */
-        return fig_clamp(fig_scale(fig_shift(centre, 1), 0.5f), 0, 1);
-    return v->o->likelihood == BERNOULLI ? fig_sigmoid(centre) : centre;
-}
-
 static void declare_samplers(const vae *v, const char *field)
 {
     fig_node prior = shown(v, fig_model_noise(v->model, v->o->latent));
@@ -283,6 +320,8 @@ static fig_status vae_request(const void *options, const fig_data_info *found, f
         if (o->pixels && o->likelihood != BERNOULLI)
             return fig_fail(err, FIG_E_USAGE, "pixels: two values are no grey levels; set likelihood=bernoulli or pixels=grey");
     }
+    if (o->pixels && fig__has_adversary(&o->adversary))
+        return fig_fail(err, FIG_E_USAGE, "pixels: a critic tells black and white from the grey of a mean at once; set pixels=grey");
     if (found->kind == FIG_DATA_POINTS && (o->likelihood == BERNOULLI || o->likelihood == LOGISTIC))
         return fig_fail(err, FIG_E_USAGE, "likelihood: %s; set likelihood=gaussian for points",
                         o->likelihood == BERNOULLI ? "bernoulli is for values in [0, 1]" : "discretized_logistic is for grey levels");
@@ -298,6 +337,12 @@ static fig_status vae_build(fig_model *model, const void *options, const fig_dat
                         "bound: the importance-weighted one has no KL term; leave beta, kl_warmup and free_bits as they are");
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         v.draws = o->samples;
+    if (fig__has_adversary(&o->adversary)) {
+        if (o->bound == IMPORTANCE || o->samples > 1)
+            return fig_fail(err, FIG_E_USAGE, "adversarial: a critic goes with the plain bound of one draw; set bound=elbo samples=1");
+        if (fig_model_purpose(model) == FIG_FOR_TRAINING)
+            FIG_TRY(fig__adversary_open(&v.adversary, model, &o->adversary, data, o->coder.init, err));
+    }
     FIG_TRY(fig__coder_begin(model, &o->coder, data, &v.coder, err));
     v.coder.noise = (fig_weight_noise)o->variational_dropout;
     v.items = data->items > 0 ? data->items : v.coder.data.dim[0];
@@ -328,10 +373,16 @@ static char *vae_advise(const void *options, const fig_data_spec *data)
             o->beta);
     if (o->bound == IMPORTANCE && o->samples == 1)
         fig__text_print(&out, "the importance-weighted bound of one sample is the plain one; try samples=5\n");
+    if (o->likelihood_weight != 1 && !fig__has_adversary(&o->adversary))
+        fig__text_print(&out, "likelihood_weight does nothing without a critic; set critic.features=1 or adversarial=0.3\n");
+    if (o->likelihood_weight <= 0 && fig__has_adversary(&o->adversary) && (o->adversary.features <= 0 || o->adversary.from > 0))
+        fig__text_print(&out, "likelihood_weight=0 leaves nothing that a reconstruction is held to; set critic.features=1 and "
+                              "adversarial_from=0\n");
     return out.data;
 }
 
 #define AT(field) offsetof(vae_options, field)
+#define ADVERSARY(field) AT(adversary.field)
 #define CODER(field) AT(coder.field)
 static const fig_option vae_option_table[] = {
     FIG__CODER_BODY_ROWS(CODER),
@@ -355,6 +406,9 @@ static const fig_option vae_option_table[] = {
       "noise on the weights of dense layers while training, as much as the bound lets each weight, or each layer, have (Kingma et al. "
       "2015); weights of which only noise is left become 0 (Molchanov et al. 2017)", .choices = "none weight layer" },
     { "free_bits", FIG_FLOAT, AT(free_bits), 0, 0, 100, "nats per latent unit that cost nothing" },
+    { "likelihood_weight", FIG_FLOAT, AT(likelihood_weight), 1, 0, 1e4,
+      "with a critic: how much the likelihood of the pixels counts beside critic.features; Larsen et al. 2016: 0" },
+    FIG__ADVERSARY_ROWS(ADVERSARY),
     FIG__CODER_LAYER_ROWS(CODER),
     { 0 },
 };
@@ -385,6 +439,11 @@ static const fig_preset vae_presets[] = {
       .summary = "pictures of 256 grey levels by discretised logistic distributions, a scale for each element",
       .settings = "activation=leaky_relu latent=64 hidden=256 width=32 likelihood=discretized_logistic sigma_per=element batch=128 "
                   "lr=1e-3 schedule=cosine lr_end=0.02 epochs=8",
+      .data = "fashion-mnist" },
+    { .name = "gan",
+      .summary = "with a critic whose features judge reconstructions too (VAE-GAN, Larsen et al. 2016): 480,000 pictures, 0.11 GFLOP each",
+      .settings = "activation=leaky_relu latent=64 hidden=256 width=32 norm=sample likelihood=gaussian sigma=0.1 adversarial=0.3 "
+                  "critic.features=0.1 critic.patches=no batch=64 lr=1e-3 schedule=cosine lr_end=0.02 steps=7500",
       .data = "fashion-mnist" },
     { .name = "plane",
       .summary = "listing F: points in the plane",
@@ -419,5 +478,5 @@ const fig_recipe fig_recipe_vae = {
     .request = vae_request,
     .build = vae_build,
     .advise = vae_advise,
-    .networks = "encoder decoder",
+    .networks = "encoder decoder discriminator",
 };

@@ -139,17 +139,17 @@ static fig_status declare_training(const vq *v, fig_node x, fig_error *err)
     fig_node term = fig_scale(misfit(v, y, x), (float)(1 / (double)v->numbers)), tie = commitment(v, c); /* (B) */
     fig_node loss = term, seen = critic->model ? shown_as(v, y) : FIG_NONE, away = FIG_NONE;
     if (v->o->adversary.features > 0) {
-        away = fig__adversary_distance(critic, x, seen);
+        away = fig_scale(fig__adversary_distance(critic, x, seen), (float)(1 / (double)v->numbers));
         loss = fig_add(loss, fig_mul(fig_scale(away, (float)v->o->adversary.features), fig__adversary_on(critic)));
     }
     if (v->o->adversary.weight > 0) {
         fig_node fooled;
-        FIG_TRY(fig__adversary_term(critic, "autoencoder", loss, seen, &fooled, err));
+        FIG_TRY(fig__adversary_term(critic, "autoencoder", loss, seen, seen, &fooled, err));
         loss = fig_add(loss, fooled);
     }
     loss = fig_add(loss, fig_scale(tie, (float)v->o->commitment));
     FIG_TRY(fig_model_phase(v->model, &(fig_phase){ .name = "autoencoder", .loss = loss, .trains = "encoder decoder",
-                                                    .until = v->o->autoencoder_steps, .simultaneous = side_by_side },
+                                                    .until = v->o->autoencoder_steps, .simultaneous = true },
                             err));
     fig_model_log(v->model, "autoencoder", "mse", squared_error(v, y, x));
     fig_model_log(v->model, "autoencoder", "commitment", tie);

@@ -144,16 +144,19 @@ static void put_parameters(const fig_trainer *t, fig__text *out)
         fig__text_print(out, "\"model\": %lld", (long long)total);
         return;
     }
-    for (bool first = true; *at; first = false) {
+    for (bool first = true; *at;) {
         size_t length = strcspn(at, " ");
         char *scope = fig__format("%.*s", (int)length, at);
         int64_t total = 0;
         for (int i = 0; i < m->n_weights; i++)
             if (m->weights[i].trained && fig__in_scopes(m->weights[i].name, scope))
                 total += fig__count(&m->weights[i].type);
-        fig__text_print(out, "%s", first ? "" : ", ");
-        fig__json_put_text(out, scope);
-        fig__text_print(out, ": %lld", (long long)total);
+        if (total) { /* a network that no option has asked for is not there */
+            fig__text_print(out, "%s", first ? "" : ", ");
+            fig__json_put_text(out, scope);
+            fig__text_print(out, ": %lld", (long long)total);
+            first = false;
+        }
         free(scope);
         at += length + strspn(at + length, " ");
     }

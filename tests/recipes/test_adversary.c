@@ -1,4 +1,6 @@
-/* test_adversary.c - a critic beside an autoencoder: how strongly it pushes, from when on, and what its features say */
+/* test_adversary.c - a critic beside an autoencoder: how strongly it pushes, from when on, and what its features say; the variational
+ * one with a critic (VQ-GAN is in test_vqvae.c) */
+#include "denoiser_rig.h"
 #include "nn_rig.h"
 #include "recipes/adversary.h"
 
@@ -19,7 +21,7 @@ static fig_status build_push(fig_model *model, void *user, fig_error *err)
     FIG_TRY(fig__adversary_open(&p->adversary, model, &p->options, &data, FIG__INIT_GLOROT, err));
     fig_node x = fig_input(g, "x", FIG_SHAPE(B, SIDE, SIDE, 1)), made = fig_input(g, "made", FIG_SHAPE(p->sets * B, SIDE, SIDE, 1));
     fig_node loss = fig_squared_error(x, fig_slice(made, 0, 0, B, 1)); /* (B) */
-    FIG_TRY(fig__adversary_term(&p->adversary, "phase", loss, made, &p->term, err));
+    FIG_TRY(fig__adversary_term(&p->adversary, "phase", loss, made, made, &p->term, err));
     FIG_TRY(fig__play_generator(model, &p->adversary.game, fig_shift(fig_scale(made, 2), -1), &p->fooled, err));
     fig_gradients(p->term, &made, 1, &p->of_term);
     fig_gradients(loss, &made, 1, &p->of_loss);
@@ -115,6 +117,65 @@ FIG_TEST(features_tell_pictures_apart)
         CHECK(nn_output(&rig, 4)[0] == 0 && nn_output(&rig, 4)[1] == 0);
     }
     nn_end(&rig);
+}
+
+/* -- VAE-GAN --------------------------------------------------------------------------------------------------------------- */
+
+#define TINY \
+    "epochs=0 schedule=constant log_every=1 sample_every=never batch=8 width=4 hidden=16 latent=4 size=16 channels=1 norm=sample " \
+    "likelihood=gaussian sigma=0.2 critic.width=4 "
+
+FIG_TEST(each_option_of_the_hybrid_trains_something_else)
+{
+    static const char *const kinds[] = {
+        "adversarial=0", "adversarial=0.3", "adversarial=0.6", "adversarial=0.3 adversarial_scale=fixed", "adversarial=0.3 adversarial_from=10",
+        "adversarial=0.3 critic.patches=yes", "critic.features=1",
+        "adversarial=0.3 critic.features=1",
+        "adversarial=0.3 critic.features=1 likelihood_weight=0", "adversarial=0.3 critic.loss=non-saturating",
+        "adversarial=0.3 critic.spectral_norm=no", "adversarial=0.3 critic.r1=1", "adversarial=0.3 critic.rate=3",
+        "adversarial=0.3 critic.augment=cutout", "adversarial=0.3 norm=batch", "adversarial=0.3 likelihood=discretized_logistic",
+        "adversarial=0.3 likelihood=bernoulli", "adversarial=0.3 kl_warmup=10 free_bits=0.1"
+    };
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    char folder[256], name[16], settings[512];
+    losses l[KINDS];
+    make_folder(folder);
+    for (int i = 0; i < KINDS; i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        snprintf(settings, sizeof settings, TINY "steps=20 critic.patches=no %s", kinds[i]);
+        l[i] = train_run("vae", "pictures", "synthetic:shapes:64", folder, name, settings, false);
+        CHECK_INT(l[i].count, 20);
+        for (int k = 0; k < i; k++)
+            if (l[k].last == l[i].last)
+                TEST_FAIL("%s and %s gave the same loss", kinds[k], kinds[i]);
+    }
+    drop_folder(folder);
+}
+
+FIG_TEST(a_hybrid_goes_on_with_the_same_bits)
+{
+    check_resume("vae", "pictures", "synthetic:shapes:64", TINY "adversarial=0.3 adversarial_from=3 critic.features=1 ema=0.9");
+}
+
+FIG_TEST(what_a_critic_cannot_see_is_refused)
+{
+    static const struct {
+        const char *data, *settings[3], *says;
+    } bad[] = {
+        { "random:points:2", { "adversarial=0.3", "likelihood=gaussian", NULL }, "the critic sees pictures" },
+        { "random:16x16x1", { "adversarial=0.3", "pixels=dynamic", NULL }, "pixels=grey" },
+        { "random:16x16x1", { "adversarial=0.3", "samples=2", NULL }, "samples=1" },
+        { "random:16x16x1", { "adversarial=0.3", "critic.augment=tint", NULL }, "tint" },
+    };
+    for (int i = 0; i < (int)(sizeof bad / sizeof *bad); i++) {
+        fig_error err = { 0 };
+        fig_trainer *t = NULL;
+        fig_train_opts opts = { .recipe = fig_recipe_find("vae"), .data = (const char *[]){ bad[i].data, NULL },
+                                .settings = bad[i].settings, .dry_run = true };
+        CHECK(fig_trainer_new(NULL, &opts, &t, &err) == FIG_E_USAGE);
+        CHECK_HAS(err.message, bad[i].says);
+        fig_trainer_free(t);
+    }
 }
 
 FIG_TEST_MAIN
