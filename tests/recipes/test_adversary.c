@@ -128,7 +128,8 @@ FIG_TEST(features_tell_pictures_apart)
 FIG_TEST(each_option_of_the_hybrid_trains_something_else)
 {
     static const char *const kinds[] = {
-        "adversarial=0", "adversarial=0.3", "adversarial=0.6", "adversarial=0.3 adversarial_scale=fixed", "adversarial=0.3 adversarial_from=10",
+        "adversarial=0", "adversarial=0.3", "adversarial=0.6", "adversarial=0.3 adversarial_scale=fixed",
+        "adversarial=0.3 adversarial_from=10",
         "adversarial=0.3 critic.patches=yes", "critic.features=1",
         "adversarial=0.3 critic.features=1",
         "adversarial=0.3 critic.features=1 likelihood_weight=0", "adversarial=0.3 critic.loss=non-saturating",
