@@ -25,6 +25,15 @@ expect 0 '' encode vae synthetic:moons:60 --split train -o m.csv
 expect 0 '' decode vae m.csv -o again.csv
 there again.csv
 
+# The codes of vqvae are numbers in its codebook, and its decoder makes of them what it makes of the pictures.
+tiny_run vqvae grids || finish
+expect 0 '16 numbers of 256 each' encode grids pics --split train -n 7 -o g.csv
+head -n 7 g.csv | grep -vE '^[0-7](,[0-7]){15}$' && no "g.csv holds other things than codes"
+expect 0 '256 numbers of 16 each' decode grids g.csv -o g.npy
+expect 0 '' sample grids -n 5 --sampler prior --temperature 0.7 -o five.png
+there five.png
+expect 2 'halved 4 times' train vqvae --data pics -o never --set size=16 --set halvings=4
+
 # What cannot be done is said.
 expect 2 'rows have 2 numbers, and this model takes 3' decode shapes m.csv
 expect 2 'train, validation or test' encode shapes synthetic:shapes --split all

@@ -3,7 +3,7 @@
 #
 # tests/nightly/kill_resume.sh does this twenty times on longer runs.
 . "${FIGMENT_TESTS:-$(dirname "$0")/..}/cli/harness.inc"
-recipes='vae gan dcgan gpt rnn'
+recipes='vae vqvae gan dcgan gpt rnn'
 [ -z "${FIGMENT_SANITIZED:-}" ] || recipes='vae gpt'
 
 for recipe in $recipes; do

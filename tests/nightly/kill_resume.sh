@@ -17,7 +17,7 @@ export FIGMENT_HOME
 echo "seed of the moments: $seed"
 
 now() { date +%s%N | cut -c1-13; }
-for recipe in ${*:-vae gan dcgan gpt}; do
+for recipe in ${*:-vae vqvae gan dcgan gpt}; do
     tiny $recipe
     settings="$settings --set checkpoint_every=7 --set log_every=1"
     begun=$(now)

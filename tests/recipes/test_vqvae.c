@@ -300,8 +300,12 @@ FIG_TEST(the_halves_make_the_whole)
     CHECK(several);
     fig_samples *again = half(model, "decode", PICTURES, z);
     CHECK(!memcmp(fig_samples_values(whole, NULL), fig_samples_values(again, NULL), sizeof x));
-    fig_samples *drawn = half(model, NULL, 9, NULL);
+    fig_samples *drawn = half(model, NULL, 9, NULL), *more = half(model, NULL, 16, NULL); /* the first are the same ones */
     CHECK(fig_samples_values(drawn, &type) && type.rank == 4 && type.dim[0] == 9 && type.dim[1] == 16);
+    CHECK(!memcmp(fig_samples_values(drawn, NULL), fig_samples_values(more, NULL), sizeof(float) * 9 * PIXELS));
+    for (int i = 0; i < 9; i++) /* of all classes in turn */
+        CHECK_INT(fig_samples_class(drawn, i), i % fig_trained_data(model)->classes);
+    fig_samples_free(more);
     fig_samples_free(whole);
     fig_samples_free(codes);
     fig_samples_free(again);
