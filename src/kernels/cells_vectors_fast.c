@@ -61,20 +61,6 @@ VECTORS void store(bool narrow, void *y, int64_t at, mask m, const stored *s)
 
 VECTORS __m512 logistic(__m512 x) { return fig__vector_logistic(fig__vector_inverse_exp(x)); }
 
-/* As kernels/exponential.h: far from zero by the exponential function, near it an odd polynomial, so that no digits are lost. */
-VECTORS __m512 squash(__m512 x)
-{
-    const __m512 one = _mm512_set1_ps(1.0f), sign = _mm512_set1_ps(-0.0f);
-    __m512 size = _mm512_andnot_ps(sign, x), z = _mm512_mul_ps(x, x), e = fig__vector_inverse_exp(_mm512_add_ps(size, size));
-    __m512 far = _mm512_or_ps(_mm512_div_ps(_mm512_sub_ps(one, e), _mm512_add_ps(one, e)), _mm512_and_ps(x, sign));
-    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(-5.70498872745e-3f), z, _mm512_set1_ps(2.06390887954e-2f));
-    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(-5.37397155531e-2f));
-    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(1.33314422036e-1f));
-    p = _mm512_fmadd_ps(p, z, _mm512_set1_ps(-3.33332819422e-1f));
-    __m512 near = _mm512_fmadd_ps(_mm512_mul_ps(p, z), x, x);
-    return _mm512_mask_mov_ps(far, _mm512_cmp_ps_mask(size, _mm512_set1_ps(0.625f), _CMP_LT_OQ), near);
-}
-
 /* s (1 - s) */
 VECTORS __m512 slope(__m512 s) { return _mm512_fnmadd_ps(s, s, s); }
 /* 1 - y y */
@@ -84,7 +70,7 @@ VECTORS __m512 bend(__m512 y) { return _mm512_fnmadd_ps(y, y, _mm512_set1_ps(1.0
 VECTORS void tanh_forward(const fig__cells *c, bool narrow, int64_t r, int64_t j, mask m)
 {
     __m512 z = _mm512_loadu_ps(c->product + r * FIG__PANEL + j);
-    stored y = ready(narrow, squash(_mm512_add_ps(load(narrow, c->x, r * c->x_row + j, m), z)));
+    stored y = ready(narrow, fig__vector_tanh(_mm512_add_ps(load(narrow, c->x, r * c->x_row + j, m), z)));
     store(narrow, c->trace, r * c->trace_row + j, m, &y);
     store(narrow, c->state, r * c->state_row + j, m, &y);
 }
@@ -97,11 +83,11 @@ VECTORS void lstm_forward(const fig__cells *c, bool narrow, int64_t r, int64_t j
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
         __m512 sum = _mm512_add_ps(load(narrow, c->x, x + g * c->x_gate, m), _mm512_loadu_ps(z + g * FIG__PANEL));
-        gate[g] = g == 2 ? squash(sum) : logistic(sum);
+        gate[g] = g == 2 ? fig__vector_tanh(sum) : logistic(sum);
     }
     __m512 before = _mm512_maskz_loadu_ps(m, (const float *)c->before + r * c->before_row + j);
     __m512 now = _mm512_fmadd_ps(gate[1], before, _mm512_mul_ps(gate[0], gate[2]));
-    stored h = ready(narrow, _mm512_mul_ps(gate[3], squash(now)));
+    stored h = ready(narrow, _mm512_mul_ps(gate[3], fig__vector_tanh(now)));
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
         stored kept = ready(narrow, gate[g]);
@@ -119,7 +105,7 @@ VECTORS void gru_forward(const fig__cells *c, bool narrow, int64_t r, int64_t j,
     __m512 reset = logistic(_mm512_add_ps(load(narrow, c->x, x, m), _mm512_loadu_ps(z)));
     __m512 update = logistic(_mm512_add_ps(load(narrow, c->x, x + c->x_gate, m), _mm512_loadu_ps(z + FIG__PANEL)));
     __m512 part = _mm512_add_ps(_mm512_loadu_ps(z + 2 * FIG__PANEL), _mm512_maskz_loadu_ps(m, c->bias + j));
-    __m512 fresh = squash(_mm512_fmadd_ps(reset, part, load(narrow, c->x, x + 2 * c->x_gate, m)));
+    __m512 fresh = fig__vector_tanh(_mm512_fmadd_ps(reset, part, load(narrow, c->x, x + 2 * c->x_gate, m)));
     __m512 before = _mm512_maskz_loadu_ps(m, (const float *)c->before + r * c->before_row + j);
     __m512 now = _mm512_fmadd_ps(update, _mm512_sub_ps(before, fresh), fresh);
     stored kept[3] = { ready(narrow, reset), ready(narrow, update), ready(narrow, fresh) }, h = ready(narrow, now);
@@ -149,7 +135,7 @@ VECTORS void lstm_backward(const fig__cells *c, bool narrow, int64_t r, int64_t 
         gate[g] = load(narrow, c->trace, r * c->trace_row + g * c->trace_gate + j, m);
     __m512 in = gate[0], forget = gate[1], g = gate[2], out = gate[3];
     __m512 before = _mm512_maskz_loadu_ps(m, (const float *)c->before + r * c->before_row + j);
-    __m512 squashed = squash(_mm512_maskz_loadu_ps(m, c->extra + r * c->extra_row + j));
+    __m512 squashed = fig__vector_tanh(_mm512_maskz_loadu_ps(m, c->extra + r * c->extra_row + j));
     __m512 dh = _mm512_add_ps(load(narrow, c->dy, r * c->dy_row + j, m), _mm512_loadu_ps(c->product + r * FIG__PANEL + j));
     __m512 dc = _mm512_maskz_loadu_ps(m, c->flow + r * c->flow_row + j);
     if (c->dextra)

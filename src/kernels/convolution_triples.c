@@ -272,17 +272,20 @@ static void find_places(const walk *k, const block *b, places *at)
 }
 
 /* Lines of memory to ask for beside a tile's products: where its results go, and a share of what the next windows read. */
-static void list_lines(const walk *k, const fig__triples_tile *t, int64_t count, const places *next, int64_t panel)
+static void list_lines(const walk *k, const fig__triples_tile *t, const places *at, const places *next, int64_t panel)
 {
     const triples_state *s = k->w->s;
     const float **ask = k->ask, **end = ask + 2 * s->from;
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < at->count; i++)
         for (int r = 0; r < (t->single ? 1 : 3) && end - ask > 1; r++)
             *ask++ = t->row[i][r], *ask++ = t->row[i][r] + 16;
     int64_t rows = 4 * next->count, first = rows * panel / s->panels, last = rows * (panel + 1) / s->panels;
     for (int64_t row = first; row < last; row++)
         for (int64_t c = 0; c < s->from && ask < end; c += 16)
             *ask++ = next->source[row / 4][row % 4] + c;
+    for (int64_t i = 0; k->w->gated && i < at->count; i++)
+        for (int r = 0; r < at->results && ask < end; r++)
+            *ask++ = k->w->gated + (at->made[i][r] - k->w->y) / 2 + panel * 16;
     while (ask < end)
         *ask++ = k->zeros;
 }
@@ -300,7 +303,7 @@ static void multiply(const walk *k, const places *at, const places *next)
         for (int64_t i = 0; i < at->count; i++)
             for (int r = 0; r < 3; r++)
                 t.row[i][r] = r < at->results && columns == FIG__PANEL ? at->made[i][r] + first : k->beyond + (3 * i + r) * FIG__PANEL;
-        list_lines(k, &t, at->count, next, panel);
+        list_lines(k, &t, at, next, panel);
         fig__fast_triples_tile(&t, at->count);
         for (int64_t i = 0; columns < FIG__PANEL && i < at->count; i++)
             for (int r = 0; r < at->results; r++)
