@@ -405,13 +405,13 @@ static void look_ahead(const triples_work *w, const block *b, ahead *a)
 
 static void take_piece(ahead *a, fig__triples_outer *t)
 {
-    t->step = 0;
+    t->step[0] = 0;
     if (!a->runs)
         return;
     int last = a->runs - 1;
     int64_t piece = least_of(a->piece, a->floats[last]);
-    t->ask = a->run[last];
-    t->step = (piece + t->k - 1) / t->k;
+    t->ask[0] = a->run[last];
+    t->step[0] = (piece + t->k - 1) / t->k;
     a->run[last] += piece;
     a->floats[last] -= piece;
     a->runs -= a->floats[last] == 0;
@@ -426,7 +426,7 @@ static void add_products(const triples_work *w, int part, const block *b, const 
             for (int64_t i = 0; i < tiles; i++) {
                 int64_t row = s->to * i / tiles, rows = s->to * (i + 1) / tiles - row;
                 fig__triples_outer t = { .k = b->count, .d = d + p * s->results_plane + row, .d_row = s->to,
-                                         .v = v + p * s->windows_plane + j, .v_row = s->wide, .ask = v,
+                                         .v = v + p * s->windows_plane + j, .v_row = s->wide, .ask = { v, v },
                                          .sum = sums_at(w, part, p) + row * s->wide + j, .sum_row = s->wide };
                 take_piece(next, &t);
                 fig__fast_triples_outer(&t, rows);

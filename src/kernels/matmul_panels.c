@@ -95,15 +95,6 @@ static void pack_part(void *context, int part, int parts)
     }
 }
 
-/* Appends the lines of `share` in `shares` of a run of floats. */
-static int64_t list_lines(const char **at, int64_t count, const float *run, int64_t floats, int64_t share, int64_t shares)
-{
-    int64_t lines = (floats + LINE - 1) / LINE;
-    for (int64_t line = lines * share / shares; line < lines * (share + 1) / shares; line++)
-        at[count++] = (const char *)(run + line * LINE);
-    return count;
-}
-
 /* Rows [at, at + rows); meanwhile `more` rows behind them are asked for. */
 static void multiply(const panels_work *w, int64_t at, int64_t rows, int64_t more)
 {
@@ -112,10 +103,10 @@ static void multiply(const panels_work *w, int64_t at, int64_t rows, int64_t mor
     float edge[ROWS * PANEL], *c = w->c + at * p->n;
     int64_t next = at + rows;
     for (int64_t panel = 0; panel < w->s->panels; panel++) {
-        int64_t columns = columns_of(p, panel), count = list_lines(lines, 0, w->a + next * p->k, more * p->k, panel, w->s->panels);
-        count = list_lines(lines, count, w->c + next * p->n, more * p->n, panel, w->s->panels);
+        int64_t columns = columns_of(p, panel), count = fig__lines_append(lines, 0, w->a + next * p->k, more * p->k, panel, w->s->panels);
+        count = fig__lines_append(lines, count, w->c + next * p->n, more * p->n, panel, w->s->panels);
         float *to = columns == PANEL ? c + panel * PANEL : edge;
-        fig__fast_panel_asking(rows, p->k, w->a + at * p->k, p->k, w->packed + panel * p->k * PANEL, to, to == edge ? PANEL : p->n,
+        fig__fast_panel_asking(rows, p->k, w->a + at * p->k, p->k, w->packed + panel * p->k * PANEL, to, to == edge ? PANEL : p->n, false,
                                (fig__lines){ lines, count });
         for (int64_t i = 0; to == edge && i < rows; i++)
             memcpy(c + i * p->n + panel * PANEL, edge + i * PANEL, sizeof(float) * (size_t)columns);

@@ -26,12 +26,22 @@ static inline int64_t fig__lines_stretch(int64_t k, int64_t count)
     return stretch > 1 ? stretch : 1;
 }
 
+/* Appends the lines of share number `share` in `shares` of a run of floats to a list of `count`; returns how many there are then. */
+static inline int64_t fig__lines_append(const char **at, int64_t count, const float *run, int64_t floats, int64_t share, int64_t shares)
+{
+    enum { LINE = 16 };
+    int64_t lines = (floats + LINE - 1) / LINE;
+    for (int64_t line = lines * share / shares; line < lines * (share + 1) / shares; line++)
+        at[count++] = (const char *)(run + line * LINE);
+    return count;
+}
+
 /* c[i * c_row + j] = sum over k of a[i * a_row + k] * panel[k * 32 + j], for i < rows and j < 32; `add`: added to what is there.
  * Any number of rows. */
 void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add);
-/* The same of at most FIG__TILE_ROWS rows, without `add`, asking for lines meanwhile. */
+/* The same of at most FIG__TILE_ROWS rows, asking for lines meanwhile. */
 void fig__fast_panel_asking(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row,
-                            fig__lines ask);
+                            bool add, fig__lines ask);
 /* Of two matrices side by side, nothing packed: c[i * c_row + j] = sum over k of a[k * a_row + i] * b[k * b_row + j]. */
 void fig__fast_outer(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c, int64_t c_row,
                      bool add);

@@ -172,9 +172,9 @@ void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, con
 }
 
 void fig__fast_panel_asking(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row,
-                            fig__lines ask)
+                            bool add, fig__lines ask)
 {
-    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, false, ask }, rows, false);
+    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add, ask }, rows, false);
 }
 
 void fig__fast_outer(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c, int64_t c_row,

@@ -1,11 +1,11 @@
 /* kernels/pieces.c - products over the channels of several tensors as if they lay side by side, and weight gradients (ops/pieces.c)
  *
  * A block of some dozens of places is put side by side in the second cache - where pieces are gates' traces, their halves are multiplied
- * on the way - and multiplied by the packed weight, panel by panel. Its results stay there until bias and activation are done. While
- * a tile is multiplied, the rows of the next block are asked for.
+ * on the way - and multiplied by the packed weight, panel by panel; in f32 some pieces at a time. Its results stay there until bias
+ * and activation are done. While a tile is multiplied, the rows that are put side by side next are asked for.
  *
  * The weight gradient in f32 adds up outer products of a piece's places, of some hundred at a time, and those of dy, to a part's own
- * sums. That of bf16 is in convolution_pair_sums.c. */
+ * sums, asking for the piece that comes next. That of bf16 is in convolution_pair_sums.c. */
 #include "kernels/cast.h"
 #include "kernels/fast.h"
 #include "kernels/kernel.h"
@@ -20,7 +20,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PANEL = FIG__PANEL, ROWS = FIG__TILE_ROWS, TILES_OF_A_BLOCK = 4, NARROW_TILES = 2, PLACES_AT_ONCE = 256, MOST_PIECES = 64 };
+enum {
+    PANEL = FIG__PANEL,
+    ROWS = FIG__TILE_ROWS,
+    TILES_OF_A_BLOCK = 4,
+    NARROW_TILES = 2,
+    CHANNELS_AT_ONCE = 256, /* of an f32 block: with its results, what is asked for and a panel, half of a second cache of 1 MiB */
+    PLACES_AT_ONCE = 256,
+    MOST_PIECES = 64,
+    MOST_LINES = 256,
+};
 
 typedef struct pieces_state {
     fig_epilogue after;
@@ -28,6 +37,7 @@ typedef struct pieces_state {
     int pieces, parts;
     int64_t places, channels, outputs, row, wide; /* row: of a piece; wide: channels of all */
     int64_t panels, block;                        /* of the weight; places at once */
+    int group;                                    /* pieces at once */
     size_t panel, bias, own, part, tile;          /* bytes of a panel; places in the workspace; of a part; within it */
 } pieces_state;
 
@@ -82,7 +92,10 @@ static fig_status product_prepare(const fig_kernel_query *q, void **prepared, si
     s->panel = rounded((size_t)(s->wide * PANEL) * size);
     s->bias = s->panel * (size_t)s->panels;
     s->own = s->bias + sizeof(float) * (size_t)(s->panels * PANEL);
-    s->tile = rounded((size_t)(s->block * s->wide) * size);
+    s->group = s->narrow || s->channels > CHANNELS_AT_ONCE ? 1 : (int)(CHANNELS_AT_ONCE / s->channels);
+    if (s->narrow || s->group > s->pieces)
+        s->group = s->pieces;
+    s->tile = rounded((size_t)(s->block * s->group * s->channels) * size);
     s->part = s->tile + sizeof(float) * (size_t)(s->block * PANEL);
     *workspace = s->own + s->part * (size_t)s->parts;
     *prepared = s;
@@ -125,23 +138,24 @@ static void pack_part(void *context, int part, int parts)
     }
 }
 
-/* Places [at, at + rows) of all pieces. */
-static void put_together(const pieces_work *w, int64_t at, int64_t rows, void *to)
+/* Places [at, at + rows) of a group of pieces. */
+static void put_together(const pieces_work *w, int first, int count, int64_t at, int64_t rows, void *to)
 {
     const pieces_state *s = w->s;
-    for (int i = 0; i < s->pieces; i++) {
+    int64_t wide = count * s->channels;
+    for (int i = 0; i < count; i++) {
         if (!s->narrow) {
-            const float *from = (const float *)w->piece[i].data + at * s->row;
+            const float *from = (const float *)w->piece[first + i].data + at * s->row;
             float *z = (float *)to + i * s->channels;
             if (s->gated)
-                fig__fast_gated(z, s->wide, from, s->row, s->channels, rows, s->channels);
+                fig__fast_gated(z, wide, from, s->row, s->channels, rows, s->channels);
             for (int64_t r = 0; !s->gated && r < rows; r++)
-                memcpy(z + r * s->wide, from + r * s->row, sizeof(float) * (size_t)s->channels);
+                memcpy(z + r * wide, from + r * s->row, sizeof(float) * (size_t)s->channels);
             continue;
         }
-        const uint16_t *from = (const uint16_t *)w->piece[i].data + at * s->row;
+        const uint16_t *from = (const uint16_t *)w->piece[first + i].data + at * s->row;
         uint16_t *z = (uint16_t *)to + i * s->channels;
-        for (int64_t r = 0; r < rows; r++, from += s->row, z += s->wide)
+        for (int64_t r = 0; r < rows; r++, from += s->row, z += wide)
             if (s->gated)
                 fig__fast_pair_gated(z, from, from + s->channels, s->channels);
             else
@@ -190,23 +204,63 @@ static void narrow_block(const pieces_work *w, int64_t at, int64_t rows, int64_t
         }
 }
 
-static void wide_block(const pieces_work *w, int64_t at, int64_t rows, int part)
+/* Rows of a group of pieces; count 0: none. */
+typedef struct group {
+    int first, count;
+    int64_t at, rows;
+} group;
+
+static group next_group(const pieces_state *s, const group *here, int64_t end)
+{
+    group next = { here->first + here->count, 0, here->at, here->rows };
+    if (next.first == s->pieces) {
+        next.first = 0;
+        next.at += here->rows;
+        next.rows = end - next.at < s->block ? end - next.at : s->block;
+    }
+    if (next.rows > 0)
+        next.count = s->pieces - next.first < s->group ? s->pieces - next.first : s->group;
+    return next;
+}
+
+/* Adds a group's share to its rows of y; of columns that do not fill a panel, to `edge`. Each tile asks for a piece of the next group. */
+static void multiply_group(const pieces_work *w, const group *g, const group *next, const float *block, float *edge)
 {
     const pieces_state *s = w->s;
-    const float *block = (const float *)(const void *)own_at(w, part);
-    float *edge = (float *)(void *)(own_at(w, part) + s->tile), *y = (float *)w->y + at * s->outputs;
-    for (int64_t panel = 0; panel < s->panels; panel++) {
-        int64_t first = panel * PANEL, columns = s->outputs - first < PANEL ? s->outputs - first : PANEL;
-        if (columns == PANEL) {
-            fig__fast_panel(rows, s->wide, block, s->wide, panel_at(w, panel), y + first, s->outputs, false);
-            continue;
+    int64_t wide = g->count * s->channels, tiles = (g->rows + ROWS - 1) / ROWS, turns = s->panels * tiles;
+    int64_t most = (next->rows * s->row / 16 + 1) * next->count / (MOST_LINES - MOST_PIECES), shares = turns > most ? turns : most + 1;
+    const char *lines[MOST_LINES];
+    for (int64_t panel = 0; panel < s->panels; panel++)
+        for (int64_t i = 0; i < tiles; i++) {
+            int64_t first = g->rows * i / tiles, rows = g->rows * (i + 1) / tiles - first, count = 0;
+            for (int k = 0; k < next->count; k++)
+                count = fig__lines_append(lines, count, (const float *)w->piece[next->first + k].data + next->at * s->row,
+                                          next->rows * s->row, panel * tiles + i, shares);
+            bool whole = (panel + 1) * PANEL <= s->outputs;
+            float *y = whole ? (float *)w->y + (g->at + first) * s->outputs + panel * PANEL : edge + first * PANEL;
+            fig__fast_panel_asking(rows, wide, block + first * wide, wide, (float *)panel_at(w, panel) + g->first * s->channels * PANEL, y,
+                                   whole ? s->outputs : PANEL, g->first > 0, (fig__lines){ lines, count });
         }
-        fig__fast_panel(rows, s->wide, block, s->wide, panel_at(w, panel), edge, PANEL, false);
-        for (int64_t i = 0; i < rows; i++)
-            memcpy(y + i * s->outputs + first, edge + i * PANEL, sizeof(float) * (size_t)columns);
+}
+
+static void wide_part(const pieces_work *w, int64_t at, int64_t end, int part)
+{
+    const pieces_state *s = w->s;
+    float *block = (float *)(void *)own_at(w, part), *edge = (float *)(void *)(own_at(w, part) + s->tile);
+    int64_t last = s->outputs / PANEL * PANEL, left = s->outputs - last;
+    group here = next_group(s, &(group){ s->pieces, 0, at, 0 }, end);
+    while (here.count) {
+        group next = next_group(s, &here, end);
+        put_together(w, here.first, here.count, here.at, here.rows, block);
+        multiply_group(w, &here, &next, block, edge);
+        float *y = (float *)w->y + here.at * s->outputs;
+        bool done = here.first + here.count == s->pieces;
+        for (int64_t i = 0; done && left && i < here.rows; i++)
+            memcpy(y + i * s->outputs + last, edge + i * PANEL, sizeof(float) * (size_t)left);
+        if (done && (s->after.bias || s->after.activation != FIG_LINEAR))
+            fig__fast_epilogue(y, here.rows, s->outputs, w->bias, &s->after);
+        here = next;
     }
-    if (s->after.bias || s->after.activation != FIG_LINEAR)
-        fig__fast_epilogue(y, rows, s->outputs, w->bias, &s->after);
 }
 
 static void product_part(void *context, int part, int parts)
@@ -215,13 +269,14 @@ static void product_part(void *context, int part, int parts)
     const pieces_state *s = w->s;
     int64_t at, end;
     fig__share(s->places, 1, part, parts, &at, &end);
+    if (!s->narrow) {
+        wide_part(w, at, end, part);
+        return;
+    }
     while (at < end) {
         int64_t rows = end - at < s->block ? end - at : s->block;
-        put_together(w, at, rows, own_at(w, part));
-        if (s->narrow)
-            narrow_block(w, at, rows, at + 2 * rows <= end ? at + rows : -1, part);
-        else
-            wide_block(w, at, rows, part);
+        put_together(w, 0, s->pieces, at, rows, own_at(w, part));
+        narrow_block(w, at, rows, at + 2 * rows <= end ? at + rows : -1, part);
         at += rows;
     }
 }
@@ -238,7 +293,7 @@ static void product_run(fig_eval *c)
 
 static bool sums_accept(const fig_kernel_query *q) { return all_of(q, q->n_in, FIG_F32) && q->out[0].dtype == FIG_F32; }
 
-/* Of a part: sums (outputs, pieces, channels of whole panels), then a block of one piece. */
+/* Of a part: sums (pieces, outputs, channels of whole panels), then a block of one piece. */
 static fig_status sums_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
 {
     (void)err;
@@ -252,24 +307,28 @@ static fig_status sums_prepare(const fig_kernel_query *q, void **prepared, size_
     return FIG_OK;
 }
 
-/* Places [at, at + rows), one piece, which lies in `z` by rows of `width`; `next`: its rows that come after them, to be asked for. */
-static void add_piece(const pieces_work *w, float *sums, const float *z, int64_t width, int64_t at, int64_t rows, const float *next)
+/* Places [at, at + rows) of one piece, which lie in `z` by rows of `width`; `next`, next_dy: as many rows that are read after them, or
+ * NULL. */
+static void add_piece(const pieces_work *w, float *sums, const float *z, int64_t width, int64_t at, int64_t rows, const float *next,
+                      const float *next_dy)
 {
     const pieces_state *s = w->s;
     const float *dy = (const float *)w->w + at * s->outputs;
-    int64_t sum_row = s->pieces * width, tiles = (s->outputs + FIG__TRIPLES_OUTER - 1) / FIG__TRIPLES_OUTER;
-    int64_t share = rows * s->row / (s->panels * tiles) / 16 * 16 + 16;
+    int64_t tiles = (s->outputs + FIG__TRIPLES_OUTER - 1) / FIG__TRIPLES_OUTER;
+    int64_t share = rows * s->row / (s->panels * tiles) / 16 * 16 + 16, share_dy = rows * s->outputs / (s->panels * tiles) / 16 * 16 + 16;
     for (int64_t j = 0; j < width; j += PANEL) {
         if (!s->wide_tiles) {
-            fig__fast_outer(s->outputs, rows, dy, s->outputs, z + j, width, sums + j, sum_row, true);
+            fig__fast_outer(s->outputs, rows, dy, s->outputs, z + j, width, sums + j, width, true);
             continue;
         }
         for (int64_t i = 0; i < tiles; i++) {
             int64_t first = s->outputs * i / tiles, count = s->outputs * (i + 1) / tiles - first;
-            fig__triples_outer t = { .k = rows, .d = dy + first, .d_row = s->outputs, .v = z + j, .v_row = width, .ask = z,
-                                     .sum = sums + first * sum_row + j, .sum_row = sum_row };
+            fig__triples_outer t = { .k = rows, .d = dy + first, .d_row = s->outputs, .v = z + j, .v_row = width,
+                                     .ask = { z, z }, .sum = sums + first * width + j, .sum_row = width };
             if (next)
-                t.ask = next + (j / PANEL * tiles + i) * share, t.step = (share + rows - 1) / rows;
+                t.ask[0] = next + (j / PANEL * tiles + i) * share, t.step[0] = (share + rows - 1) / rows;
+            if (next_dy)
+                t.ask[1] = next_dy + (j / PANEL * tiles + i) * share_dy, t.step[1] = (share_dy + rows - 1) / rows;
             fig__fast_triples_outer(&t, count);
         }
     }
@@ -286,12 +345,18 @@ static void sums_part(void *context, int part, int parts)
     while (at < end) {
         int64_t rows = end - at < PLACES_AT_ONCE ? end - at : PLACES_AT_ONCE;
         for (int i = 0; i < s->pieces; i++) {
-            const float *from = (const float *)w->piece[i].data + at * s->row;
+            const float *from = (const float *)w->piece[i].data + at * s->row, *next = NULL, *next_dy = NULL;
+            if (i + 1 < s->pieces) {
+                next = (const float *)w->piece[i + 1].data + at * s->row;
+            } else if (at + 2 * rows <= end) {
+                next = (const float *)w->piece[0].data + (at + rows) * s->row;
+                next_dy = (const float *)w->w + (at + rows) * s->outputs;
+            }
             if (s->gated)
                 fig__fast_gated(z, width, from, s->row, s->channels, rows, s->channels);
             for (int64_t r = 0; !s->gated && r < rows; r++)
                 memcpy(z + r * width, from + r * s->row, sizeof(float) * (size_t)s->channels);
-            add_piece(w, sums + i * width, z, width, at, rows, at + 2 * rows <= end ? from + rows * s->row : NULL);
+            add_piece(w, sums + i * s->outputs * width, z, width, at, rows, next, next_dy);
         }
         at += rows;
     }
@@ -305,10 +370,11 @@ static void gather_part(void *context, int part, int parts)
     int64_t begin, end, width = s->panels * PANEL;
     fig__share(s->outputs, 1, part, parts, &begin, &end);
     for (int64_t run = begin * s->pieces; run < end * s->pieces; run++) {
+        int64_t from = (run % s->pieces * s->outputs + run / s->pieces) * width;
         float *to = (float *)w->y + run * s->channels;
-        memcpy(to, (const float *)(const void *)own_at(w, 0) + run * width, sizeof(float) * (size_t)s->channels);
+        memcpy(to, (const float *)(const void *)own_at(w, 0) + from, sizeof(float) * (size_t)s->channels);
         for (int other = 1; other < s->parts; other++) {
-            const float *more = (const float *)(const void *)own_at(w, other) + run * width;
+            const float *more = (const float *)(const void *)own_at(w, other) + from;
             for (int64_t c = 0; c < s->channels; c++)
                 to[c] += more[c];
         }

@@ -39,13 +39,13 @@ typedef struct fig__triples_tile {
 void fig__fast_triples_tile(const fig__triples_tile *t, int64_t windows);
 
 /* Outer products of the weight gradient: sum[i sum_row + j] += sum over k of d[k d_row + i] v[k v_row + j], for i < rows and
- * j < 32; memory from `ask` on is asked for, `step` floats further with each k. */
+ * j < 32; memory from `ask` on is asked for, `step` floats further with each k, in two places. */
 #define FIG__TRIPLES_OUTER 13
 typedef struct fig__triples_outer {
     int64_t k;
-    const float *d, *v, *ask;
+    const float *d, *v, *ask[2];
     float *sum;
-    int64_t d_row, v_row, sum_row, step;
+    int64_t d_row, v_row, sum_row, step[2];
 } fig__triples_outer;
 void fig__fast_triples_outer(const fig__triples_outer *t, int64_t rows);
 

@@ -149,17 +149,20 @@ void fig__fast_triples_tile(const fig__triples_tile *t, int64_t windows)
     WIDE static void outer_##R(const fig__triples_outer *t)                                             \
     {                                                                                                   \
         vector low[R], high[R];                                                                         \
-        const int64_t d_row = t->d_row, v_row = t->v_row, sum_row = t->sum_row, step = t->step;         \
-        const float *d = t->d, *ask = t->ask, *restrict v = t->v, *end = v + t->k * v_row;              \
+        const int64_t d_row = t->d_row, v_row = t->v_row, sum_row = t->sum_row;                         \
+        const int64_t step = t->step[0], other_step = t->step[1];                                       \
+        const float *d = t->d, *ask = t->ask[0], *other = t->ask[1];                                    \
+        const float *restrict v = t->v, *end = v + t->k * v_row;                                        \
         float *restrict sum = t->sum;                                                                   \
         EACH_ROW(R, i)                                                                                  \
         {                                                                                               \
             low[i] = *(const vector *)(sum + i * sum_row);                                              \
             high[i] = *(const vector *)(sum + i * sum_row + 16);                                        \
         }                                                                                               \
-        for (; v < end; v += v_row, d += d_row, ask += step) {                                          \
+        for (; v < end; v += v_row, d += d_row, ask += step, other += other_step) {                     \
             vector v0 = *(const vector *)v, v1 = *(const vector *)(v + 16);                             \
             __builtin_prefetch(ask);                                                                    \
+            __builtin_prefetch(other);                                                                  \
             EACH_ROW(R, i)                                                                              \
             {                                                                                           \
                 float x = d[i];                                                                         \

@@ -148,7 +148,7 @@ static void convolution_gate(instance *t)
 static int64_t any_pieces(instance *t, fig_pieces_attr *attr, int n, fig_node *in)
 {
     bool vectors = !t->small && any_chance(t, 0.5);
-    int64_t places = any_between(t, 1, t->small ? 6 : 700), channels = vectors ? 16 * any_between(t, 1, 4) : any_between(t, 1, 9);
+    int64_t places = any_between(t, 1, t->small ? 6 : 700), channels = vectors ? 16 * any_between(t, 1, 8) : any_between(t, 1, 9);
     attr->gated = any_chance(t, 0.6);
     for (int i = 0; i < n; i++)
         in[1 + i] = any_real(t, FIG_SHAPE(2, places, channels * (attr->gated ? 2 : 1)), -1, 1);
