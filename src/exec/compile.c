@@ -611,7 +611,7 @@ static fig_status build(compile *c, fig__program *p, fig_error *err)
 static unsigned wanted_passes(const fig_plan_opts *opts)
 {
     static const unsigned form[] = { [FIG_WEIGHTS_BF16] = FIG__WITH_BF16_WEIGHTS, [FIG_WEIGHTS_INT8] = FIG__WITH_INT8_WEIGHTS };
-    return (opts->bf16 ? FIG__WITH_BF16 : 0) | form[opts->weights];
+    return (opts->bf16 ? FIG__WITH_BF16 : FIG__WITH_F32) | form[opts->weights];
 }
 
 static fig_status compile_program(fig_session *session, fig_store *store, const fig_graph *graph,

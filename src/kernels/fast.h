@@ -60,6 +60,8 @@ void fig__fast_heads_values(fig__heads h, const float *weight, const uint16_t *v
 /* -- gate_fast.c: rows of 2 n numbers; `trace` may be x, `dx` may be `trace` ---------------------------------------------------- */
 void fig__fast_gate(const float *x, float *trace, float *y, int64_t rows, int64_t n);
 void fig__fast_gate_gradient(const float *trace, const float *dy, float *dx, int64_t rows, int64_t n);
+/* The same with rows of dy so far apart; sums (2 n) += sum over rows of dx. */
+void fig__fast_gate_gradient_sums(const float *trace, const float *dy, int64_t dy_row, float *dx, float *sums, int64_t rows, int64_t n);
 
 /* -- normalise_fast.c ------------------------------------------------------------------------------------------------------------ */
 /* Columns of (rows, columns): sum += x - shift, square += (x - shift)^2. */

@@ -103,8 +103,9 @@ static void multiply(const panels_work *w, int64_t at, int64_t rows, int64_t mor
     float edge[ROWS * PANEL], *c = w->c + at * p->n;
     int64_t next = at + rows;
     for (int64_t panel = 0; panel < w->s->panels; panel++) {
-        int64_t columns = columns_of(p, panel), count = fig__lines_append(lines, 0, w->a + next * p->k, more * p->k, panel, w->s->panels);
-        count = fig__lines_append(lines, count, w->c + next * p->n, more * p->n, panel, w->s->panels);
+        int64_t columns = columns_of(p, panel);
+        int64_t count = fig__lines_append(lines, 0, w->a + next * p->k, more * p->k, panel, panel + 1, w->s->panels);
+        count = fig__lines_append(lines, count, w->c + next * p->n, more * p->n, panel, panel + 1, w->s->panels);
         float *to = columns == PANEL ? c + panel * PANEL : edge;
         fig__fast_panel_asking(rows, p->k, w->a + at * p->k, p->k, w->packed + panel * p->k * PANEL, to, to == edge ? PANEL : p->n, false,
                                (fig__lines){ lines, count });

@@ -26,12 +26,13 @@ static inline int64_t fig__lines_stretch(int64_t k, int64_t count)
     return stretch > 1 ? stretch : 1;
 }
 
-/* Appends the lines of share number `share` in `shares` of a run of floats to a list of `count`; returns how many there are then. */
-static inline int64_t fig__lines_append(const char **at, int64_t count, const float *run, int64_t floats, int64_t share, int64_t shares)
+/* Appends part [from, to) of `all` equal parts of a run's lines to a list of `count`; returns how many there are then. */
+static inline int64_t fig__lines_append(const char **at, int64_t count, const float *run, int64_t floats, int64_t from, int64_t to,
+                                        int64_t all)
 {
     enum { LINE = 16 };
     int64_t lines = (floats + LINE - 1) / LINE;
-    for (int64_t line = lines * share / shares; line < lines * (share + 1) / shares; line++)
+    for (int64_t line = lines * from / all; line < lines * to / all; line++)
         at[count++] = (const char *)(run + line * LINE);
     return count;
 }

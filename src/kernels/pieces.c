@@ -235,7 +235,7 @@ static void multiply_group(const pieces_work *w, const group *g, const group *ne
             int64_t first = g->rows * i / tiles, rows = g->rows * (i + 1) / tiles - first, count = 0;
             for (int k = 0; k < next->count; k++)
                 count = fig__lines_append(lines, count, (const float *)w->piece[next->first + k].data + next->at * s->row,
-                                          next->rows * s->row, panel * tiles + i, shares);
+                                          next->rows * s->row, panel * tiles + i, panel * tiles + i + 1, shares);
             bool whole = (panel + 1) * PANEL <= s->outputs;
             float *y = whole ? (float *)w->y + (g->at + first) * s->outputs + panel * PANEL : edge + first * PANEL;
             fig__fast_panel_asking(rows, wide, block + first * wide, wide, (float *)panel_at(w, panel) + g->first * s->channels * PANEL, y,

@@ -29,7 +29,7 @@ static inline bool fig__node_needed(const fig_graph *g, const fig__needs *needs,
 }
 
 /* What a plan may ask for beyond the usual (fig_plan_opts). */
-enum { FIG__WITH_BF16 = 1, FIG__WITH_BF16_WEIGHTS = 2, FIG__WITH_INT8_WEIGHTS = 4 };
+enum { FIG__WITH_BF16 = 1, FIG__WITH_BF16_WEIGHTS = 2, FIG__WITH_INT8_WEIGHTS = 4, FIG__WITH_F32 = 8 /* not FIG__WITH_BF16 */ };
 
 typedef struct fig__pass {
     const char *name;
@@ -40,6 +40,9 @@ typedef struct fig__pass {
 } fig__pass;
 
 extern const fig__pass fig__pipeline[]; /* ends with {0} */
+
+/* A convolution, or one of its gradients, that is a product over the channels at every place (passes/pieces.c). */
+bool fig__plain_product(const fig_graph *g, const fig__node *node);
 
 /* Starts a program: the part of `graph` that outputs and assignments need, copied. */
 void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out);
@@ -53,6 +56,7 @@ void fig__simplify(const fig_graph *from, const fig__needs *needs, fig_graph *to
 void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__pieces(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__gate_products(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__weights_bf16(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);

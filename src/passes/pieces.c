@@ -47,13 +47,12 @@ static const fig_type *type_of(const finder *f, int32_t value) { return &f->g->v
 
 static int64_t last_of(const fig_type *type) { return type->dim[type->rank - 1]; }
 
-/* A convolution, or one of its gradients, that is a product over the channels at every place. */
-static bool plain_product(const finder *f, const fig__node *node)
+bool fig__plain_product(const fig_graph *g, const fig__node *node)
 {
     const fig_conv_attr *a = node->attr;
     if (node->op == &fig_op_convolution_fused)
         a = &((const fig_convolution_fused_attr *)node->attr)->conv;
-    const fig_type *w = type_of(f, node->op == &fig_op_convolution_weight_gradient ? node->first_out : node->in[1]);
+    const fig_type *w = &g->values[node->op == &fig_op_convolution_weight_gradient ? node->first_out : node->in[1]].type;
     bool plain = a->groups == 1 && fig__count(w) == w->dim[0] * last_of(w);
     for (int i = 0; i < a->spatial; i++)
         plain = plain && a->stride[i] == 1 && a->before[i] == 0 && a->after[i] == 0;
@@ -64,7 +63,7 @@ static bool reads_joined(const finder *f, const fig__node *node, int32_t value)
 {
     bool known = node->op == &fig_op_convolution || node->op == &fig_op_convolution_fused ||
                  node->op == &fig_op_convolution_weight_gradient;
-    return known && node->in[0] == value && node->in[1] != value && plain_product(f, node);
+    return known && node->in[0] == value && node->in[1] != value && fig__plain_product(f->g, node);
 }
 
 static bool large(const fig_type *type, int64_t channels)
@@ -94,7 +93,7 @@ static bool joins(const finder *f, int32_t n)
 static bool parts(const finder *f, int32_t n)
 {
     const fig__node *node = &f->g->nodes[n];
-    if (node->op != &fig_op_convolution_data_gradient || f->needs->root[node->first_out] || !plain_product(f, node))
+    if (node->op != &fig_op_convolution_data_gradient || f->needs->root[node->first_out] || !fig__plain_product(f->g, node))
         return false;
     const fig_type *type = type_of(f, node->first_out);
     int64_t covered = 0;
@@ -187,7 +186,7 @@ static void write_node(const writer *w, int32_t n)
     if (joined)
         emit_pieces(w, node, joined->in, joined->n_in);
     else if (node->op == &fig_op_convolution_weight_gradient && trace_of(f, node->in[0]) >= 0 && node->in[1] != node->in[0] &&
-             plain_product(f, node) && large(type_of(f, node->in[0]), last_of(type_of(f, node->in[0]))))
+             fig__plain_product(f->g, node) && large(type_of(f, node->in[0]), last_of(type_of(f, node->in[0]))))
         emit_pieces(w, node, node->in, 1);
     else
         fig__copy_node(w->to, f->g, n, w->map);

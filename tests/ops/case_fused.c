@@ -169,6 +169,22 @@ static void pieces_product(instance *t)
     give(t, fig__emit(t->graph, &fig_op_pieces_product, in, 1 + n + (attr.after.bias != 0), &attr));
 }
 
+static void gate_products(instance *t)
+{
+    fig_node in[7], out[2];
+    int n = (int)any_between(t, 1, 3);
+    int64_t places = any_between(t, 1, t->small ? 5 : 300), channels = any_between(t, 1, t->small ? 4 : 70);
+    in[0] = any_real(t, FIG_SHAPE(2, places, 2 * channels), 0.1, 0.9);
+    for (int i = 0; i < n; i++) {
+        int64_t outputs = any_between(t, 1, t->small ? 4 : 80);
+        in[1 + 2 * i] = any_real(t, FIG_SHAPE(2, places, outputs), -1, 1);
+        in[2 + 2 * i] = any_real(t, FIG_SHAPE(outputs, 1, channels), -0.3, 0.3);
+    }
+    fig__emit_multi(t->graph, &fig_op_gate_products, in, 1 + 2 * n, NULL, out, 2);
+    give(t, out[0]);
+    give(t, out[1]);
+}
+
 static void pieces_weight_gradient(instance *t)
 {
     fig_pieces_attr attr;
@@ -226,6 +242,7 @@ const op_case cases_fused[] = {
     { "convolution_fused", convolution_fused, ONLY_BY_PASS },
     { "convolution_fused", sequence_fused, ONLY_BY_PASS },
     { "convolution_gate", convolution_gate, ONLY_BY_PASS },
+    { "gate_products", gate_products, ONLY_BY_PASS },
     { "pieces_product", pieces_product, ONLY_BY_PASS },
     { "pieces_weight_gradient", pieces_weight_gradient, ONLY_BY_PASS },
     { "copy", copy },
