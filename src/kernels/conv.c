@@ -31,6 +31,14 @@ bool fig__conv_read_any(fig__conv *v, const fig_kernel_query *q)
         const fig_convolution_fused_attr *fused = q->attr;
         attr = &fused->conv;
         v->after_sum = fused->after;
+    } else if (strcmp(name, "convolution_plus") == 0) {
+        const fig_convolution_plus_attr *plus = q->attr;
+        attr = &plus->fused.conv;
+        v->after_sum = plus->fused.after;
+        v->plus = true;
+        v->kind = plus->data ? FIG__CONV_DATA : FIG__CONV_FORWARD;
+        if (plus->data)
+            x = &q->out[0], y = &q->in[0];
     } else if (strcmp(name, "convolution_data_gradient") == 0) {
         v->kind = FIG__CONV_DATA;
         x = &q->out[0], y = &q->in[0];

@@ -18,6 +18,7 @@ typedef struct fig__conv {
     int64_t in_places, out_places, taps; /* products of the above */
     fig_epilogue after_sum;    /* bias and activation of convolution_fused */
     bool narrow, narrow_out;   /* operands (not the bias), result stored in bf16 */
+    bool plus;                 /* of convolution_plus: operand 2 is added, a bias is operand 3; sums of columns are result 1 */
 } fig__conv;
 
 /* False for anything but f32 operands of the four ops; bf16 also where products are in bf16 and this processor has the instructions. */

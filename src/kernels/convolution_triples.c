@@ -108,7 +108,7 @@ static void lay_products(triples_state *s)
     s->windows_plane = s->from;
     s->weights = bytes_of(PLANES * s->panels * s->weights_plane);
     s->windows_bytes = bytes_of(PLANES * FIG__PANEL * s->from); /* where rows of one panel's weights are turned, too */
-    s->results_bytes = bytes_of(EDGE + s->wide) + bytes_of(4 * s->from); /* 2 from pointers */
+    s->results_bytes = bytes_of(EDGE + s->wide) + bytes_of(4 * s->from) + bytes_of(s->to); /* 2 from pointers; sums of columns */
 }
 
 static fig_status triples_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
@@ -146,6 +146,7 @@ typedef struct triples_work {
     const float *x, *w; /* windows' source; weights, or dy */
     const float *bias;
     float *y, *gated; /* gated: of convolution_gate, whose trace is y; else NULL */
+    const float *added; /* of convolution_plus; else NULL */
     char *workspace;
 } triples_work;
 
@@ -164,6 +165,12 @@ static float *results_at(const triples_work *w, int part)
 static float *zeros_at(const triples_work *w, int part)
 {
     return (float *)(void *)((char *)results_at(w, part) + w->s->results_bytes);
+}
+
+/* Sums of columns, behind what tiles need beside. */
+static float *columns_at(const triples_work *w, int part)
+{
+    return (float *)(void *)((char *)zeros_at(w, part) - bytes_of(w->s->to));
 }
 
 /* Windows [first, first + count) of one sequence, each with so many results. */
@@ -254,6 +261,7 @@ typedef struct walk {
     const triples_work *w;
     float *v, *zeros, *beyond, *bias; /* beyond: a place for results that there are not */
     const float **ask;
+    float *sums; /* of columns */
 } walk;
 
 static void find_places(const walk *k, const block *b, places *at)
@@ -286,8 +294,26 @@ static void list_lines(const walk *k, const fig__triples_tile *t, const places *
     for (int64_t i = 0; k->w->gated && i < at->count; i++)
         for (int r = 0; r < at->results && ask < end; r++)
             *ask++ = k->w->gated + (at->made[i][r] - k->w->y) / 2 + panel * 16;
+    for (int64_t i = 0; k->w->added && i < at->count; i++)
+        for (int r = 0; r < at->results && end - ask > 1; r++) {
+            const float *row = k->w->added + (at->made[i][r] - k->w->y) + panel * FIG__PANEL;
+            *ask++ = row, *ask++ = row + 16;
+        }
     while (ask < end)
         *ask++ = k->zeros;
+}
+
+/* What is added to a block's results, whose columns are summed up. */
+static void add_to_rows(const walk *k, const places *at)
+{
+    enum { MOST = 3 * FIG__TRIPLES_ROWS };
+    float *y[MOST];
+    const float *added[MOST];
+    int64_t rows = 0;
+    for (int64_t i = 0; i < at->count; i++)
+        for (int r = 0; r < at->results; r++, rows++)
+            y[rows] = at->made[i][r], added[rows] = k->w->added + (y[rows] - k->w->y);
+    fig__fast_plus(y, added, rows, k->w->s->to, NULL, k->sums);
 }
 
 /* All columns of a block. A tile writes 32 of them; where there are fewer they are moved. */
@@ -312,6 +338,8 @@ static void multiply(const walk *k, const places *at, const places *next)
     for (int64_t i = 0; w->gated && i < at->count; i++)
         for (int r = 0; r < at->results; r++)
             fig__fast_gate(at->made[i][r], at->made[i][r], w->gated + (at->made[i][r] - w->y) / 2, 1, s->to / 2);
+    if (w->added)
+        add_to_rows(k, at);
     for (int64_t i = 0; s->v.after_sum.activation != FIG_LINEAR && i < at->count; i++)
         for (int r = 0; r < at->results; r++)
             fig__fast_epilogue(at->made[i][r], 1, s->to, NULL, &s->v.after_sum);
@@ -321,10 +349,12 @@ static void products_part(void *context, int part, int parts)
 {
     const triples_work *w = context;
     const triples_state *s = w->s;
-    walk k = { w, windows_at(w, part), zeros_at(w, part), results_at(w, part), NULL, NULL };
+    walk k = { .w = w, .v = windows_at(w, part), .zeros = zeros_at(w, part), .beyond = results_at(w, part) };
     k.bias = k.beyond + EDGE;
     k.ask = (const float **)(void *)(k.bias + s->wide);
+    k.sums = columns_at(w, part);
     int64_t at, end;
+    memset(k.sums, 0, sizeof(float) * (size_t)s->to);
     memset(k.zeros, 0, s->zeros);
     memset(k.bias, 0, sizeof(float) * (size_t)s->wide);
     if (w->bias)
@@ -354,12 +384,17 @@ static void products_part(void *context, int part, int parts)
 static void products_run(fig_eval *c)
 {
     const triples_state *s = c->prepared;
-    const float *bias = s->v.after_sum.bias ? FIG_F32_IN(c, 2) : NULL;
-    triples_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), bias, FIG_F32_OUT(c, 0), NULL, c->workspace };
-    if (c->n_out > 1)
+    triples_work w = { .s = s, .x = FIG_F32_IN(c, 0), .w = FIG_F32_IN(c, 1), .y = FIG_F32_OUT(c, 0), .workspace = c->workspace };
+    w.bias = s->v.after_sum.bias ? FIG_F32_IN(c, s->v.plus ? 3 : 2) : NULL;
+    if (s->v.plus)
+        w.added = FIG_F32_IN(c, 2);
+    else if (c->n_out > 1)
         w.gated = FIG_F32_OUT(c, 1);
     fig__parallel(s->parts, pack_part, &w);
     fig__parallel(s->parts, products_part, &w);
+    for (int part = 0; s->v.plus && part < s->parts; part++)
+        for (int64_t j = 0; j < s->to; j++)
+            FIG_F32_OUT(c, 1)[j] = (part ? FIG_F32_OUT(c, 1)[j] : 0) + columns_at(&w, part)[j];
 }
 
 /* -- weight gradient ---------------------------------------------------------------------------------------------------------- */
@@ -488,7 +523,7 @@ static void taps_part(void *context, int part, int parts)
 static void sums_run(fig_eval *c)
 {
     const triples_state *s = c->prepared;
-    triples_work w = { s, FIG_F32_IN(c, 0), FIG_F32_IN(c, 1), NULL, FIG_F32_OUT(c, 0), NULL, c->workspace };
+    triples_work w = { .s = s, .x = FIG_F32_IN(c, 0), .w = FIG_F32_IN(c, 1), .y = FIG_F32_OUT(c, 0), .workspace = c->workspace };
     fig__parallel(s->parts, sums_part, &w);
     fig__parallel(fig__parts(s->to * s->wide * PLANES, c->run->threads), taps_part, &w);
 }
@@ -503,6 +538,10 @@ const fig_kernel fig_kernel_convolution_fused_triples = {
 };
 const fig_kernel fig_kernel_convolution_gate_triples = {
     .name = "convolution_triples", .op = "convolution_gate", .accepts = triples_accepts, .competes = triples_competes,
+    .prepare = triples_prepare, .release = triples_release, .run = products_run,
+};
+const fig_kernel fig_kernel_convolution_plus_triples = {
+    .name = "convolution_triples", .op = "convolution_plus", .accepts = triples_accepts, .competes = triples_competes,
     .prepare = triples_prepare, .release = triples_release, .run = products_run,
 };
 const fig_kernel fig_kernel_convolution_data_gradient_triples = {

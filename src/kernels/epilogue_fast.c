@@ -70,3 +70,31 @@ void fig__fast_epilogue(float *c, int64_t rows, int64_t n, const float *bias, co
             function(c, n, after->p);
     }
 }
+
+/* Columns [j, j + count), where count is a constant of the caller's: their sums stay in registers. */
+static inline __attribute__((always_inline)) void plus_columns(float *const *y, const float *const *added, int64_t rows,
+                                                               const float *bias, float *sums, int64_t j, int64_t count)
+{
+    float sum[16] = { 0 }, shift[16] = { 0 };
+    for (int64_t i = 0; bias && i < count; i++)
+        shift[i] = bias[j + i];
+    for (int64_t r = 0; r < rows; r++) {
+        float *to = y[r] + j;
+        const float *more = added[r] + j;
+#pragma omp simd
+        for (int64_t i = 0; i < count; i++)
+            sum[i] += to[i] += more[i] + shift[i];
+    }
+    for (int64_t i = 0; i < count; i++)
+        sums[j + i] += sum[i];
+}
+
+FIG_CLONES
+void fig__fast_plus(float *const *y, const float *const *added, int64_t rows, int64_t n, const float *bias, float *sums)
+{
+    int64_t j = 0;
+    for (; j + 16 <= n; j += 16)
+        plus_columns(y, added, rows, bias, sums, j, 16);
+    for (; j < n; j++)
+        plus_columns(y, added, rows, bias, sums, j, 1);
+}

@@ -30,6 +30,9 @@ bool fig__fast_lines_digits(int64_t n, int64_t k, const float *a, const int8_t *
 /* c (rows, n) = activation(c + bias); bias (n) may be NULL. */
 void fig__fast_epilogue(float *c, int64_t rows, int64_t n, const float *bias, const fig_epilogue *after);
 
+/* Rows y[i] += added[i] + bias, which may be NULL, of n numbers; sums (n) += sum over them. */
+void fig__fast_plus(float *const *y, const float *const *added, int64_t rows, int64_t n, const float *bias, float *sums);
+
 /* -- softmax_fast.c: one row of n at a time; results may stand where an operand stood ------------------------------------------- */
 void fig__fast_softmax(float *y, const float *x, int64_t n);
 void fig__fast_log_softmax(float *y, const float *x, int64_t n);

@@ -13,7 +13,7 @@
 #define FIG__TILE_ROWS 13
 
 /* Lines of memory that a product asks for on its way, since of many at once most would not be fetched: spread evenly over its sum
- * but for the last quarter, so that the last ones come in time. */
+ * but for the last quarter, so that the last ones come in time; two at a time where they are more than terms. */
 typedef struct fig__lines {
     const char *const *at;
     int64_t count;

@@ -48,9 +48,12 @@ typedef struct tile {
         }                                                                                                                  \
         const char *const *ask = t->ask.at, *const *asked = ask + t->ask.count;                                            \
         const int64_t stretch = fig__lines_stretch(t->k, t->ask.count);                                                    \
+        const bool hurry = t->ask.count > t->k * 3 / 4;                                                                    \
         while (panel < end) {                                                                                              \
             const float *stop = end - panel > stretch * pitch ? panel + stretch * pitch : end;                             \
             if (ask < asked)                                                                                               \
+                __builtin_prefetch(*ask++, 1);                                                                             \
+            if (hurry && ask < asked)                                                                                      \
                 __builtin_prefetch(*ask++, 1);                                                                             \
             for (; panel < stop; a0 += along, a3++, a6++, a9++, a12++, panel += pitch) {                                   \
                 vector b0 = *(const vector *)panel, b1 = *(const vector *)(panel + 16);                                    \

@@ -56,6 +56,8 @@ typedef struct fig_epilogue { int bias; fig_activation activation; float p; } fi
 float fig__epilogue_value(const fig_epilogue *e, float x); /* the activation of one number (ops/epilogue.c) */
 typedef struct fig_matmul_fused_attr { fig_matmul_attr matmul; fig_epilogue after; } fig_matmul_fused_attr;
 typedef struct fig_convolution_fused_attr { fig_conv_attr conv; fig_epilogue after; } fig_convolution_fused_attr;
+/* What is added to a convolution with its bias, or (data) to a data gradient, as it is computed (ops/convolution_plus.c): operand 2. */
+typedef struct fig_convolution_plus_attr { fig_convolution_fused_attr fused; int data; } fig_convolution_plus_attr;
 /* Products over the channels of several tensors as if they lay side by side (ops/pieces.c). gated: each is a gate's trace, and its
  * channels are the products of the two halves. ones: axes of size 1 between the two of a weight gradient's result. */
 typedef struct fig_pieces_attr { fig_epilogue after; int gated, ones; } fig_pieces_attr;

@@ -53,12 +53,6 @@ static bool find(const finder *f, int32_t n, pairs *p)
     return channels >= LEAST_CHANNELS && fig__count(d) / channels >= LEAST_PLACES && collect(f, node->in[1], p);
 }
 
-/* A sum over all axes but the last. */
-static bool sums_places(const fig_graph *g, const fig__node *node)
-{
-    return node->op == &fig_op_sum && ((const fig_reduce_attr *)node->attr)->axes == (1u << (g->values[node->in[0]].type.rank - 1)) - 1;
-}
-
 static fig_node emit_products(const fig__node *node, const pairs *p, fig_graph *to, fig_node *map)
 {
     fig_node in[1 + 2 * MOST_PAIRS] = { map[node->in[0]] }, out[2];
@@ -93,7 +87,7 @@ void fig__gate_products(const fig_graph *from, const fig__needs *needs, fig_grap
             continue;
         if (find(&f, n, &p))
             sums[node->first_out] = emit_products(node, &p, to, map);
-        else if (node->n_in == 1 && !fig_is_none(sums[node->in[0]]) && sums_places(from, node))
+        else if (node->n_in == 1 && !fig_is_none(sums[node->in[0]]) && fig__sums_places(from, node))
             map[node->first_out] = fig_reshape(sums[node->in[0]], from->values[node->first_out].type);
         else
             fig__copy_node(to, from, n, map);

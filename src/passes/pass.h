@@ -43,6 +43,11 @@ extern const fig__pass fig__pipeline[]; /* ends with {0} */
 
 /* A convolution, or one of its gradients, that is a product over the channels at every place (passes/pieces.c). */
 bool fig__plain_product(const fig_graph *g, const fig__node *node);
+/* A sum over all axes but the last. */
+static inline bool fig__sums_places(const fig_graph *g, const fig__node *node)
+{
+    return node->op == &fig_op_sum && ((const fig_reduce_attr *)node->attr)->axes == (1u << (g->values[node->in[0]].type.rank - 1)) - 1;
+}
 
 /* Starts a program: the part of `graph` that outputs and assignments need, copied. */
 void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out);
@@ -57,6 +62,7 @@ void fig__dedup(const fig_graph *from, const fig__needs *needs, fig_graph *to, f
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__pieces(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__gate_products(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
+void fig__convolution_plus(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__fuse_pointwise(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__cast(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);
 void fig__weights_bf16(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map);

@@ -14,6 +14,7 @@ const fig__pass fig__pipeline[] = {
     {"fuse-epilogue", fig__fuse_epilogue, "before fuse-pointwise, which would take the bias and activation away"},
     {"pieces", fig__pieces, "after fuse-epilogue, which makes gates whose traces are read; before additions are fused with slices"},
     {"gate-products", fig__gate_products, "after pieces, which leaves a product for each gate; before additions are fused", FIG__WITH_F32},
+    {"convolution-plus", fig__convolution_plus, "after gate-products, which takes sums of products whole", FIG__WITH_F32},
     {"fuse-pointwise", fig__fuse_pointwise, "what is left of element-by-element work and the sums behind it"},
     {"cast", fig__cast, "after fusion, which knows f32 only: what lies inside a program is never stored", FIG__WITH_BF16},
     {"weights-bf16", fig__weights_bf16, "after fusion: a product and its bias are one node by now", FIG__WITH_BF16_WEIGHTS},

@@ -144,6 +144,34 @@ static void convolution_gate(instance *t)
     give(t, out[1]);
 }
 
+static void convolution_plus(instance *t)
+{
+    fig_convolution_plus_attr attr;
+    fig_node in[4], out[2];
+    memset(&attr, 0, sizeof attr);
+    attr.data = any_chance(t, 0.5);
+    attr.fused.after.bias = !attr.data && any_chance(t, 0.5);
+    int n = any_operands(t, &attr.fused, false, in);
+    if (!t->small && any_chance(t, 0.4)) { /* a product over the channels */
+        int64_t filters = any_between(t, 8, 80), places = any_between(t, 1, 300);
+        attr.fused.conv.before[0] = 0;
+        attr.fused.conv.dilation[0] = 1;
+        attr.fused.conv.size[0] = places;
+        in[0] = any_real(t, FIG_SHAPE(2, places, any_between(t, 8, 80)), -1, 1);
+        in[1] = any_real(t, FIG_SHAPE(filters, 1, fig_dim(in[0], 2)), -0.3, 0.3);
+        in[2] = attr.fused.after.bias ? any_real(t, FIG_SHAPE(filters), -1, 1) : in[2];
+    }
+    if (n > 2)
+        in[3] = in[2];
+    int64_t made = fig_dim(in[1], attr.data ? 2 : 0);
+    if (attr.data)
+        in[0] = any_real(t, FIG_SHAPE(fig_dim(in[0], 0), fig_dim(in[0], 1), fig_dim(in[1], 0)), -1, 1);
+    in[2] = any_real(t, FIG_SHAPE(fig_dim(in[0], 0), fig_dim(in[0], 1), made), -1, 1);
+    fig__emit_multi(t->graph, &fig_op_convolution_plus, in, n + 1, &attr, out, 2);
+    give(t, out[0]);
+    give(t, out[1]);
+}
+
 /* Pieces from operand 1 on; returns the channels of each. */
 static int64_t any_pieces(instance *t, fig_pieces_attr *attr, int n, fig_node *in)
 {
@@ -242,6 +270,7 @@ const op_case cases_fused[] = {
     { "convolution_fused", convolution_fused, ONLY_BY_PASS },
     { "convolution_fused", sequence_fused, ONLY_BY_PASS },
     { "convolution_gate", convolution_gate, ONLY_BY_PASS },
+    { "convolution_plus", convolution_plus, ONLY_BY_PASS },
     { "gate_products", gate_products, ONLY_BY_PASS },
     { "pieces_product", pieces_product, ONLY_BY_PASS },
     { "pieces_weight_gradient", pieces_weight_gradient, ONLY_BY_PASS },
