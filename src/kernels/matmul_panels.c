@@ -4,8 +4,8 @@
  *     c (m, n) = a (m, k) b (k, n)      13 rows at a time by panels of 32 columns of b (kernels/panel.h)
  *
  * With some dozens of columns such a product does only ten operations or so a byte, so waiting for memory is what it can lose most by. b
- * is packed and stays in the caches; while rows are multiplied, the rows of a and the places of c that come next are asked for, a line every
- * few terms. Bias and activation, or what is added and the sums of columns, follow while the rows are in the first cache.
+ * is packed and stays in the caches; while rows are multiplied, the rows of a and the places of c that come next are asked for, a line
+ * every few terms. Bias and activation, or what is added and the sums of columns, follow while the rows are in the first cache.
  *
  * GFLOP/s on two Zen 4 cores, operands in memory, here and the library's best way (32768 rows, k - n):
  *
