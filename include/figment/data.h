@@ -143,6 +143,7 @@ typedef struct fig_loader_opts {
     int threads;         /* decoding threads; 0 = 1 */
     const char *key;     /* mixed into the order, so that several inputs draw independently */
     const fig_augment *augment; /* pictures; copied; NULL = none */
+    int64_t labelled;    /* only so many items, the same number of each class, a function of the seed; 0 = all */
     bool natural;        /* pictures in low..high even where the model is given standardised ones: for scoring */
     bool still;          /* what is drawn for an item (binarise) depends on the item alone, not on seed and batch: for scoring */
 } fig_loader_opts;

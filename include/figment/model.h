@@ -72,6 +72,7 @@ typedef struct fig_input_decl {
     const char *field; /* loader: the field's name */
     const char *data;  /* loader: which data set ("" = the only one, else the A of --data A=PATH) */
     fig_node from;     /* pool: the value that fills it; its type is the input's */
+    int64_t labelled;  /* loader: rows of so many examples only, the same number of each class, chosen by the seed; 0 = of all */
     const char *sampler;
     int pool;          /* rows in the pool */
 } fig_input_decl;

@@ -40,6 +40,7 @@ struct fig_loader {
     bool by_channel;       /* they differ */
     bool augments;
     fig_augment augment;
+    int32_t *picked; /* places of the only items that are read; NULL = all */
     int32_t *class_items, *class_first; /* balanced order: items sorted by class; where each class begins, and the end */
     int class_groups;
     batch_slot *slots;
@@ -56,6 +57,11 @@ struct fig_loader {
 };
 
 /* -- which item ---------------------------------------------------------------------------------------------------- */
+
+static int64_t item_at(const fig_loader *loader, int64_t place)
+{
+    return fig__data_item(loader->data, loader->opts.split, loader->picked ? loader->picked[place] : place);
+}
 
 /* Place in the order of one batch: everything that its rows share is worked out once. */
 typedef struct batch_order {
@@ -189,7 +195,7 @@ static fig_status fill_picture(const fig_loader *loader, fig__picture_reader *re
     int64_t item = 0, tries = 0;
     fig_error inner = { 0 };
     for (; !pixels && tries < loader->items; tries++) {
-        item = fig__data_item(data, loader->opts.split, (place + tries) % loader->items);
+        item = item_at(loader, (place + tries) % loader->items);
         fig_error_clear(&inner);
         if (fig__picture_reader_get(reader, from, item, &pixels, &inner) != FIG_OK)
             pixels = NULL;
@@ -220,7 +226,7 @@ static void fill_point(const fig_loader *loader, batch_slot *slot, int row, int6
     const fig_data *data = loader->data;
     size_t dimensions = (size_t)data->spec->dimensions;
     fig_split from = data->from[loader->opts.split];
-    int64_t item = fig__data_item(data, loader->opts.split, place);
+    int64_t item = item_at(loader, place);
     memcpy(slot->point + (size_t)row * dimensions, data->points[from] + (size_t)item * dimensions,
            dimensions * sizeof(float));
     put_label(loader, slot, row, from, item);
@@ -326,7 +332,7 @@ static fig_status check_opts(const fig_data *data, const fig_loader_opts *opts, 
     if (opts->batch < 1 || opts->batch > MAX_BATCH || opts->threads < 0 || opts->epoch_batches < 0 ||
         (unsigned)opts->split >= FIG_SPLITS)
         return fig_fail(err, FIG_E_USAGE, "loader: a batch of %d; 1 to %d is possible", opts->batch, MAX_BATCH);
-    int64_t items = data->count[opts->split];
+    int64_t items = opts->labelled && data->count[opts->split] ? opts->labelled : data->count[opts->split];
     if (!items)
         return fig_fail(err, FIG_E_NOT_FOUND, "%s: it has no %s split%s", data->contents.info.path,
                         fig__split_names[opts->split],
@@ -424,7 +430,7 @@ static void sort_classes(fig_loader *loader)
     int classes = data->contents.info.classes;
     int32_t *count = fig__alloc(((size_t)classes + 2) * sizeof *count);
     for (int64_t i = 0; i < loader->items; i++) {
-        int32_t label = labels ? labels[fig__data_item(data, loader->opts.split, i)] : -1;
+        int32_t label = labels ? labels[item_at(loader, i)] : -1;
         count[label < 0 ? classes : label]++;
     }
     int32_t *group = fig__alloc(((size_t)classes + 1) * sizeof *group); /* classes without items have none */
@@ -438,7 +444,7 @@ static void sort_classes(fig_loader *loader)
     loader->class_items = fig__alloc((size_t)loader->items * sizeof *loader->class_items);
     memset(count, 0, ((size_t)classes + 2) * sizeof *count);
     for (int64_t i = 0; i < loader->items; i++) {
-        int32_t label = labels ? labels[fig__data_item(data, loader->opts.split, i)] : -1;
+        int32_t label = labels ? labels[item_at(loader, i)] : -1;
         int32_t at = group[label < 0 ? classes : label];
         loader->class_items[loader->class_first[at] + count[at]++] = (int32_t)i;
     }
@@ -473,6 +479,14 @@ fig_status fig_loader_new(fig_data *data, const fig_loader_opts *opts, fig_loade
         fig__hash64(opts->key ? opts->key : "", opts->key ? strlen(opts->key) : 0, (uint64_t)opts->split + 1);
     loader->items = data->count[opts->split];
     loader->held = -1;
+    if (opts->labelled) {
+        fig_status status = fig__pick_labelled(data, opts->split, opts->labelled, opts->seed, &loader->picked, err);
+        if (status != FIG_OK) {
+            free(loader);
+            return status;
+        }
+        loader->items = opts->labelled;
+    }
     plan_order(loader);
     plan_values(loader);
     if (loader->opts.order == FIG_ORDER_BALANCED)
@@ -515,6 +529,7 @@ void fig_loader_free(fig_loader *loader)
             fig__pages_free(loader->slots[i].memory, loader->slot_bytes);
     pthread_cond_destroy(&loader->changed);
     pthread_mutex_destroy(&loader->lock);
+    free(loader->picked);
     free(loader->class_items);
     free(loader->class_first);
     free(loader->threads);

@@ -108,6 +108,9 @@ void fig__permutation_init(fig__permutation *permutation, uint64_t count, uint64
                            uint64_t epoch);
 uint64_t fig__permutation_at(const fig__permutation *permutation, uint64_t place);
 
+/* -- labelled.c: places in the split of `count` examples, as many of each class, a function of the seed; *out is heap */
+fig_status fig__pick_labelled(const fig_data *data, fig_split split, int64_t count, uint64_t seed, int32_t **out, fig_error *err);
+
 /* -- prepare.c: back to the state before fig_data_prepare */
 void fig__prepared_release(fig_data *data);
 

@@ -53,7 +53,7 @@ fig_node fig_model_input_declare(fig_model *model, const fig_input_decl *decl)
         const fig__input *known = &model->input[i];
         if (strcmp(known->decl.name, d.name) != 0)
             continue;
-        if (known->decl.feed != d.feed || strcmp(known->decl.field, d.field) != 0)
+        if (known->decl.feed != d.feed || known->decl.labelled != d.labelled || strcmp(known->decl.field, d.field) != 0)
             return fig_graph_fail(model->graph, "input \"%s\" is declared twice, with different feeds", d.name);
         return known->node;
     }

@@ -14,7 +14,8 @@
  *              picture, a block per doubling; critic: a block per halving and one more, summed over places.
  *
  * Every critic goes through the same steps: told the class beside its input, samples packed, body, differences of the batch appended,
- * a last layer, compared with the class. Every weight may be divided by its largest singular value. */
+ * a last layer, compared with the class - or one logit for each class, of which it makes its own. Every weight may be divided by its
+ * largest singular value. */
 #include "recipes/bodies.h"
 #include <string.h>
 
@@ -242,16 +243,17 @@ static fig_node seen_resnet(const fig__body *n, fig_node pictures)
 
 static fig_node sum_places(fig_node h) { return fig_rank(h) == 2 ? h : fig_sum(h, &(fig_reduce_opts){ .axes = 6 }); } /* (rows, C) */
 
-/* The last layer: a logit per row, or per patch. */
-static fig_node logit_of(const fig__body *n, fig_node h)
+/* The last layer: one logit a row, or a patch; where classes are told apart, one for each of them and each sample of a pack. */
+static fig_node last_of(const fig__body *n, fig_node h)
 {
     fig_linear_opts linear = dense(n);
+    int64_t outputs = n->told_apart ? n->told_apart * n->o->packing : 1;
     if (n->o->patches)
-        return fig_conv2d(h, 1, 3, &(fig_conv_layer_opts){ .padding = 1, .spectral = n->o->spectral_norm }); /* (rows, h, w, 1) */
-    if (is_dcgan(n->o)) /* (rows, 1, 1, 1) */
-        return fig_conv2d(h, 1, (int)n->base,
+        return fig_conv2d(h, outputs, 3, &(fig_conv_layer_opts){ .padding = 1, .spectral = n->o->spectral_norm }); /* (rows, h, w, outputs) */
+    if (is_dcgan(n->o)) /* (rows, 1, 1, outputs) */
+        return fig_conv2d(h, outputs, (int)n->base,
                           &(fig_conv_layer_opts){ .no_bias = normalised(n), .spectral = n->o->spectral_norm });
-    return fig_linear(n->o->body == FIG__GAN_RESNET ? sum_places(h) : fig_flatten(h), 1, &linear); /* (rows, 1) */
+    return fig_linear(n->o->body == FIG__GAN_RESNET ? sum_places(h) : fig_flatten(h), outputs, &linear); /* (rows, outputs) */
 }
 
 /* The class beside the input: numbers for points and mlp pictures, else a picture of its own. */
@@ -317,12 +319,12 @@ fig_node fig__body_features(fig_model *model, const void *body, fig_node samples
     return h;
 }
 
-fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, fig_node label)
+/* What the last layer says, compared with the class. */
+static fig_node answers(fig_model *model, const fig__body *n, fig_node samples, fig_node label)
 {
-    const fig__body *n = body;
     fig_scope_push(fig_model_graph(model), "discriminator");
     fig_node h = seen(n, samples, label);
-    fig_node logit = logit_of(n, with_stddev(n, h));
+    fig_node logit = last_of(n, with_stddev(n, h));
     if (n->classes && n->o->condition == FIG__CLASS_PROJECTION) {
         fig_node agrees = agreement(n, sum_places(h), label); /* (rows, 1) */
         if (n->o->patches)
@@ -333,6 +335,48 @@ fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, f
     }
     fig_scope_pop(fig_model_graph(model));
     return logit;
+}
+
+fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, fig_node label)
+{
+    const fig__body *n = body;
+    fig_node last = answers(model, n, samples, label);
+    if (!n->told_apart)
+        return last;
+    fig_type one = fig_type_of(last);
+    one.dim[one.rank - 1] = 1;
+    fig_node real = fig_logsumexp(fig_reshape(last, FIG_SHAPE(-1, n->o->packing, n->told_apart))); /* (logits, packing) */
+    return fig_reshape(fig_mean(real, &(fig_reduce_opts){ .axis = 1 }), one);
+}
+
+/* Each row followed by the next ones, as far as a pack goes: (rows, ...) -> (rows packing, ...). */
+static fig_node with_followers(const fig__body *n, fig_node x)
+{
+    int64_t many = n->o->packing, rows = fig_dim(x, 0);
+    fig_node turned[16]; /* packing is at most 16 */
+    for (int64_t k = 0; k < many; k++) {
+        int64_t from = k % rows;
+        fig_node later = x;
+        if (from)
+            later = fig_concat((fig_node[]){ fig_slice(x, 0, from, rows - from, 1), fig_slice(x, 0, 0, from, 1) }, 2, 0);
+        turned[k] = fig_expand(later, 1);
+    }
+    fig_type type = fig_type_of(x);
+    type.dim[0] = rows * many;
+    return many == 1 ? x : fig_reshape(fig_concat(turned, (int)many, 1), type);
+}
+
+fig_node fig__body_classify(fig_model *model, const void *body, fig_node samples)
+{
+    const fig__body *n = body;
+    bool train = fig_model_purpose(model) == FIG_FOR_TRAINING; /* else each row is first in a pack, whatever the rows before it */
+    fig_node last = answers(model, n, train ? samples : with_followers(n, samples), FIG_NONE);
+    if (fig_rank(last) == 4)
+        last = fig_mean(last, &(fig_reduce_opts){ .axes = 6 }); /* over patches */
+    if (train)
+        return fig_reshape(last, FIG_SHAPE(-1, n->told_apart));
+    last = fig_reshape(last, FIG_SHAPE(-1, n->o->packing, n->told_apart));
+    return fig_reshape(fig_slice(last, 1, 0, 1, 1), FIG_SHAPE(-1, n->told_apart));
 }
 
 /* -- what fits the data ----------------------------------------------------------------------------------------------- */
@@ -393,10 +437,15 @@ fig_status fig__body_open(fig__body *n, fig_model *model, const fig__body_option
     if (fig_model_purpose(model) == FIG_FOR_TRAINING && b % o->packing)
         return fig_fail(err, FIG_E_USAGE, "packing: a batch of %lld cannot be split into packs of %lld; choose a multiple of it",
                         (long long)b, (long long)o->packing);
+    if (o->labels > 0 && data->classes < 1)
+        return fig_fail(err, FIG_E_USAGE, "labels: the data have no classes; set labels=0");
+    if (o->labels > 0 && o->condition != FIG__CLASS_NONE)
+        return fig_fail(err, FIG_E_USAGE, "labels: a critic that is told every class cannot learn to find it; set condition=none");
     n->classes = o->condition == FIG__CLASS_NONE ? 0 : data->classes;
-    n->group = o->stddev ? group_of(b / o->packing) : 0;
+    n->told_apart = o->labels > 0 ? data->classes : 0;
+    n->group = o->stddev ? group_of(fig_model_purpose(model) == FIG_FOR_TRAINING ? b / o->packing : b) : 0;
     if (n->norm == FIG__CRITIC_AUTO)
-        n->norm = !is_dcgan(o) ? FIG__CRITIC_NONE : rows_apart ? FIG__CRITIC_SAMPLE : FIG__CRITIC_BATCH;
+        n->norm = !is_dcgan(o) ? FIG__CRITIC_NONE : rows_apart || o->labels > 0 ? FIG__CRITIC_SAMPLE : FIG__CRITIC_BATCH;
     fig__set_init(model, o->init);
     return FIG_OK;
 }
@@ -413,6 +462,9 @@ void fig__body_advise(const fig__body_options *o, bool rows_apart, const fig_dat
     if (rows_apart && o->norm == FIG__CRITIC_BATCH)
         fig__text_print(out, "critic.norm=batch mixes the rows of a batch, but this loss judges each sample alone; "
                              "set critic.norm=sample\n");
+    if (o->labels > 0 && o->norm == FIG__CRITIC_BATCH)
+        fig__text_print(out, "critic.norm=batch gathers its statistics of real and fake pictures alike, which the classes of real ones "
+                             "alone do not have; set critic.norm=sample\n");
     if (o->body == FIG__GAN_RESNET && o->init == FIG__INIT_DCGAN)
         fig__text_print(out, "init=dcgan makes weights too small for residual blocks without norm; set init=glorot\n");
 }

@@ -17,8 +17,8 @@ typedef struct fig__body_options {
     int body, output, init, norm, condition;
     fig__player generator, critic;
     bool batch_norm, bias, spectral_norm, stddev, patches;
-    int64_t size, channels, width, pieces, packing;
-    double dropout;
+    int64_t size, channels, width, pieces, packing, labels;
+    double dropout, labels_weight;
 } fig__body_options;
 
 enum { FIG__GAN_MLP, FIG__GAN_DCGAN, FIG__GAN_TUTORIAL, FIG__GAN_RESNET, FIG__GAN_LIGHT };
@@ -70,6 +70,11 @@ enum { FIG__CLASS_NONE, FIG__CLASS_CONCAT, FIG__CLASS_PROJECTION };
       "samples of a class: the critic is told it beside its input (concat, Mirza and Osindero 2014) or compares it with what it " \
       "has seen (projection, Miyato and Koyama 2018)", \
       .choices = "none concat projection" }, \
+    { "labels", FIG_INT, offsetof(OPTIONS, MEMBER.labels), 0, 0, 1000000000, \
+      "semi-supervised: the critic also tells the classes apart and is taught them by so many labelled examples, the same number of each " \
+      "class, chosen by the seed (Salimans et al. 2016; Odena 2016); scored by accuracy, which also chooses the best model; 0 = none" }, \
+    { "labels_weight", FIG_FLOAT, offsetof(OPTIONS, MEMBER.labels_weight), 1, 0, 1e4, \
+      "labels: weight of the labelled examples' cross-entropy in the critic's loss" }, \
     { "output", FIG_CHOICE, offsetof(OPTIONS, MEMBER.output), 0, 0, 0, \
       "last activation of the generator; auto = tanh for pictures, linear for points", .choices = "auto tanh linear" }, \
     { "init", FIG_CHOICE, offsetof(OPTIONS, MEMBER.init), INIT, 0, 0, "first values of the weights", \
@@ -85,6 +90,7 @@ typedef struct fig__body { /* the options, read and resolved for the data */
     int sight;                /* halvings of the critic; of patches one less, but two at least */
     int norm;                 /* of the critic */
     int classes;              /* 0 = samples are of no class */
+    int told_apart;           /* classes that the critic finds; 0 = it does not */
     int64_t group;            /* rows whose differences the critic is shown; 0 = none */
     bool squash;
 } fig__body;
@@ -104,5 +110,9 @@ fig_node fig__body_generate(fig_model *model, const void *body, fig_node noise, 
 fig_node fig__body_judge(fig_model *model, const void *body, fig_node samples, fig_node label);
 /* What the critic's last layer reads of samples: features (rows, ...). */
 fig_node fig__body_features(fig_model *model, const void *body, fig_node samples, fig_node label);
+/* Samples -> logits of the classes (rows, classes), of a critic that tells them apart. With K of them it has K + 1 answers: sums of
+ * exponentials stand for "real" against 1 for "fake" (Salimans et al. 2016), so that logsumexp is the logit that judges. Of packed
+ * samples the critic says it for each, and judges by their mean; of patches the classes are the mean. */
+fig_node fig__body_classify(fig_model *model, const void *body, fig_node samples);
 
 #endif

@@ -31,9 +31,14 @@ static fig_status dcgan_build(fig_model *model, const void *options, const fig_d
                        .networks = &body,
                        .classes = body.classes > 0,
                        .generate = fig__body_generate,
-                       .judge = fig__body_judge };
+                       .judge = fig__body_judge,
+                       .labels = o->body.labels,
+                       .labels_weight = o->body.labels_weight,
+                       .classify = fig__body_classify };
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
         return fig__play(model, &game, fig_model_input(model, "image"), err);
+    if (fig_model_purpose(model) == FIG_FOR_EVALUATION && game.labels > 0)
+        fig__score_classes(model, &game, fig_model_input(model, "image"));
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
         fig__draw(model, &game);
     return FIG_OK;

@@ -8,6 +8,9 @@
  * noise, Sonderby et al. 2017). The critic's fakes may come from a pool of earlier ones (experience replay, Shrivastava et al. 2017);
  * the generator is always judged by new ones.
  *
+ * A critic that tells classes apart (Salimans et al. 2016; Odena 2016) is taught by a few labelled examples: their cross-entropy is added
+ * to its loss, of a batch of their own in each of its steps, seen through the same changes.
+ *
  * Adaptive augmentation (Karras et al. 2020): the probability is a state that the critic's phase moves by batch / augment_examples,
  * upwards while real logits are surer than the target, on average over the last batches. It is saved with the run and logged. */
 #include "recipes/game.h"
@@ -202,6 +205,22 @@ typedef struct span {
     int64_t from, until;
 } span; /* rounds */
 
+/* 1 where the largest logit is that of the class. */
+static fig_node found(fig_node logits, fig_node label) { return fig_equal(fig_argmax(logits, -1), label); }
+
+/* A batch of the few labelled examples: the cost of their classes, (B). `field`: what a sample is called. */
+static fig_node taught(const view *v, const char *field)
+{
+    fig_input_decl sample = { .name = "labelled", .field = field, .labelled = v->game->labels };
+    fig_input_decl class = { .name = "labelled.label", .field = "label", .labelled = v->game->labels };
+    fig_node x = fig_model_input_declare(v->model, &sample), label = fig_model_input_declare(v->model, &class);
+    fig_node logits = v->game->classify(v->model, v->game->networks, shown(v, x)); /* (B, K) */
+    fig_node cost = fig_cross_entropy(logits, label);
+    fig_model_log(v->model, "discriminator", "class_loss", cost);
+    fig_model_log(v->model, "discriminator", "accuracy_labelled", found(logits, label));
+    return fig_scale(cost, (float)v->game->labels_weight);
+}
+
 /* `judged` receives the critic's logits of `seen`, none where they are part of a joined batch. */
 static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fig_node seen_label, span when, fig_node *judged,
                                  fig_error *err)
@@ -229,6 +248,8 @@ static fig_status declare_critic(const view *v, fig_node real, fig_node seen, fi
     loss = penalties(v, real, joined ? FIG_NONE : on_real, seen, together, for_each(loss, batch));
     if (joined)
         loss = fig_scale(loss, 0.5f); /* the mean over 2B examples */
+    if (v->game->labels > 0)
+        loss = fig_add(loss, taught(v, fig_rank(real) == 4 ? "image" : "point"));
     log_critic(v, for_each(flat(on_real), batch), folded(for_each(flat(on_fake), batch), batch));
     adapt(v, flat(on_real));
     return fig_model_phase(v->model,
@@ -288,6 +309,18 @@ fig_status fig__play_generator(fig_model *model, const fig__game *game, fig_node
     FIG_TRY(open_view(&v, model, game, made, err));
     *loss = for_each(fig_generator_loss((fig_adversarial)game->rules->loss, judge(&v, shown(&v, made), v.label)), fig_dim(made, 0));
     return fig_graph_check(fig_model_graph(model), err);
+}
+
+void fig__score_classes(fig_model *model, const fig__game *game, fig_node real)
+{
+    if (game->labels < 1)
+        return;
+    fig_node label = fig_model_input(model, "label"), none = fig_constant_i32(fig_model_graph(model), 0);
+    fig_node right = found(game->classify(model, game->networks, real), label); /* (B) */
+    char protocol[48];
+    snprintf(protocol, sizeof protocol, "labels=%lld", (long long)game->labels);
+    fig_model_metric(model, &(fig_metric_decl){ .name = "accuracy", .value = right, .mask = fig_greater_equal(label, none), .unit = "",
+                                                .protocol = protocol, .higher_is_better = true });
 }
 
 void fig__draw(fig_model *model, const fig__game *game)

@@ -59,6 +59,10 @@ typedef struct fig__game {
     fig_node (*generate)(fig_model *model, const void *networks, fig_node noise, fig_node label);
     /* samples, i32 (rows) -> logits, one per row, or one for every k rows that follow each other, or several on further axes */
     fig_node (*judge)(fig_model *model, const void *networks, fig_node samples, fig_node label);
+    /* semi-supervised: so many labelled examples, and samples -> logits of their classes; 0 = none */
+    int64_t labels;
+    double labels_weight;
+    fig_node (*classify)(fig_model *model, const void *networks, fig_node samples);
 } fig__game;
 
 /* Declares the phases (training) with the loss's usual optimizer settings as defaults, on real samples. */
@@ -69,6 +73,8 @@ fig_status fig__play_critic(fig_model *model, const fig__game *game, fig_node re
                             fig_error *err);
 /* What making samples (rows, ...) that this critic takes for real costs, (rows). */
 fig_status fig__play_generator(fig_model *model, const fig__game *game, fig_node made, fig_node *loss, fig_error *err);
+/* Declares what can be scored (evaluation): how often the critic finds the class, where it is taught. */
+void fig__score_classes(fig_model *model, const fig__game *game, fig_node real);
 /* Declares the sampler "samples": noise through the generator. */
 void fig__draw(fig_model *model, const fig__game *game);
 /* True for the rules whose critic must not mix the rows of a batch (no batch norm): losses of single samples, penalties of gradients. */

@@ -34,9 +34,15 @@ static fig_status gan_build(fig_model *model, const void *options, const fig_dat
                        .networks = &body,
                        .classes = body.classes > 0,
                        .generate = fig__body_generate,
-                       .judge = fig__body_judge };
+                       .judge = fig__body_judge,
+                       .labels = o->body.labels,
+                       .labels_weight = o->body.labels_weight,
+                       .classify = fig__body_classify };
+    const char *field = data->kind == FIG_DATA_POINTS ? "point" : "image";
     if (fig_model_purpose(model) == FIG_FOR_TRAINING)
-        return fig__play(model, &game, fig_model_input(model, data->kind == FIG_DATA_POINTS ? "point" : "image"), err);
+        return fig__play(model, &game, fig_model_input(model, field), err);
+    if (fig_model_purpose(model) == FIG_FOR_EVALUATION && game.labels > 0)
+        fig__score_classes(model, &game, fig_model_input(model, field));
     if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
         fig__draw(model, &game);
     return FIG_OK;

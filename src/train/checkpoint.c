@@ -288,8 +288,9 @@ fig_status fig__checkpoint_resume(fig_trainer *t, bool *found, fig_error *err)
 /* Back to the newest checkpoint, then on with other data and other noise than the first time. */
 fig_status fig__checkpoint_roll_back(fig_trainer *t, fig_error *err)
 {
-    int64_t failed = t->state.step + 1, drawn[FIG__MAX_DATA], skip = t->state.noise_skip;
+    int64_t failed = t->state.step + 1, drawn[FIG__MAX_DATA], few[FIG__MAX_DATA], skip = t->state.noise_skip;
     memcpy(drawn, t->state.drawn, sizeof drawn);
+    memcpy(few, t->state.few, sizeof few);
     fig__controlling kept[FIG__MAX_LISTENERS];
     for (int i = 0; i < t->n_controllers; i++) { /* the controllers' memory is of now: they count their roll-backs */
         size_t bytes = t->controller[i].record->state_size;
@@ -308,6 +309,7 @@ fig_status fig__checkpoint_roll_back(fig_trainer *t, fig_error *err)
                         "step %lld: the loss is not finite, and there is no checkpoint to go back to",
                         (long long)failed);
     memcpy(t->state.drawn, drawn, sizeof drawn);
+    memcpy(t->state.few, few, sizeof few);
     t->state.noise_skip = skip + failed - t->state.step;
     t->state.log_bytes = log_bytes;
     fig__feeds_seek(t->feeds);

@@ -111,6 +111,7 @@ char *fig__state_write(const fig_trainer *t)
     }
     put_integers(&out, "updates", s->updates, t->round->model->n_phases);
     put_integers(&out, "drawn", s->drawn, t->n_data);
+    put_integers(&out, "few", s->few, t->n_data);
     put_integers(&out, "kept", s->kept, s->n_kept);
     fig__text_print(&out, ", \"why\": ");
     fig__json_put_text(&out, s->why);
@@ -210,6 +211,7 @@ fig_status fig__state_read(fig_trainer *t, const char *json, const char *where, 
     s.todo = (unsigned)fig__json_int(fig__json_get(root, "todo"), 0) & 31u;
     get_integers(fig__json_get(root, "updates"), s.updates, FIG_MODEL_MAX);
     get_integers(fig__json_get(root, "drawn"), s.drawn, FIG__MAX_DATA);
+    get_integers(fig__json_get(root, "few"), s.few, FIG__MAX_DATA);
     s.n_kept = get_integers(fig__json_get(root, "kept"), s.kept, FIG__MAX_KEPT);
     snprintf(s.why, sizeof s.why, "%s", fig__json_text(fig__json_get(root, "why"), ""));
     const fig__json *overrides = fig__json_get(root, "overrides");

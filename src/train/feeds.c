@@ -1,7 +1,7 @@
 /* train/feeds.c - filling a plan's inputs before each run
  *
  * Each data set has one loader; inputs that read the same set see the same batch. A plan that runs several times in a
- * round takes a new batch each time.
+ * round takes a new batch each time. Inputs of a few labelled examples have a second loader beside it, of those examples alone.
  *
  * A pool (Shrivastava et al. 2017) holds rows that an earlier plan of the round has computed. Until it is full, new
  * rows go in and out; then each new row is, with probability 1/2, swapped against a random old one. Which, is a
@@ -23,6 +23,8 @@ struct fig__feeds {
     const fig_model *m;
     fig_loader *loader[FIG__MAX_DATA];
     const fig_batch *batch[FIG__MAX_DATA];
+    fig_loader *few[FIG__MAX_DATA]; /* of a few labelled examples */
+    const fig_batch *few_batch[FIG__MAX_DATA];
     pool pool[FIG_MODEL_MAX];            /* by input */
     fig_sampler *sampler[FIG_MODEL_MAX]; /* by input */
     uint64_t filled_random[64];          /* plans whose inputs hold random data already */
@@ -39,9 +41,9 @@ static int set_of(const fig_trainer *t, const char *key)
 
 /* -- making -------------------------------------------------------------------------------------------------------- */
 
-static fig_status open_loader(fig__feeds *f, int set, fig_error *err)
+static fig_status open_loader(fig__feeds *f, int set, int64_t labelled, fig_error *err)
 {
-    if (f->loader[set])
+    if (labelled ? f->few[set] : f->loader[set])
         return FIG_OK;
     const fig_trainer *t = f->t;
     const fig__train_options *o = &t->settings.train;
@@ -61,7 +63,17 @@ static fig_status open_loader(fig__feeds *f, int set, fig_error *err)
                              .key = t->data[set].key };
     if (items < o->batch)
         opts.drop_last = false; /* a set smaller than one batch: rows of weight 0 fill it up */
-    return fig_loader_new(t->data[set].data, &opts, &f->loader[set], err);
+    if (!labelled)
+        return fig_loader_new(t->data[set].data, &opts, &f->loader[set], err);
+    /* All rows are real, whatever their number; every example as often as the others where a batch has room for no more. */
+    char *key = fig__format("%s/labelled", t->data[set].key);
+    opts.key = key;
+    opts.labelled = labelled;
+    opts.order = labelled < o->batch ? FIG_ORDER_REPLACEMENT : FIG_ORDER_SHUFFLED;
+    opts.drop_last = true;
+    fig_status status = fig_loader_new(t->data[set].data, &opts, &f->few[set], err);
+    free(key);
+    return status;
 }
 
 static fig_status open_pool(fig__feeds *f, int i, fig_error *err)
@@ -106,7 +118,7 @@ static fig_status open_feeds(fig__feeds *f, fig_error *err)
         if (set < 0)
             return fig_fail(err, FIG_E_USAGE, "recipe %s reads a data set \"%s\"; give it with --data %s=PATH",
                             f->t->settings.recipe->name, d->data, d->data);
-        FIG_TRY(open_loader(f, set, err));
+        FIG_TRY(open_loader(f, set, d->labelled, err));
     }
     return FIG_OK;
 }
@@ -130,8 +142,10 @@ void fig__feeds_free(fig__feeds *f)
 {
     if (!f)
         return;
-    for (int i = 0; i < FIG__MAX_DATA; i++)
+    for (int i = 0; i < FIG__MAX_DATA; i++) {
         fig_loader_free(f->loader[i]);
+        fig_loader_free(f->few[i]);
+    }
     for (int i = 0; i < FIG_MODEL_MAX; i++) {
         free(f->pool[i].rows);
         fig_sampler_free(f->sampler[i]);
@@ -149,25 +163,30 @@ int64_t fig__feeds_epoch_batches(const fig__feeds *f)
     return 0;
 }
 
-unsigned fig__feeds_used(const fig__feeds *f, fig_plan *plan)
+static unsigned used_by(const fig__feeds *f, fig_plan *plan, bool labelled)
 {
     unsigned used = 0;
     for (int i = 0; i < f->m->n_inputs; i++) {
         const fig_input_decl *d = &f->m->input[i].decl;
         int set = f->t->random_data ? 0 : set_of(f->t, d->data);
         fig_type type;
-        if (d->feed == FIG_FEED_LOADER && set >= 0 && strcmp(d->field, "weight") &&
+        if (d->feed == FIG_FEED_LOADER && set >= 0 && strcmp(d->field, "weight") && labelled == (d->labelled > 0) &&
             fig_plan_input(plan, d->name, &type))
             used |= 1u << set;
     }
     return used;
 }
 
+unsigned fig__feeds_used(const fig__feeds *f, fig_plan *plan) { return used_by(f, plan, false); }
+
 void fig__feeds_seek(fig__feeds *f)
 {
     for (int i = 0; i < FIG__MAX_DATA; i++)
         if (f->loader[i])
             fig_loader_seek(f->loader[i], (uint64_t)f->t->state.drawn[i]);
+    for (int i = 0; i < FIG__MAX_DATA; i++)
+        if (f->few[i])
+            fig_loader_seek(f->few[i], (uint64_t)f->t->state.few[i]);
 }
 
 /* -- filling ------------------------------------------------------------------------------------------------------- */
@@ -223,7 +242,7 @@ static fig_status fill_one(fig__feeds *f, int i, fig_plan *plan, fig_error *err)
     int set = is_weight ? 0 : set_of(f->t, d->data);
     while (is_weight && set + 1 < FIG__MAX_DATA && !f->batch[set]) /* that of the first set the plan reads */
         set++;
-    const fig_batch *batch = f->batch[set];
+    const fig_batch *batch = d->labelled ? f->few_batch[set] : f->batch[set];
     if (!batch && is_weight) { /* a plan that reads no data: every row counts */
         for (int64_t k = 0; k < fig__count(&type); k++)
             ((float *)to)[k] = 1;
@@ -253,13 +272,17 @@ fig_status fig__feeds_fill(fig__feeds *f, fig_plan *plan, fig_error *err)
 {
     if (f->t->random_data && random_already(f, plan))
         return FIG_OK;
-    unsigned used = fig__feeds_used(f, plan);
+    unsigned used = used_by(f, plan, false), few = used_by(f, plan, true);
     for (int set = 0; set < FIG__MAX_DATA; set++) {
-        f->batch[set] = NULL;
-        if (!(used >> set & 1) || f->t->random_data)
-            continue;
-        FIG_TRY(fig_loader_next(f->loader[set], &f->batch[set], err));
-        f->t->state.drawn[set]++;
+        f->batch[set] = f->few_batch[set] = NULL;
+        if (used >> set & 1 && !f->t->random_data) {
+            FIG_TRY(fig_loader_next(f->loader[set], &f->batch[set], err));
+            f->t->state.drawn[set]++;
+        }
+        if (few >> set & 1 && !f->t->random_data) {
+            FIG_TRY(fig_loader_next(f->few[set], &f->few_batch[set], err));
+            f->t->state.few[set]++;
+        }
     }
     for (int i = 0; i < f->m->n_inputs; i++)
         FIG_TRY(fill_one(f, i, plan, err));

@@ -32,6 +32,7 @@ typedef struct fig__run_state {
     int64_t step;
     int64_t updates[FIG_MODEL_MAX]; /* of each phase's optimizer */
     int64_t drawn[FIG__MAX_DATA];   /* batches taken from each data set */
+    int64_t few[FIG__MAX_DATA];     /* the same of the few labelled examples of each */
     int64_t averaged;               /* updates of the moving averages */
     int64_t noise_skip;             /* added to noise steps by roll-backs */
     double seconds;                 /* of training, over all sittings */

@@ -155,8 +155,8 @@ static logged train(const char *folder, const char *name, const char *dropout, c
     fig_error err = { 0 };
     char *path = fig__format("%s/%s", folder, name);
     const char *const settings[] = { "threads=1", "size=16", "body=mlp", "hidden=24", "latent=4", "batch=32", "lr=5e-2", "validation=0",
-                                     "schedule=constant", "log_every=1", "checkpoint_every=4", "sample_every=never", "eval_every=never", dropout,
-                                     steps, NULL };
+                                     "schedule=constant", "log_every=1", "checkpoint_every=4", "sample_every=never",
+                                     "eval_every=never", dropout, steps, NULL };
     fig_train_opts opts = { .recipe = fig_recipe_find("vae"), .data = (const char *[]){ "synthetic:shapes:200", NULL }, .output = path,
                             .settings = settings, .resume = resume, .no_tune = true };
     CHECK_OK(fig_train(NULL, &opts, watch, &l, &err), err);
