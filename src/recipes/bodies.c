@@ -248,8 +248,8 @@ static fig_node last_of(const fig__body *n, fig_node h)
 {
     fig_linear_opts linear = dense(n);
     int64_t outputs = n->told_apart ? n->told_apart * n->o->packing : 1;
-    if (n->o->patches)
-        return fig_conv2d(h, outputs, 3, &(fig_conv_layer_opts){ .padding = 1, .spectral = n->o->spectral_norm }); /* (rows, h, w, outputs) */
+    if (n->o->patches) /* (rows, h, w, outputs) */
+        return fig_conv2d(h, outputs, 3, &(fig_conv_layer_opts){ .padding = 1, .spectral = n->o->spectral_norm });
     if (is_dcgan(n->o)) /* (rows, 1, 1, outputs) */
         return fig_conv2d(h, outputs, (int)n->base,
                           &(fig_conv_layer_opts){ .no_bias = normalised(n), .spectral = n->o->spectral_norm });
