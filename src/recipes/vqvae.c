@@ -298,6 +298,21 @@ static fig_status vqvae_build(fig_model *model, const void *options, const fig_d
     return FIG_OK;
 }
 
+static char *vqvae_advise(const void *options, const fig_data_spec *data)
+{
+    const vq_options *o = options;
+    (void)data;
+    fig__text out;
+    fig__text_init(&out, 4096);
+    if (fig__has_adversary(&o->adversary) && o->autoencoder_steps > 0 && o->adversary.from >= o->autoencoder_steps)
+        fig__text_print(&out, "adversarial_from: by then the autoencoder rests (autoencoder_steps), so the critic never plays\n");
+    if (o->codebook.restart <= 0)
+        fig__text_print(&out, "restart=0: codes that nothing is near to in the first steps are lost; try restart=0.01\n");
+    if (o->prior == PRIOR_FREQUENCY && o->autoencoder_steps > 0)
+        fig__text_print(&out, "autoencoder_steps: with prior=frequency nothing is left to learn after them\n");
+    return out.data;
+}
+
 #define AT(field) offsetof(vq_options, field)
 #define BOOK(field) AT(codebook.field)
 #define PIXELCNN(field) AT(pixelcnn.field)
@@ -378,5 +393,6 @@ const fig_recipe fig_recipe_vqvae = {
     .presets = vqvae_presets,
     .request = vqvae_request,
     .build = vqvae_build,
+    .advise = vqvae_advise,
     .networks = "encoder decoder prior discriminator",
 };

@@ -236,6 +236,63 @@ static losses train(const char *folder, const char *name, const char *settings)
     return l;
 }
 
+static double logged(const fig_trainer *t, const char *key)
+{
+    for (int i = 0; i < t->n_losses; i++)
+        if (t->loss_key[i] && !strcmp(t->loss_key[i], key))
+            return t->loss[i];
+    TEST_FAIL("nothing is logged as %s", key);
+    return 0;
+}
+
+FIG_TEST(the_loss_is_the_sum_of_its_terms)
+{
+    const char *settings[] = { "threads=1", "steps=3", "epochs=0", "batch=8", "width=4", "codes=8", "code_width=4", "size=16", "sigma=0.2",
+                               "prior.layers=1", "prior.width=4", "commitment=0.5", "adversarial=0.7", "adversarial_scale=fixed",
+                               "critic.width=4", "critic.features=2", NULL };
+    fig_error err = { 0 };
+    fig_trainer *t = NULL;
+    fig_train_opts opts = { .recipe = fig_recipe_find("vqvae"), .data = (const char *[]){ "synthetic:shapes:64", NULL },
+                            .settings = settings, .no_tune = true };
+    REQUIRE_OK(fig_trainer_new(NULL, &opts, &t, &err), err);
+    for (int step = 0; step < 3; step++) {
+        fig_train_progress p;
+        CHECK_OK(fig_trainer_step(t, &p, &err), err);
+        double sum = logged(t, "mse") / (2 * 0.2 * 0.2) + 0.5 * logged(t, "commitment") + 2 * logged(t, "features") +
+                     0.7 * logged(t, "adversarial");
+        CHECK_NEAR(logged(t, "loss.autoencoder"), sum, 1e-4 * fabs(sum));
+    }
+    fig_trainer_free(t);
+}
+
+FIG_TEST(the_bound_is_the_sum_of_its_terms)
+{
+    static const char *const laws[] = { "sigma=0.2", "likelihood=bernoulli prior=frequency" };
+    for (int k = 0; k < 2; k++) {
+        char folder[256], path[300], settings[100];
+        fig_error err = { 0 };
+        fig_trained *model = NULL;
+        fig_score s[8];
+        int count = 0;
+        double elbo = 0, parts = 0;
+        make_folder(folder);
+        snprintf(settings, sizeof settings, "steps=5 %s", laws[k]);
+        train(folder, "run", settings);
+        snprintf(path, sizeof path, "%s/run", folder);
+        REQUIRE_OK(fig_load(NULL, path, &model, &err), err);
+        CHECK_OK(fig_evaluate(model, &(fig_eval_opts){ .seed = 1 }, s, 8, &count, &err), err);
+        for (int i = 0; i < count; i++) {
+            elbo = strcmp(s[i].name, "elbo") ? elbo : s[i].value;
+            if (!strcmp(s[i].name, "reconstruction") || !strcmp(s[i].name, "code_nll"))
+                parts += s[i].value;
+        }
+        CHECK(count >= 4 && elbo != 0);
+        CHECK_NEAR(elbo, -parts, 1e-3 * fabs(parts));
+        fig_trained_free(model);
+        drop_folder(folder);
+    }
+}
+
 #define CRITIC "adversarial=0.5 critic.width=4"
 
 FIG_TEST(each_option_trains_something_else)
