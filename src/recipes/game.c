@@ -345,9 +345,6 @@ void fig__rules_advise(const fig__rules *rules, fig__text *out)
         fig__text_print(out, "augment_target does nothing without augment; set augment=colour,translation,cutout\n");
     if (rules->augment_target > 0 && judges_singly(rules))
         fig__text_print(out, "augment_target watches the sign of logits, which this loss leaves open; set augment_target=0\n");
-    if (rules->replay > 0 && judges_singly(rules))
-        fig__text_print(out, "replay gives the five critic steps that this loss takes in a round the same samples; "
-                             "set replay=0 and each has its own\n");
     if (rules->instance_noise_steps > 0 && rules->instance_noise <= 0)
         fig__text_print(out, "instance_noise_steps does nothing without instance_noise; set instance_noise=0.1\n");
 }

@@ -5,7 +5,7 @@
  *
  * A pool (Shrivastava et al. 2017) holds rows that an earlier plan of the round has computed. Until it is full, new
  * rows go in and out; then each new row is, with probability 1/2, swapped against a random old one. Which, is a
- * function of (seed, input, round, row). Its rows are a saved state, "pool/INPUT", its fill "pool/INPUT/#". */
+ * function of (seed, input, round, time in the round, row). Its rows are a saved state, "pool/INPUT", its fill "pool/INPUT/#". */
 #include "train/feeds.h"
 #include "train/trainer.h"
 
@@ -291,7 +291,7 @@ fig_status fig__feeds_fill(fig__feeds *f, fig_plan *plan, fig_error *err)
 
 /* -- pools and roll-outs ------------------------------------------------------------------------------------------- */
 
-void fig__feeds_pool(fig__feeds *f, int input, const void *rows)
+void fig__feeds_pool(fig__feeds *f, int input, const void *rows, int nth)
 {
     const fig_input_decl *d = &f->m->input[input].decl;
     pool *p = &f->pool[input];
@@ -308,7 +308,7 @@ void fig__feeds_pool(fig__feeds *f, int input, const void *rows)
         }
         uint32_t bits[4];
         fig__philox((uint64_t)f->t->settings.train.seed, stream, (uint64_t)(f->t->state.step + f->t->state.noise_skip),
-                    (uint64_t)row, bits);
+                    (uint64_t)nth << 32 | (uint64_t)row, bits);
         if (bits[0] & 1)
             continue;
         char *old = held + (size_t)(bits[1] % (uint64_t)capacity) * p->row;

@@ -18,8 +18,8 @@ int64_t fig__feeds_epoch_batches(const fig__feeds *feeds);
 unsigned fig__feeds_used(const fig__feeds *feeds, fig_plan *plan);
 /* Fills the inputs of a plan for its next run; takes a new batch of each data set it reads. */
 fig_status fig__feeds_fill(fig__feeds *feeds, fig_plan *plan, fig_error *err);
-/* New rows for the pool of input `input`, just computed. */
-void fig__feeds_pool(fig__feeds *feeds, int input, const void *rows);
+/* New rows for the pool of input `input`, just computed: the nth ones of this round, from 0. */
+void fig__feeds_pool(fig__feeds *feeds, int input, const void *rows, int nth);
 /* Makes this round's rows of the sampler feeds. */
 fig_status fig__feeds_roll_out(fig__feeds *feeds, fig_error *err);
 /* Places the loaders where the run state says. */

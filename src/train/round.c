@@ -3,7 +3,7 @@
  * Grouping: a phase joins the group before it when both run exactly once in every round of the same stage, nothing is
  * accumulated, and it reads no pool (whose rows come from the host, between two plans). What a pool is filled from is
  * an output of the group that computes it; when no earlier group of the round does, a small group computes it and
- * nothing else. */
+ * nothing else, anew for each time that the reader runs. */
 #include "train/round.h"
 #include "train/build.h"
 
@@ -39,7 +39,7 @@ static bool may_merge(const fig__round *r, const fig__group *group, const fig_ph
 }
 
 /* The group, before `end`, that computes what fills the pool of input `i`; made when there is none. */
-static void give_pool(fig__round *r, int i, const fig_phase *reader)
+static void give_pool(fig__round *r, int i, const fig_phase *reader, int times)
 {
     const fig_model *m = r->model;
     fig_node from = m->input[i].decl.from;
@@ -59,7 +59,7 @@ static void give_pool(fig__round *r, int i, const fig_phase *reader)
     }
     fig__group *group = &r->group[r->n_groups++];
     *group = (fig__group){
-        .stage = reader->stage, .times = 1, .every = 1, .from = reader->from, .until = reader->until, .only_pool = i + 1
+        .stage = reader->stage, .times = times, .every = reader->every, .from = reader->from, .until = reader->until, .only_pool = i + 1
     };
     group->output[group->n_outputs++] = (fig__output){ FIG__OUT_POOL, i, m->input[i].decl.name, from };
 }
@@ -71,7 +71,7 @@ static void group_phases(fig__round *r)
         const fig_phase *phase = &m->phase[p];
         for (int i = 0; i < m->n_inputs; i++)
             if (m->input[i].decl.feed == FIG_FEED_POOL && needs(m->graph, phase->loss, m->input[i].node.id))
-                give_pool(r, i, phase);
+                give_pool(r, i, phase, r->times[p]);
         fig__group *last = r->n_groups ? &r->group[r->n_groups - 1] : NULL;
         if (last && may_merge(r, last, phase, r->times[p])) {
             last->phase[last->n_phases++] = p;

@@ -33,7 +33,8 @@ typedef struct fig__group {
     fig_plan *accumulate;                  /* or NULL */
     fig__output output[4 * FIG_MODEL_MAX]; /* of the plan that computes losses, in order */
     int n_outputs;
-    int only_pool; /* 1 + the input for which this group only computes the pool's new rows */
+    int only_pool; /* 1 + the input for which this group only computes the pool's new rows. It stands before the group that reads them
+                    * and runs once before each run of it: `times` is the reader's */
 } fig__group;
 
 typedef struct fig__round {

@@ -57,7 +57,7 @@ static void set_average(fig_trainer *t, fig_plan *plan)
 
 typedef struct position {
     int64_t run;
-    int group;
+    int group, nth; /* which group, for which time in this round */
     bool finite;
 } position;
 
@@ -76,7 +76,7 @@ static void read_outputs(fig_trainer *t, const fig__group *group, const fig_plan
         const float *value = fig_plan_output(plan, i, NULL);
         int slot = base + i;
         if (output->kind == FIG__OUT_POOL) {
-            fig__feeds_pool(t->feeds, output->phase, value);
+            fig__feeds_pool(t->feeds, output->phase, value, at->nth);
             t->loss_key[slot] = NULL;
             continue;
         }
@@ -115,6 +115,19 @@ static fig_status run_once(fig_trainer *t, fig__group *group, int base, position
     fig_run_opts opts = run_opts(t, at);
     at->run++;
     return fig_plan_run(group->plan, &opts, err);
+}
+
+/* The group `last`, after those from `first` on, which give it rows of its own. */
+static fig_status run_with_pools(fig_trainer *t, int first, int last, int nth, position *at, fig_error *err)
+{
+    int base = t->n_losses;
+    at->nth = nth;
+    for (int g = first; g <= last && at->finite; g++) {
+        at->group = g;
+        FIG_TRY(run_once(t, &t->round->group[g], base, at, err));
+        base += t->round->group[g].n_outputs;
+    }
+    return FIG_OK;
 }
 
 /* Which stage the next round belongs to; NULL where there are none. */
@@ -167,17 +180,19 @@ fig_status fig__run_round(fig_trainer *t, bool *finite, fig_error *err)
         reset_states(t, FIG_RESET_SEQUENCE);
     }
     FIG_TRY(fig__feeds_roll_out(t->feeds, err));
-    position at = { 0, 0, true };
+    position at = { 0, 0, 0, true };
     t->n_losses = 0;
     for (int g = 0; g < t->round->n_groups; g++) {
         fig__group *group = &t->round->group[g];
-        int base = t->n_losses;
-        if (!is_due(t, group, stage))
+        int first = g;
+        if (!is_due(t, group, stage) || group->only_pool)
             continue;
-        at.group = g;
+        while (first > 0 && t->round->group[first - 1].only_pool)
+            first--;
         for (int k = 0; k < group->times && at.finite; k++)
-            FIG_TRY(run_once(t, group, base, &at, err));
-        t->n_losses += group->n_outputs;
+            FIG_TRY(run_with_pools(t, first, g, k, &at, err));
+        for (int i = first; i <= g; i++)
+            t->n_losses += t->round->group[i].n_outputs;
         if (!at.finite)
             break;
     }
@@ -235,7 +250,7 @@ static char *find_in_plain_graph(fig_trainer *t, const fig_run_opts *opts)
  * layer by layer. */
 fig_status fig__explain_nonfinite(fig_trainer *t, fig_error *err)
 {
-    position at = { t->failed_run, t->failed_group, false };
+    position at = { t->failed_run, t->failed_group, 0, false };
     fig_run_opts opts = run_opts(t, &at);
     char *layer = find_in_plain_graph(t, &opts);
     if (!layer)

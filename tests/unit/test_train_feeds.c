@@ -3,7 +3,7 @@
 #include "sample_data.h"
 #include "toy_recipe.h"
 
-enum { POOL, STAGES, ROLL_OUT, FAULTY, TWO_SETS };
+enum { POOL, STAGES, ROLL_OUT, FAULTY, TWO_SETS, POOL_MANY };
 
 /* POOL: phase "maker" moves a counter by one each round and computes rows that hold it; phase "reader" keeps what the
  * pool gives. */
@@ -18,6 +18,20 @@ static fig_status pooled(fig_model *m, fig_node made, int64_t b, fig_error *err)
     return fig_model_phase(
         m, &(fig_phase){ .name = "reader", .trains = "reader", .loss = fig_sum_rows(fig_square(fig_mul(old, w))) },
         err);
+}
+
+/* POOL_MANY: a reader that runs three times a round and comes first, as the critic of a Wasserstein GAN. "seen" keeps what it read in its
+ * last three runs. */
+static fig_status pooled_often(fig_model *m, int64_t b, fig_error *err)
+{
+    fig_graph *g = fig_model_graph(m);
+    fig_node made = fig_uniform(g, FIG_SHAPE(b, 2));
+    fig_node old = fig_model_input_declare(m, &(fig_input_decl){ .name = "old", .feed = FIG_FEED_POOL, .from = made, .pool = 4 });
+    fig_node seen = fig_model_state(m, &(fig_state_decl){ .name = "seen", .type = FIG_SHAPE(3, b, 2) });
+    fig_assign(seen, fig_concat((fig_node[]){ fig_slice(seen, 0, 1, 2, 1), fig_expand(old, 0) }, 2, 0));
+    fig_node w = fig_param(g, "reader.w", FIG_SHAPE(1), (fig_init){ .kind = FIG_INIT_ONES });
+    fig_phase reader = { .name = "reader", .trains = "reader", .times = 3, .loss = fig_sum_rows(fig_square(fig_mul(old, w))) };
+    return fig_model_phase(m, &reader, err);
 }
 
 static fig_status build(fig_model *m, const void *options, const fig_data_spec *data, fig_error *err)
@@ -36,6 +50,8 @@ static fig_status build(fig_model *m, const void *options, const fig_data_spec *
     }
     if (fig_model_purpose(m) == FIG_FOR_EVALUATION)
         return FIG_OK;
+    if (o->mode == POOL_MANY)
+        return pooled_often(m, b, err);
     if (o->mode == STAGES)
         FIG_TRY(fig_model_stages(m, (fig_stage[]){ { "before", 3 }, { "after", 0 } }, 2, err));
     fig_node loss = fig_neg(fig_sum_rows(made)); /* gradient -1: with lr 1 each round adds 1 */
@@ -107,6 +123,65 @@ FIG_TEST(a_pool_gives_old_rows)
         old += i > 0 && seen[0] < (float)(i - 1);
     }
     CHECK(old > 8 && old < 32); /* about half are older */
+    fig_trainer_free(t);
+}
+
+/* The pool by hand: until it is full rows pass through; then a new row stays out, or is swapped for an old one, as its draw says. */
+FIG_TEST(a_pool_swaps_as_its_draws_say)
+{
+    enum { CAPACITY = 6, BATCH = 2, SEED = 5 };
+    fig_recipe recipe = toy_recipe(build);
+    static const char *const settings[] = { "mode=0", "batch=2", "optimizer=sgd", "lr=1", "phases.reader.lr=0", "steps=60", "seed=5", NULL };
+    fig_trainer *t = begin(&recipe, NULL, false, settings, NULL);
+    REQUIRE(t != NULL);
+    float held[CAPACITY], fed[BATCH] = { 0 };
+    int filled = 0, swapped = 0;
+    for (int round = 0; round < 40; round++) {
+        toy_steps(t, 1);
+        const float *seen = toy_state(t, "seen"); /* what the round before has read */
+        for (int row = 0; row < BATCH && round > 0; row++)
+            CHECK(seen[2 * row] == fed[row] && seen[2 * row + 1] == fed[row]);
+        for (int row = 0; row < BATCH; row++) {
+            uint32_t bits[4];
+            fed[row] = (float)round; /* the counter, before it is moved */
+            if (filled < CAPACITY) {
+                held[filled++] = fed[row];
+                continue;
+            }
+            fig__philox(SEED, fig__hash64("old", 3, 11), (uint64_t)round, (uint64_t)row, bits);
+            if (bits[0] & 1)
+                continue;
+            float *place = &held[bits[1] % CAPACITY], old = *place;
+            *place = fed[row];
+            fed[row] = old;
+            swapped++;
+        }
+        CHECK(round >= 3 ? toy_state(t, "pool/old")[0] == held[0] && toy_state(t, "pool/old")[2 * 5] == held[5] : true);
+    }
+    CHECK(swapped > 20 && swapped < 55); /* of 74 */
+    fig_trainer_free(t);
+}
+
+FIG_TEST(a_reader_that_runs_often_has_rows_of_its_own)
+{
+    enum { NUMBERS = 8 * 2 };
+    fig_recipe recipe = toy_recipe(build);
+    static const char *const settings[] = { "mode=5", "batch=8", "optimizer=sgd", "lr=0", "steps=4", NULL };
+    fig_trainer *t = begin(&recipe, NULL, false, settings, NULL);
+    REQUIRE(t != NULL);
+    CHECK_INT(fig__round_runs(t->round), 6);
+    for (int round = 0; round < 4; round++) {
+        toy_steps(t, 1);
+        const float *seen = toy_state(t, "seen");
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < a; b++) {
+                int same = 0;
+                for (int i = 0; i < NUMBERS; i += 2) /* rows; an old one may come again, most are new */
+                    for (int k = 0; k < NUMBERS; k += 2)
+                        same += seen[a * NUMBERS + i] == seen[b * NUMBERS + k];
+                CHECK(same < 5);
+            }
+    }
     fig_trainer_free(t);
 }
 
