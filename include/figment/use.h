@@ -88,6 +88,8 @@ typedef struct fig_eval_opts {
     bool (*cancelled)(void *user);
     void (*task)(void *user, const char *what, double done); /* the same with the name of what is done; done < 0 = unknown */
     const char *const *settings; /* of sampling, as in fig_sample_opts: the model's side, so that no protocol names them */
+    const char *inception;      /* metrics of pictures: safetensors file with the weights of Inception-v3, as of pytorch-fid, whose
+                                 * features are compared instead of those of the judge; NULL = the judge */
     struct fig_sampling_cost *cost; /* or NULL: set when samples are made */
 } fig_eval_opts;
 /* What making samples took; they are made once for all metrics. */

@@ -12,7 +12,7 @@
 #define UNEVEN 1.1 /* most that the largest processor time may be of the least */
 
 typedef struct compare_options {
-    char *data, *metric, *split, *output;
+    char *data, *metric, *split, *output, *inception;
     int64_t samples, seed, threads;
     bool any_compute, any_data, markdown, json;
 } compare_options;
@@ -29,6 +29,8 @@ static const fig_option compare_option_table[] = {
     { "seed", FIG_INT, offsetof(compare_options, seed), 1, 0, 9e15, "seed of the noise and of samples", .short_name = 's' },
     { "output", FIG_TEXT, offsetof(compare_options, output),
       .help = "a sheet of pictures: the first 64 samples of seed 1 of each model", .metavar = "FILE.png", .short_name = 'o' },
+    { "inception", FIG_TEXT, offsetof(compare_options, inception),
+      .help = "weights of Inception-v3 to see pictures with, as in `figment eval`", .metavar = "FILE.safetensors" },
     { "any_compute", FIG_BOOL, offsetof(compare_options, any_compute),
       .help = "also models whose training took different processor time, or where it was not measured" },
     { "any_data", FIG_BOOL, offsetof(compare_options, any_data), .help = "also models that were trained on different data or splits" },
@@ -176,7 +178,7 @@ static fig_status score(fig_cli *cli, cli_compared *m, fig_session *session, con
     bool plane = data->kind == FIG_DATA_POINTS && data->dimensions == 2 && data->classes > 1;
     const char *const *usual = plane ? of_modes : data->kind == FIG_DATA_IMAGES || data->kind == FIG_DATA_POINTS ? of_samples : NULL;
     fig_eval_opts opts = { .data = o->data, .metrics = named ? metrics : usual, .samples = o->samples, .seed = (uint64_t)o->seed,
-                           .split = o->split, .task = cli_progress_fraction, .cost = &m->sampling, .user = cli };
+                           .split = o->split, .task = cli_progress_fraction, .inception = o->inception, .cost = &m->sampling, .user = cli };
     cli_say(cli, "Scoring", "%s", m->word);
     fig_status status = fig_evaluate(model, &opts, m->score, CLI_COMPARED_SCORES, &m->scores, err);
     if (status == FIG_OK && (o->output || !m->sampling.samples))

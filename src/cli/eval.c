@@ -7,7 +7,7 @@
 #define MOST_SCORES 64
 
 typedef struct eval_options {
-    char *data, *metric, *split, *samples, *set;
+    char *data, *metric, *split, *samples, *set, *inception;
     int64_t count, seed, threads;
     bool tune, json;
 } eval_options;
@@ -29,6 +29,10 @@ static const fig_option eval_option_table[] = {
     { "set", FIG_TEXT, offsetof(eval_options, set),
       .help = "metrics of samples: a setting of sampling, such as guidance=2 or sample_steps=20; may be repeated",
       .metavar = "NAME=VALUE" },
+    { "inception", FIG_TEXT, offsetof(eval_options, inception),
+      .help = "weights of Inception-v3 that you have, by the names of pytorch-fid: pictures are compared in its 2048 features, as "
+              "published Frechet distances are",
+      .metavar = "FILE.safetensors" },
     { "threads", FIG_INT, offsetof(eval_options, threads), 0, 0, 1024, "threads; 0 = what the machine allows",
       .short_name = 't' },
     { "tune", FIG_BOOL, offsetof(eval_options, tune),
@@ -86,6 +90,7 @@ static fig_status evaluate(fig_cli *cli, const fig_arguments *given, fig_session
                            .split = o->split,
                            .task = cli_progress_fraction,
                            .settings = settings,
+                           .inception = o->inception,
                            .user = cli };
     FIG_TRY(read_samples(o, &opts.samples, &path, err));
     if (!given->words && !path)
@@ -147,12 +152,15 @@ const fig_command fig_command_eval = {
             "Pictures are compared in the features of a small classifier that is trained once on the data's own labels (about a minute) "
             "and kept in the cache; without labels, of a random convolutional net. Both get their pictures as the model does (parts kept "
             "aside, resize, background, two values), and the protocol says where that is not the usual way. Items without a class are "
-            "left out of what needs one, and counted in the protocol. A recipe that declares nothing, such as a GAN, is "
-            "judged by its samples.",
+            "left out of what needs one, and counted in the protocol. With --inception the features are those of published Frechet "
+            "distances: Inception-v3 of 2015 as pytorch-fid has it, 299 x 299 by bilinear interpolation, from a file that you have (its "
+            "weights, saved as safetensors by the same names); the protocol names their hash. A recipe that declares "
+            "nothing, such as a GAN, is judged by its samples.",
     .examples = "figment eval runs/clothes\n"
                 "figment eval runs/digits --metric elbo --json\n"
                 "figment eval runs/digits --metric frechet --samples 10000\n"
-                "figment eval --samples pictures/ --data mnist --metric frechet --metric prdc",
+                "figment eval --samples pictures/ --data mnist --metric frechet --metric prdc\n"
+                "figment eval runs/faces --metric frechet --samples 10000 --inception inception-fid.safetensors",
     .options = eval_option_table,
     .options_size = sizeof(eval_options),
     .repeatable = "metric set",

@@ -165,6 +165,7 @@ static fig_status score_samples(fig_session *session, fig_trained *t, const char
     telling to = { opts };
     fig__judging judging = { .session = session, .model = t, .pictures = pictures, .data = data, .split = opts->split,
                              .metrics = metrics, .settings = opts->settings, .count = opts->samples, .seed = opts->seed, .cost = opts->cost,
+                             .inception = opts->inception,
                              .hooks = { .progress = tell_task, .cancelled = is_cancelled, .user = &to } };
     for (int i = 0; t && !opts->data && i < FIG_SPLITS; i++)
         judging.chosen_on = chosen_on(t, fig__split_names[i]) ? fig__split_names[i] : judging.chosen_on;
@@ -208,6 +209,8 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
     if (status == FIG_OK && by_samples)
         status = score_samples(t->session, t, NULL, opts, name[0], n_samples ? of_samples : NULL, scores + *count, max - *count,
                                &more, err);
+    if (status == FIG_OK && opts->inception && !by_samples)
+        status = fig_fail(err, FIG_E_USAGE, "Inception weights are for metrics of samples, and none was named; name one, such as frechet");
     *count += more;
     fig__arena_free(arena);
     return status;

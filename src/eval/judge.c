@@ -14,8 +14,11 @@
  * A judge learns from pictures as the model gets them: the same items kept aside, the same way of bringing pictures to size, the same
  * background, the same two values where they are binarised. Its name says where one of these is not the usual one (fig__judge_view).
  *
+ * With weights of the user's, the network of published Frechet distances takes the judge's place (inception.c).
+ *
  * The cache holds judges/NAME.safetensors. A judge is trained in a folder of its own and moved there when it is whole. */
 #include "eval/judge.h"
+#include "eval/inception.h"
 #include "exec/exec.h"
 #include "registry/trained.h"
 #include <figment/train.h>
@@ -29,7 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WIDTH = 128, SEE_BATCH = 100, TRAIN_BATCH = 128, MOST_FILTERS = 128, SMALLEST = 8, HALVED_FROM = 40, STALE = 86400 };
+enum { WIDTH = 128, SEE_BATCH = 100, TRAIN_BATCH = 128, MOST_FILTERS = 128, SMALLEST = 8, HALVED_FROM = 40 };
+enum { STALE = 86400 /* seconds */, INCEPTION_BATCH = 10 };
 #define VERSION "judge-cnn-1"
 #define ENCODER "encoder-random-1"
 
@@ -44,12 +48,18 @@ fig_status fig__hooks_tell(const fig__hooks *hooks, const char *what, double don
     return FIG_OK;
 }
 
-void fig__cloud_init(fig__cloud *c, int64_t rows, int width, int classes)
+/* A metric makes copies of what it compares, so a cloud may take a part of the memory only. */
+fig_status fig__cloud_init(fig__cloud *c, int64_t rows, int width, int classes, fig_error *err)
 {
+    double bytes = (double)rows * ((double)width + (double)classes) * sizeof(double);
+    if (bytes > (double)fig__memory_available() / 4)
+        return fig_fail(err, FIG_E_LIMIT, "no memory for %d features of %lld items (%.0f MB, with what is computed of them four times as "
+                        "much); judge fewer, with --samples or a smaller split", width, (long long)rows, bytes / 1e6);
     *c = (fig__cloud){ .rows = rows, .width = width, .classes = classes };
     c->features = fig__alloc(sizeof *c->features * (size_t)(rows * width + 1));
     if (classes)
         c->probability = fig__alloc(sizeof *c->probability * (size_t)(rows * classes + 1));
+    return FIG_OK;
 }
 
 void fig__cloud_clear(fig__cloud *c)
@@ -275,7 +285,7 @@ struct fig__judge {
     fig_data_spec *spec;
     judge_options options;
     char name[200];
-    int classes;
+    int classes, width, batch; /* pictures a run */
 };
 
 const char *fig__judge_view(const fig_data *data, char out[80])
@@ -354,6 +364,8 @@ static fig__judge *judge_new(const fig_data_spec *spec)
     j->spec = fig_data_spec_copy(spec);
     j->options = (judge_options){ spec->height, spec->width, spec->channels, (int)spec->binarise };
     j->classes = spec->classes > 1 ? spec->classes : 0;
+    j->width = WIDTH;
+    j->batch = SEE_BATCH;
     return j;
 }
 
@@ -456,6 +468,35 @@ fig_status fig__judge_train(fig_session *session, const char *folder, int64_t it
     return FIG_OK;
 }
 
+fig_status fig__judge_open_inception(fig_session *session, const char *weights, const fig_data *data, fig__judge **out, fig_error *err)
+{
+    *out = NULL;
+    fig__judge *j = judge_new(fig_data_get_spec(data));
+    fig__inception_net net = { .narrow = 1 };
+    char hash[65];
+    j->classes = 0;
+    j->width = FIG__INCEPTION_WIDTH;
+    j->batch = INCEPTION_BATCH;
+    fig_graph *graph = fig_graph_new();
+    fig__inception_build(&net, fig_input(graph, "image", FIG_SHAPE(j->batch, j->spec->height, j->spec->width, j->spec->channels)));
+    fig_status status = fig_graph_check(graph, err);
+    if (status == FIG_OK)
+        status = fig_store_new(session, &j->store, err);
+    if (status == FIG_OK)
+        status = fig__inception_load(&net, weights, j->store, hash, err);
+    if (status == FIG_OK)
+        status = fig_plan_compile(graph, j->store, &(fig_plan_opts){ .outputs = &net.output, .n_outputs = 1 }, &j->plan, err);
+    if (status == FIG_OK)
+        snprintf(j->name, sizeof j->name, "inception-fid-%.12s", hash);
+    fig_graph_free(graph);
+    if (status != FIG_OK) {
+        fig__judge_free(j);
+        return status;
+    }
+    *out = j;
+    return FIG_OK;
+}
+
 void fig__judge_free(fig__judge *j)
 {
     if (!j)
@@ -466,7 +507,7 @@ void fig__judge_free(fig__judge *j)
 }
 
 const char *fig__judge_name(const fig__judge *j) { return j->name; }
-int fig__judge_width(const fig__judge *j) { (void)j; return WIDTH; }
+int fig__judge_width(const fig__judge *j) { return j->width; }
 int fig__judge_classes(const fig__judge *j) { return j->classes; }
 
 /* -- seeing ---------------------------------------------------------------------------------------------------------------------------- */
@@ -474,14 +515,14 @@ int fig__judge_classes(const fig__judge *j) { return j->classes; }
 /* Runs the plan, whose input is set, and takes `some` rows. */
 static fig_status see_rows(fig__judge *j, int64_t some, fig__cloud *c, int64_t at, fig_error *err)
 {
-    int64_t wide = WIDTH + j->classes;
+    int64_t wide = j->width + j->classes;
     FIG_TRY(fig_plan_run(j->plan, NULL, err));
     const float *seen = fig_plan_output(j->plan, 0, NULL);
     for (int64_t r = 0; r < some; r++) {
-        for (int k = 0; k < WIDTH; k++)
-            c->features[(at + r) * WIDTH + k] = (double)seen[r * wide + k];
+        for (int k = 0; k < j->width; k++)
+            c->features[(at + r) * j->width + k] = (double)seen[r * wide + k];
         for (int k = 0; k < j->classes; k++)
-            c->probability[(at + r) * j->classes + k] = (double)seen[r * wide + WIDTH + k];
+            c->probability[(at + r) * j->classes + k] = (double)seen[r * wide + j->width + k];
     }
     return FIG_OK;
 }
@@ -492,12 +533,12 @@ static fig_status see_either(fig__judge *j, const float *pictures, const uint8_t
 {
     fig_type type;
     float *to = fig_plan_input(j->plan, "image", &type);
-    int64_t row = fig__count(&type) / SEE_BATCH;
-    for (int64_t first = 0; first < rows; first += SEE_BATCH) {
-        int64_t some = rows - first < SEE_BATCH ? rows - first : SEE_BATCH;
+    int64_t row = fig__count(&type) / j->batch;
+    for (int64_t first = 0; first < rows; first += j->batch) {
+        int64_t some = rows - first < j->batch ? rows - first : j->batch;
         for (int64_t i = 0; i < some * row; i++)
             to[i] = pictures ? pictures[first * row + i] : (float)pixels[first * row + i] / 255;
-        memset(to + some * row, 0, sizeof *to * (size_t)((SEE_BATCH - some) * row));
+        memset(to + some * row, 0, sizeof *to * (size_t)((j->batch - some) * row));
         FIG_TRY(see_rows(j, some, c, at + first, err));
     }
     return FIG_OK;
@@ -556,8 +597,9 @@ fig_status fig__judge_see_split(fig__judge *j, fig_data *data, fig_split split, 
                                                .seed = seed,
                                                .still = true },
                            &loader, err));
-    fig__cloud_init(cloud, count, WIDTH, j->classes);
-    fig_status status = see_batches(j, loader, count, what, hooks, cloud, err);
+    fig_status status = fig__cloud_init(cloud, count, j->width, j->classes, err);
+    if (status == FIG_OK)
+        status = see_batches(j, loader, count, what, hooks, cloud, err);
     fig_loader_free(loader);
     if (status != FIG_OK)
         fig__cloud_clear(cloud);

@@ -24,7 +24,7 @@ typedef struct fig__cloud {
     double *probability; /* (rows, classes), NULL = no classes */
     int32_t *label;      /* NULL = none */
 } fig__cloud;
-void fig__cloud_init(fig__cloud *cloud, int64_t rows, int width, int classes);
+fig_status fig__cloud_init(fig__cloud *cloud, int64_t rows, int width, int classes, fig_error *err); /* FIG_E_LIMIT, and no cloud */
 void fig__cloud_clear(fig__cloud *cloud);
 /* Share of the labelled rows whose most probable class is their label; rows without a class (-1) do not count. */
 fig__estimate fig__cloud_accuracy(const fig__cloud *cloud);
@@ -35,6 +35,8 @@ typedef struct fig__judge fig__judge;
 /* For data that are prepared as pictures of 0..1. `name` is what the data is opened by. */
 fig_status fig__judge_open(fig_session *session, const char *name, const fig_data *data, const fig__hooks *hooks, fig__judge **out,
                            fig_error *err);
+/* Inception-v3 with weights from a file (inception.h) instead: an encoder of 2048 features that knows no classes. */
+fig_status fig__judge_open_inception(fig_session *session, const char *weights, const fig_data *data, fig__judge **out, fig_error *err);
 /* A classifier of the same make, trained on `items` other pictures of the judge's size: IDX files in a folder of ours, in which it
  * also works. */
 fig_status fig__judge_train(fig_session *session, const char *folder, int64_t items, const fig_data_spec *spec, const char *what,
@@ -46,7 +48,7 @@ fig_status fig__judge_workplace(char **path, fig_error *err);
 /* How prepared data differ from the usual: "-v0.1-t0.1-fit-bg808080-dynamic", parts that were kept aside, another shape brought to
  * size in another way than by covering it, a background other than white, two values; "" = in nothing. */
 const char *fig__judge_view(const fig_data *data, char out[80]);
-/* "judge-cnn-1/mnist-1a2b3c4d" and the view, or "encoder-random-1" */
+/* "judge-cnn-1/mnist-1a2b3c4d" and the view, "encoder-random-1", "inception-fid-" and the hash of its weights */
 const char *fig__judge_name(const fig__judge *judge);
 int fig__judge_width(const fig__judge *judge);
 int fig__judge_classes(const fig__judge *judge); /* 0 = an encoder */

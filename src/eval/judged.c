@@ -228,8 +228,12 @@ fig_status fig__judged_pictures(fig__judged *j, int64_t count, const uint8_t **p
 
 fig_status fig__judged_judge(fig__judged *j, bool labels, const char *for_what, fig__judge **out, fig_error *err)
 {
+    const char *weights = j->what->inception;
+    if (labels && weights)
+        return fig_fail(err, FIG_E_USAGE, "%s needs the judge that knows the classes; leave the Inception weights out", for_what);
     if (!j->judge)
-        FIG_TRY(fig__judge_open(j->what->session, j->what->data, j->data, &j->what->hooks, &j->judge, err));
+        FIG_TRY(weights ? fig__judge_open_inception(j->what->session, weights, j->data, &j->judge, err)
+                        : fig__judge_open(j->what->session, j->what->data, j->data, &j->what->hooks, &j->judge, err));
     *out = j->judge;
     if (labels && !fig__judge_classes(j->judge))
         return fig_fail(err, FIG_E_USAGE, "%s needs labelled data, and %s has no classes", for_what, j->spec->name);
@@ -241,8 +245,8 @@ static fig_status see_made_pictures(fig__judged *j, fig__cloud *cloud, fig_error
     fig__judge *judge;
     FIG_TRY(fig__judged_judge(j, false, NULL, &judge, err));
     FIG_TRY(draw(j, err));
-    fig__cloud_init(cloud, j->made, fig__judge_width(judge), fig__judge_classes(judge));
-    const int64_t part = 1000; /* between two tellings */
+    FIG_TRY(fig__cloud_init(cloud, j->made, fig__judge_width(judge), fig__judge_classes(judge), err));
+    const int64_t part = 100; /* between two tellings */
     size_t row = row_size(j);
     fig_status status = FIG_OK;
     for (int64_t first = 0; status == FIG_OK && first < j->made; first += part) {
@@ -266,8 +270,7 @@ static fig_status see_points(fig__judged *j, fig_split split, int64_t count, boo
                                                .batch = POINT_BATCH,
                                                .seed = seed },
                            &loader, err));
-    fig__cloud_init(cloud, count, (int)width, 0);
-    fig_status status = FIG_OK;
+    fig_status status = fig__cloud_init(cloud, count, (int)width, 0, err);
     for (int64_t seen = 0; seen < count && status == FIG_OK;) {
         const fig_batch *batch;
         status = fig_loader_next(loader, &batch, err);
@@ -291,7 +294,7 @@ static fig_status see_points(fig__judged *j, fig_split split, int64_t count, boo
 static fig_status see_made_points(fig__judged *j, fig__cloud *cloud, fig_error *err)
 {
     FIG_TRY(draw(j, err));
-    fig__cloud_init(cloud, j->made, j->spec->dimensions, 0);
+    FIG_TRY(fig__cloud_init(cloud, j->made, j->spec->dimensions, 0, err));
     for (int64_t i = 0; i < j->made * j->spec->dimensions; i++)
         cloud->features[i] = (double)j->points[i];
     return FIG_OK;
@@ -460,7 +463,7 @@ static bool has_classes(const fig__judged *j)
 static bool chosen(const fig__judged *j, const fig__sample_metric *m)
 {
     if (!j->what->metrics)
-        return !m->on_request && (m->kinds & (unsigned)j->spec->kind) && (!m->classes || has_classes(j));
+        return !m->on_request && (m->kinds & (unsigned)j->spec->kind) && (!m->classes || (has_classes(j) && !j->what->inception));
     for (int i = 0; j->what->metrics[i]; i++)
         if (fig__sample_metric_find(j->what->metrics[i]) == m)
             return true;
@@ -474,6 +477,8 @@ static int64_t usual_of(const fig__judged *j, const fig__sample_metric *m)
 
 static fig_status score(fig__judged *j, fig_error *err)
 {
+    if (j->what->inception && j->spec->kind != FIG_DATA_IMAGES)
+        return fig_fail(err, FIG_E_USAGE, "%s holds no pictures, and Inception weights are for pictures", j->spec->name);
     for (int i = 0; fig__sample_metrics[i]; i++) {
         const fig__sample_metric *m = fig__sample_metrics[i];
         if (!chosen(j, m))

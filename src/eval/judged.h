@@ -32,6 +32,7 @@ typedef struct fig__judging {
     const char *const *settings; /* of sampling; NULL = none */
     int64_t count;        /* generated items; 0 = as each metric likes */
     uint64_t seed;
+    const char *inception; /* file of Inception weights to see pictures with; NULL = the judge of the data */
     const char *chosen_on; /* split that the model was chosen on: protocols of scores on it say so; NULL = none */
     fig_sampling_cost *cost; /* or NULL: what making the samples took */
     fig__hooks hooks;

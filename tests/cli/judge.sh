@@ -79,6 +79,12 @@ echo 1 >"in${escape}[2J/x${escape}[1m.npy"
 expect 4 '\x1b[1m' data info "in${escape}[2J"
 lacks "$escape" err
 
+# Inception weights: a file of other tensors is refused, so is what no pictures are compared by.
+expect 4 'Conv2d_1a_3x3.conv.weight' eval --samples synthetic:shapes:20 --data synthetic:shapes:20 --metric frechet --inception a/model.safetensors
+expect 3 'none.safetensors' eval --samples synthetic:shapes:20 --data synthetic:shapes:20 --metric frechet --inception none.safetensors
+expect 2 'holds no pictures' eval a --metric frechet --inception a/model.safetensors
+expect 2 'knows the classes' eval --samples synthetic:shapes:20 --data synthetic:shapes:20 --metric modes --inception a/model.safetensors
+
 expect 2 'score what' eval
 expect 2 'leave it out' eval a --samples here/
 expect 2 'say with --data' eval --samples here/

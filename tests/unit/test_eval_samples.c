@@ -197,7 +197,9 @@ FIG_TEST(training_on_other_pictures)
 FIG_TEST(items_without_a_class_do_not_count)
 {
     fig__cloud cloud;
-    fig__cloud_init(&cloud, 3, 1, 2);
+    fig_error err = { 0 };
+    CHECK_FAILS(fig__cloud_init(&cloud, (int64_t)1 << 40, 2048, 0, &err), err, FIG_E_LIMIT, "judge fewer");
+    CHECK_INT(fig__cloud_init(&cloud, 3, 1, 2, &err), FIG_OK);
     cloud.label = calloc(3, sizeof *cloud.label);
     cloud.label[1] = cloud.label[2] = -1;
     cloud.probability[0] = 1;
