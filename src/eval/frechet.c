@@ -2,8 +2,9 @@
  *
  *     d^2 = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
  *
- * S1 S2 has the eigenvalues of the symmetric matrix A S2 A, A = S1^(1/2), so no root of an unsymmetric matrix is taken, nothing
- * imaginary is dropped and singular covariances need no help. Covariances divide by n - 1. The value falls with the number of
+ * S1 S2 has the eigenvalues of the symmetric matrix F S2 F', S1 = F' F (and further ones that are 0), so no root of an unsymmetric
+ * matrix is taken and nothing imaginary is dropped. F is Cholesky's with pivots: it ends at the rank of S1, so that singular
+ * covariances need no help and fewer items than features make less work. Covariances divide by n - 1. The value falls with the number of
  * items (by about d (d + 1) / 2n for each side), so that scores of different counts must not be compared. */
 #include "eval/judged.h"
 
@@ -30,21 +31,36 @@ static double largest_of(const double *value, int64_t count)
     return largest;
 }
 
-/* root (width, width) = covariance^(1/2) = V diag(sqrt l) V'. */
-static void root_matrix(const double *covariance, int64_t width, double *root)
+/* Rows of factor F (rank, width), covariance = F' F; returns the rank. Each row takes off the largest variance that is left; what
+ * rounding leaves of a variance is none. */
+static int64_t factorise(const double *covariance, int64_t width, double *factor)
 {
-    double *a = square(width), *vector = square(width), *value = fig__alloc(sizeof *value * (size_t)(width + 1));
-    memcpy(a, covariance, sizeof *a * (size_t)(width * width));
-    fig__symmetric_eigen(a, width, value, vector);
-    double largest = largest_of(value, width);
-    for (int64_t i = 0; i < width; i++) /* columns of a: vectors times the fourth root, so that root = a a' */
-        for (int64_t k = 0; k < width; k++)
-            a[k * width + i] = sqrt(root_of(value[i], largest, width)) * vector[i * width + k];
-    fig__matrix m = { a, width, width };
-    fig__products(m, m, root);
-    free(value);
-    free(vector);
-    free(a);
+    double *left = fig__alloc(sizeof *left * (size_t)(width + 1)), most = 0;
+    int64_t rank = 0;
+    for (int64_t i = 0; i < width; i++)
+        most = fmax(most, left[i] = covariance[i * width + i]);
+    for (; rank < width; rank++) {
+        int64_t pivot = 0;
+        for (int64_t i = 1; i < width; i++)
+            pivot = left[i] > left[pivot] ? i : pivot;
+        if (!(left[pivot] > (double)width * DBL_EPSILON * most))
+            break;
+        double *row = factor + rank * width, scale = 1 / sqrt(left[pivot]);
+        memcpy(row, covariance + pivot * width, sizeof *row * (size_t)width);
+        for (int64_t j = 0; j < rank; j++) {
+            const double *before = factor + j * width;
+            double times = before[pivot];
+            for (int64_t i = 0; i < width; i++)
+                row[i] -= times * before[i];
+        }
+        for (int64_t i = 0; i < width; i++) {
+            row[i] *= scale;
+            left[i] -= row[i] * row[i];
+        }
+        left[pivot] = 0;
+    }
+    free(left);
+    return rank;
 }
 
 static double trace(const double *a, int64_t width)
@@ -55,21 +71,22 @@ static double trace(const double *a, int64_t width)
     return sum;
 }
 
-static double distance(const double *mean1, const double *covariance1, const double *root1, const double *mean2,
+/* factor (rank, width): of the first covariance. */
+static double distance(const double *mean1, const double *covariance1, const double *factor, int64_t rank, const double *mean2,
                        const double *covariance2, int64_t width)
 {
-    double *half = square(width), *inner = square(width), *value = fig__alloc(sizeof *value * (size_t)(width + 1));
-    fig__products((fig__matrix){ root1, width, width }, (fig__matrix){ covariance2, width, width }, half);
-    fig__products((fig__matrix){ half, width, width }, (fig__matrix){ root1, width, width }, inner);
-    for (int64_t i = 0; i < width; i++)
+    double *half = square(width), *inner = square(rank), *value = fig__alloc(sizeof *value * (size_t)(rank + 1));
+    fig__products((fig__matrix){ factor, rank, width }, (fig__matrix){ covariance2, width, width }, half);
+    fig__products((fig__matrix){ half, rank, width }, (fig__matrix){ factor, rank, width }, inner);
+    for (int64_t i = 0; i < rank; i++)
         for (int64_t k = 0; k < i; k++) /* symmetric but for rounding */
-            inner[i * width + k] = inner[k * width + i] = (inner[i * width + k] + inner[k * width + i]) / 2;
-    fig__symmetric_eigen(inner, width, value, NULL);
-    double largest = largest_of(value, width), roots = 0, apart = 0;
-    for (int64_t i = 0; i < width; i++) {
+            inner[i * rank + k] = inner[k * rank + i] = (inner[i * rank + k] + inner[k * rank + i]) / 2;
+    fig__symmetric_eigen(inner, rank, value, NULL);
+    double largest = largest_of(value, rank), roots = 0, apart = 0;
+    for (int64_t i = 0; i < rank; i++)
         roots += root_of(value[i], largest, width);
+    for (int64_t i = 0; i < width; i++)
         apart += (mean1[i] - mean2[i]) * (mean1[i] - mean2[i]);
-    }
     free(value);
     free(inner);
     free(half);
@@ -78,10 +95,10 @@ static double distance(const double *mean1, const double *covariance1, const dou
 
 double fig__frechet(const double *mean1, const double *covariance1, const double *mean2, const double *covariance2, int64_t width)
 {
-    double *root = square(width);
-    root_matrix(covariance1, width, root);
-    double found = distance(mean1, covariance1, root, mean2, covariance2, width);
-    free(root);
+    double *factor = square(width);
+    int64_t rank = factorise(covariance1, width, factor);
+    double found = distance(mean1, covariance1, factor, rank, mean2, covariance2, width);
+    free(factor);
     return found;
 }
 
@@ -187,20 +204,20 @@ fig__estimate fig__frechet_of(fig__matrix real, fig__matrix made)
     side a, b;
     side_init(&a, real, false);
     side_init(&b, made, w <= WIDEST_ERROR);
-    double *root = square(w), value[FIG__GROUPS];
-    root_matrix(a.covariance, w, root);
-    found.value = distance(a.mean, a.covariance, root, b.mean, b.covariance, w);
+    double *factor = square(w), value[FIG__GROUPS];
+    int64_t rank = factorise(a.covariance, w, factor);
+    found.value = distance(a.mean, a.covariance, factor, rank, b.mean, b.covariance, w);
     if (b.groups > 1 && made.rows / b.groups * (b.groups - 1) > 2) {
         double *mean = fig__alloc(sizeof *mean * (size_t)(w + 1)), *covariance = square(w);
         for (int g = 0; g < b.groups; g++) {
             fit_without(&b, g, mean, covariance);
-            value[g] = distance(a.mean, a.covariance, root, mean, covariance, w);
+            value[g] = distance(a.mean, a.covariance, factor, rank, mean, covariance, w);
         }
         found.standard_error = fig__jackknife(value, b.groups);
         free(covariance);
         free(mean);
     }
-    free(root);
+    free(factor);
     side_clear(&a);
     side_clear(&b);
     return found;

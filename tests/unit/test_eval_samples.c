@@ -231,7 +231,9 @@ FIG_TEST(the_judge_sees_as_the_model_does)
     CHECK_TEXT(fig__judge_view(data, view), "-t0.25-fit-bg000000-dynamic");
     fig__judge *one = NULL;
     fig__hooks hooks = { 0 };
-    CHECK_INT(fig__judge_open(NULL, path, data, &hooks, &one, &err), FIG_OK);
+    fig_session *session;
+    REQUIRE(fig_session_new(&(fig_session_opts){ .threads = 1 }, &session, &err) == FIG_OK);
+    CHECK_INT(fig__judge_open(session, path, data, &hooks, &one, &err), FIG_OK);
     CHECK_TEXT(err.message, "");
     CHECK(one && strstr(fig__judge_name(one), "-t0.25-fit-bg000000-dynamic") != NULL);
     snprintf(path, sizeof path, "%s/cache/judges/judge-cnn-1-same-%.8s%s-6x4x1.safetensors", home,
@@ -240,6 +242,7 @@ FIG_TEST(the_judge_sees_as_the_model_does)
     CHECK(bytes && memmem(bytes, length, "fit", 3) && memmem(bytes, length, "#000000", 7) && memmem(bytes, length, "dynamic", 7));
     free(bytes);
     fig__judge_free(one);
+    fig_session_free(session);
     fig_data_free(data);
 }
 
