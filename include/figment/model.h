@@ -170,7 +170,8 @@ typedef struct fig_sampler_decl {
     const char *input;        /* fed from data: name of an input ("image" for reconstructions), NULL = none */
     bool codes;               /* ONCE: makes codes (B, Z), not data: saved as points, in no unit and of no class */
     bool as_trained;          /* ONCE: training sees what is sampled here, as a GAN's generator does. With `ema`, batch norm's
-                               * statistics are then taken anew for the averaged weights: those of the last weights do not fit them */
+                               * statistics are then taken anew for the averaged weights: those of the last weights do not fit them.
+                               * Asked of the first sampler that is declared where they are taken (train/standing.c) */
 } fig_sampler_decl;
 FIG_API void fig_model_sampler(fig_model *model, const fig_sampler_decl *sampler);
 

@@ -11,6 +11,7 @@
  * (Hutchinson 1989); batch norm would mix the rows, so norm=none belongs to it. To draw new examples, codes are taken from a
  * Gaussian with the training codes' running mean and deviation per unit: good enough to look, and no density. Pictures lie in
  * [0, 1], points as the data have them. */
+#include "nn/layer.h"
 #include "recipes/coder.h"
 #include <string.h>
 
@@ -48,7 +49,8 @@ static code encode(const ae *a, fig_node x)
     return c;
 }
 
-/* Running mean and variance of each unit over the training codes. */
+/* Running mean and variance of each unit over the training codes: of all so far, and of the last hundred batches or so once there are
+ * as many. For averaged weights (`ema`) they are gathered anew, from batches that count alike (train/standing.c). */
 typedef struct spread {
     fig_node mean, variance; /* (Z) */
 } spread;
@@ -64,14 +66,39 @@ static spread code_spread(const ae *a)
     return s;
 }
 
+/* The mean moves by `share` of its way to the batch's, and the variance is that of both together. A share of 1 leaves nothing of what
+ * was there, be it infinite. */
+static void move_spread(spread *s, fig_node mean, fig_node variance, fig_node share)
+{
+    fig_node rest = fig_shift(fig_neg(share), 1), way = fig_sub(mean, s->mean);
+    fig_node before = fig_mul(fig_add(s->variance, fig_mul(fig_square(way), share)), rest);
+    s->variance = fig_select(rest, fig_add(before, fig_mul(variance, share)), variance);
+    s->mean = fig_select(rest, fig_add(s->mean, fig_mul(way, share)), mean);
+}
+
 static void follow_codes(const ae *a, fig_node z)
 {
     enum { STEPS = 100 };
-    spread s = code_spread(a);
+    fig_graph *g = fig_model_graph(a->model);
+    spread old = code_spread(a), s = old;
+    fig_node steps = fig_model_state(a->model, &(fig_state_decl){ .name = "code_steps", .type = FIG_SHAPE(1) });
     fig_node mean = fig__mean_over_rows(a->model, z), off = fig_sub(z, mean); /* (Z), (B, Z) */
-    fig_assign(s.mean, fig_add(s.mean, fig_scale(fig_sub(mean, s.mean), 1.0f / STEPS)));
-    fig_node variance = fig__mean_over_rows(a->model, fig_square(off));
-    fig_assign(s.variance, fig_add(s.variance, fig_scale(fig_sub(variance, s.variance), 1.0f / STEPS)));
+    fig_node share = fig_max(fig_reciprocal(fig_shift(steps, 1)), fig_constant(g, 1.0f / STEPS));
+    move_spread(&s, mean, fig__mean_over_rows(a->model, fig_square(off)), share);
+    fig_assign(old.mean, s.mean);
+    fig_assign(old.variance, s.variance);
+    fig_assign(steps, fig_shift(steps, 1));
+}
+
+/* The same of weights that no step has seen, while their reconstructions are made. */
+static void gather_codes(const ae *a, fig_node z)
+{
+    fig_reduce_opts rows = { .axis = 0 };
+    spread old = code_spread(a), s = old;
+    fig_node mean = fig_mean(z, &rows);
+    move_spread(&s, mean, fig_mean(fig_square(fig_sub(z, mean)), &rows), fig_scalar(z.graph, "standing", 1));
+    fig__assign_anchored(old.mean, s.mean, z);
+    fig__assign_anchored(old.variance, s.variance, z);
 }
 
 static fig_node decode(const ae *a, fig_node z) /* logits or values, of the data's shape */
@@ -186,11 +213,17 @@ static void declare_samplers(const ae *a, const char *field)
     fig_node x = fig_model_input(a->model, field);
     code c = encode(a, x);
     fig_node again = shown(a, c.z);
+    fig_sampler_decl reconstruct = { .name = "reconstruct", .loop = FIG_LOOP_ONCE, .output = again, .input = field, .as_trained = true };
+    if (fig__is_standing(g)) {
+        gather_codes(a, c.z);
+        fig_model_sampler(a->model, &reconstruct);
+        return;
+    }
     spread s = code_spread(a);
     fig_node z = fig_add(fig_mul(fig_model_noise(a->model, a->o->latent), fig_sqrt(s.variance)), s.mean); /* (B, Z) */
     z = a->o->sparse == SPARSE_L1 ? fig_relu(z) : a->o->sparse == SPARSE_KL ? fig_clamp(z, 0, 1) : z;
     fig_model_sampler(a->model, &(fig_sampler_decl){ .name = "prior", .loop = FIG_LOOP_ONCE, .output = shown(a, z) });
-    fig_model_sampler(a->model, &(fig_sampler_decl){ .name = "reconstruct", .loop = FIG_LOOP_ONCE, .output = again, .input = field });
+    fig_model_sampler(a->model, &reconstruct);
     fig_model_sampler(a->model, &(fig_sampler_decl){
                                     .name = "encode", .loop = FIG_LOOP_ONCE, .output = c.z, .input = field, .codes = true });
     fig_node given = fig_input(g, "code", FIG_SHAPE(fig_model_batch(a->model), a->o->latent));

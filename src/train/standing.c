@@ -6,12 +6,13 @@
  * and the mean of their statistics is kept beside the averaged weights, as "ema/NAME". (Izmailov et al. 2018, arXiv 1803.05407,
  * section 3.2; Brock et al. 2019, arXiv 1809.11096, section 4.1.)
  *
- * Only for samplers that say so (fig_sampler_decl.as_trained), and a function of the averaged weights alone: nothing of it is
- * in a checkpoint, and training never reads it. */
+ * Only for recipes whose first sampler says so (fig_sampler_decl.as_trained); where it reads data, training examples are drawn for it.
+ * A function of the averaged weights and the data alone: nothing of it is in a checkpoint, and training never reads it. */
 #include "train/trainer.h"
 #include "sample/sampler.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { BATCHES = 32, BATCH = 64 };
 
@@ -45,23 +46,60 @@ fig_status fig__standing_prepare(fig_trainer *t, fig_error *err)
     fig_model *m;
     FIG_TRY(fig__model_build(t->settings.recipe, t->settings.options, t->spec, FIG__FOR_STANDING, 1, &m, err));
     fig_status status = FIG_OK;
-    if (m->sampler[0].as_trained && m->sampler[0].loop == FIG_LOOP_ONCE && !m->sampler[0].input)
+    if (m->sampler[0].as_trained && m->sampler[0].loop == FIG_LOOP_ONCE && !(m->sampler[0].input && t->random_data))
         status = add_states(t, m, err);
     fig__model_free(m);
     return status;
+}
+
+static fig_status open_examples(fig_trainer *t, fig_error *err)
+{
+    if (t->standing_examples)
+        return FIG_OK;
+    fig_loader_opts opts = { .batch = BATCH, .order = FIG_ORDER_REPLACEMENT, .seed = (uint64_t)t->settings.train.seed,
+                             .key = "standing", .still = true };
+    return fig_loader_new(t->data[0].data, &opts, &t->standing_examples, err);
+}
+
+static fig_status feed_examples(fig_trainer *t, const char *input, fig_error *err)
+{
+    fig_type type;
+    const fig_batch *batch;
+    void *to = fig_plan_input(t->standing->plan, input, &type);
+    FIG_TRY(fig_loader_next(t->standing_examples, &batch, err));
+    for (int i = 0; to && i < batch->fields; i++)
+        if (!strcmp(batch->name[i], input) && fig__bytes(&batch->type[i]) == fig__bytes(&type)) {
+            memcpy(to, batch->data[i], fig__bytes(&type));
+            return FIG_OK;
+        }
+    return fig_fail(err, FIG_E_SHAPE, "input \"%s\": the data have no such field of this size", input);
+}
+
+/* A sampler of the standing graph. What one that reads data is given here is overwritten before each run. */
+static fig_status open_standing(fig_trainer *t, fig_error *err)
+{
+    static const float nothing;
+    if (t->standing)
+        return FIG_OK;
+    t->standing_view = t->view;
+    t->standing_view.standing = true;
+    fig_sample_opts opts = { .count = 1, .batch = BATCH, .input = &nothing };
+    return fig_sampler_new(&t->standing_view, &opts, &t->standing, err);
 }
 
 fig_status fig__standing_refresh(fig_trainer *t, fig_error *err)
 {
     if (!t->stands || t->standing_step == t->state.step)
         return FIG_OK;
-    if (!t->standing) {
-        t->standing_view = t->view;
-        t->standing_view.standing = true;
-        FIG_TRY(
-            fig_sampler_new(&t->standing_view, &(fig_sample_opts){ .count = 1, .batch = BATCH }, &t->standing, err));
+    FIG_TRY(open_standing(t, err));
+    const char *input = t->standing->decl->input;
+    if (input) {
+        FIG_TRY(open_examples(t, err));
+        fig_loader_seek(t->standing_examples, 0);
     }
     for (int k = 0; k < BATCHES; k++) {
+        if (input)
+            FIG_TRY(feed_examples(t, input, err));
         fig_plan_set_scalar(t->standing->plan, "standing", 1.0f / (float)(k + 1));
         fig_run_opts opts = { .seed = (uint64_t)t->settings.train.seed, .first_row = (uint64_t)(k * BATCH) };
         FIG_TRY(fig_plan_run(t->standing->plan, &opts, err));

@@ -482,6 +482,7 @@ void fig_trainer_free(fig_trainer *t)
         return;
     fig_sampler_free(t->sheet);
     fig_sampler_free(t->standing);
+    fig_loader_free(t->standing_examples);
     free(t->sheet_input);
     fig__evaluator_free(t->evaluator);
     fig__feeds_free(t->feeds);

@@ -98,6 +98,7 @@ struct fig_trainer {
     float *sheet_input;        /* examples for a sampler that reads some */
     fig__evaluator *evaluator; /* made at the first evaluation */
     fig_sampler *standing;     /* gathers statistics for averaged weights; made at the first use */
+    fig_loader *standing_examples; /* for a sampler that reads data */
     fig_trained standing_view; /* what that sampler sees */
     bool stands;               /* there are such statistics */
     int64_t standing_step;     /* they belong to this step; -1 = to none */

@@ -117,4 +117,69 @@ FIG_TEST(the_halves_make_the_whole)
     drop_folder(folder);
 }
 
+/* Mean and variance of the codes of the whole training split, by the model that was written. */
+static void codes_of(fig_trained *model, const char *data_name, int units, double *mean, double *variance)
+{
+    fig_error err = { 0 };
+    fig_data *data;
+    fig_loader *loader;
+    const fig_batch *batch;
+    CHECK_OK(fig_data_open(data_name, NULL, &data, &err), err);
+    CHECK_OK(fig_data_prepare_like(data, model->data, &err), err);
+    int64_t items = fig_data_items(data, FIG_TRAIN_SPLIT);
+    CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = (int)items, .order = FIG_ORDER_SEQUENTIAL }, &loader, &err), err);
+    CHECK_OK(fig_loader_next(loader, &batch, &err), err);
+    fig_samples *codes = half(model, "encode", items, batch->data[0], false);
+    const float *z = fig_samples_values(codes, NULL);
+    for (int u = 0; u < units; u++) {
+        double sum = 0, squares = 0;
+        for (int64_t i = 0; i < items; i++)
+            sum += (double)z[i * units + u];
+        mean[u] = sum / (double)items;
+        for (int64_t i = 0; i < items; i++)
+            squares += ((double)z[i * units + u] - mean[u]) * ((double)z[i * units + u] - mean[u]);
+        variance[u] = squares / (double)items;
+    }
+    fig_samples_free(codes);
+    fig_loader_free(loader);
+    fig_data_free(data);
+}
+
+static const float *kept(const fig_trained *t, const char *name) { return fig_store_data(t->store, fig_store_find(t->store, name)); }
+
+/* `share`: how far off a mean may be in deviations, and a variance in parts. */
+static void spread_is_kept(const char *settings, double share)
+{
+    enum { UNITS = 3 };
+    char folder[256], path[300];
+    make_folder(folder);
+    train(folder, "run", "synthetic:moons:320", settings);
+    fig_trained *model = NULL;
+    fig_error err = { 0 };
+    snprintf(path, sizeof path, "%s/run", folder);
+    REQUIRE_OK(fig_load(NULL, path, &model, &err), err);
+    double mean[UNITS], variance[UNITS];
+    codes_of(model, "synthetic:moons:320", UNITS, mean, variance);
+    for (int u = 0; u < UNITS; u++) {
+        CHECK_NEAR(kept(model, "encoder.code_mean")[u], mean[u], share * sqrt(variance[u]));
+        CHECK_NEAR(kept(model, "encoder.code_variance")[u], variance[u], 2 * share * variance[u]);
+        CHECK(variance[u] > 0);
+    }
+    fig_trained_free(model);
+    drop_folder(folder);
+}
+
+/* Weights that do not move: after one pass over all data the spread is that of all codes, from whatever it began. */
+FIG_TEST(the_spread_begins_with_the_first_batch)
+{
+    spread_is_kept("steps=10 latent=3 hidden=8 optimizer=sgd lr=1e-30 validation=0", 1e-4);
+    spread_is_kept("steps=1 latent=3 hidden=8 optimizer=sgd lr=1e-30 validation=0 batch=320", 1e-4);
+}
+
+/* Averaged weights have a spread of their own: gathered from 2,048 examples, so within four standard errors. */
+FIG_TEST(averaged_weights_have_their_own_spread)
+{
+    spread_is_kept("steps=40 latent=3 hidden=8 lr=3e-2 validation=0 ema=0.98 ema_warm=no", 4 / sqrt(2048.0));
+}
+
 FIG_TEST_MAIN

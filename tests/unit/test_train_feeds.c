@@ -131,7 +131,8 @@ FIG_TEST(a_pool_swaps_as_its_draws_say)
 {
     enum { CAPACITY = 6, BATCH = 2, SEED = 5 };
     fig_recipe recipe = toy_recipe(build);
-    static const char *const settings[] = { "mode=0", "batch=2", "optimizer=sgd", "lr=1", "phases.reader.lr=0", "steps=60", "seed=5", NULL };
+    static const char *const settings[] = { "mode=0",             "batch=2",  "optimizer=sgd", "lr=1",
+                                            "phases.reader.lr=0", "steps=60", "seed=5",        NULL };
     fig_trainer *t = begin(&recipe, NULL, false, settings, NULL);
     REQUIRE(t != NULL);
     float held[CAPACITY], fed[BATCH] = { 0 };
