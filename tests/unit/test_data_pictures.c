@@ -235,12 +235,40 @@ FIG_TEST(balanced_classes)
         few += ((const int32_t *)batch->data[1])[i] == 0;
     CHECK(few > 200 && few < 300);
     CHECK_INT(batch->real_rows, 500);
+    /* every picture of either class comes, those of the small one ten times as often: 125 and 12.5 times */
+    int distinct = 0, times[22] = { 0 };
+    const float *first[22], *values = batch->data[0];
+    for (int i = 0; i < 500; i++) {
+        int k = 0;
+        while (k < distinct && memcmp(first[k], values + i * 48, 48 * sizeof *values) != 0)
+            k++;
+        if (k == 22) {
+            TEST_FAIL("a picture that is not there");
+            break;
+        }
+        if (k == distinct)
+            first[distinct++] = values + i * 48;
+        times[k]++;
+        CHECK((((const int32_t *)batch->data[1])[i] == 0) == (((const int32_t *)batch->data[1])[(first[k] - values) / 48] == 0));
+    }
+    CHECK_INT(distinct, 22);
+    for (int k = 0; k < distinct; k++) {
+        bool of_few = ((const int32_t *)batch->data[1])[(first[k] - values) / 48] == 0;
+        CHECK(of_few ? times[k] > 85 && times[k] < 165 : times[k] >= 1 && times[k] < 30);
+    }
+    fig_loader_free(loader);
+    CHECK_OK(fig_loader_new(data, &(fig_loader_opts){ .batch = 500, .order = FIG_ORDER_REPLACEMENT, .seed = 3 }, &loader, &err), err);
+    CHECK_OK(fig_loader_next(loader, &batch, &err), err);
+    few = 0;
+    for (int i = 0; i < 500; i++) /* as they are: one in eleven */
+        few += ((const int32_t *)batch->data[1])[i] == 0;
+    CHECK(few > 20 && few < 75);
     fig_loader_free(loader);
     fig_data_free(data);
-    data = opened("synthetic:moons", &(fig_data_request){ .kinds = FIG_DATA_POINTS });
-    if (!fig_data_get_spec(data)->classes)
-        CHECK_FAILS(fig_loader_new(data, &(fig_loader_opts){ .batch = 5, .order = FIG_ORDER_BALANCED }, &loader, &err), err,
-                    FIG_E_USAGE, "no classes");
+    data = opened("synthetic:swissroll", &(fig_data_request){ .kinds = FIG_DATA_POINTS });
+    CHECK_INT(fig_data_get_spec(data)->classes, 0);
+    CHECK_FAILS(fig_loader_new(data, &(fig_loader_opts){ .batch = 5, .order = FIG_ORDER_BALANCED }, &loader, &err), err, FIG_E_USAGE,
+                "no classes");
     fig_data_free(data);
     sample_folder_end(folder);
 }
