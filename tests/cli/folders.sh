@@ -73,10 +73,13 @@ bad huge 4 'the file is empty'
 # Mixed sizes: shown, and brought to one size.
 mkdir mixed && cp good/* mixed/
 tiny_run vae small --set size=16 && expect 0 '' sample small -n 3 -o mixed/small/
-expect 0 '' data info mixed
-has '16'
+expect 0 '' data info mixed --json
+has '"mixed_sizes":true'
+has '{"height":16,"width":16,"items":3}'
 # shellcheck disable=SC2086
 expect 0 '' train vae --data mixed -o mixed-run --steps 5 $settings
+head -c 4000 mixed-run/model.safetensors >head
+has '\"height\":32,\"width\":32' head
 
 # An unreadable folder, and an unreadable file among good ones. The superuser reads everything, so somebody else has to try.
 cp -r good locked && mkdir locked/inner && cp "good/$first" locked/inner/
