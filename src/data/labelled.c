@@ -41,6 +41,9 @@ fig_status fig__pick_labelled(const fig_data *data, fig_split split, int64_t cou
     if (count < classes)
         return fig_fail(err, FIG_E_USAGE, "labels: %lld labelled examples for %d classes; at least one of each is needed", (long long)count,
                         classes);
+    if (count > items)
+        return fig_fail(err, FIG_E_USAGE, "labels: %s has %lld examples to train on, %lld labelled ones are wanted; ask for fewer labels",
+                        data->contents.info.path, (long long)items, (long long)count);
     int64_t *quota = fig__alloc((size_t)classes * sizeof *quota), *has = fig__alloc((size_t)classes * sizeof *has);
     int32_t **of = fig__alloc((size_t)classes * sizeof *of), *picked = fig__alloc((size_t)count * sizeof *picked);
     share_out(classes, count, seed, quota);

@@ -256,7 +256,8 @@ fig_status fig__write_model(fig_trainer *t, const char *name, fig_error *err)
     char *scores = fig__scores_text(s->scores, current ? s->n_scores : 0);
     fig__arena *arena = fig__arena_new();
     fig__model_notes notes = { t->settings.preset ? t->settings.preset->name : "", scores, provenance.data };
-    fig_status status = fig__model_file_write(fig__run_path(t, arena, fig__arena_format(arena, "%s.safetensors", name)), &t->view, &notes, err);
+    char *path = fig__run_path(t, arena, fig__arena_format(arena, "%s.safetensors", name));
+    fig_status status = fig__model_file_write(path, &t->view, &notes, err);
     fig__arena_free(arena);
     free(scores);
     fig__text_free(&provenance);

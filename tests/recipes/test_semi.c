@@ -69,6 +69,7 @@ FIG_TEST(labels_that_are_not_there_are_refused)
     } wrong[] = { { "synthetic:swissroll:100", { "labels=10" }, "labels" },
                   { "synthetic:ring8:400", { "labels=7" }, "8 classes" },
                   { "synthetic:ring8:80", { "labels=72", "validation=0.4" }, "ask for fewer" },
+                  { "synthetic:ring8:80", { "labels=1000000000" }, "ask for fewer" },
                   { "synthetic:ring8:400", { "labels=16", "condition=concat" }, "condition=none" } };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         fig_error err = { 0 };
