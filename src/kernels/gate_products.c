@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PANEL = FIG__PANEL, ROWS = FIG__TILE_ROWS, MOST_LINES = 1024 };
+enum { PANEL = FIG__PANEL, ROWS = FIG__TILE_ROWS, MOST_ASKED = 8 }; /* gradients that are asked for; all are read */
 
 typedef struct products_state {
     int count, parts; /* pairs of gradient and weight */
@@ -75,31 +75,24 @@ static void pack_part(void *context, int part, int parts)
         }
 }
 
-/* Lines of the `rows` from `at` on that are asked for beside terms [from, to) of the products of all panels. */
-static fig__lines list_lines(const products_work *w, const char **lines, int64_t at, int64_t rows, int64_t from, int64_t to)
-{
-    const products_state *s = w->s;
-    int64_t all = s->length * s->panels, each = rows * (s->length + 4 * s->channels) / 16 * (to - from) / all + s->count + 4, count = 0;
-    if (rows <= 0 || each > MOST_LINES)
-        return (fig__lines){ lines, 0 };
-    for (int i = 0; i < s->count; i++)
-        count = fig__lines_append(lines, count, FIG_F32_IN(w->c, 1 + 2 * i) + at * terms(w, i), rows * terms(w, i), from, to, all);
-    int64_t wide = 2 * s->channels;
-    count = fig__lines_append(lines, count, FIG_F32_IN(w->c, 0) + at * wide, rows * wide, from, to, all);
-    count = fig__lines_append(lines, count, FIG_F32_OUT(w->c, 0) + at * wide, rows * wide, from, to, all);
-    return (fig__lines){ lines, count };
-}
-
+/* Rows [at, at + rows); meanwhile `more` rows behind them are asked for. */
 static void multiply(const products_work *w, int64_t at, int64_t rows, int64_t more, float *d)
 {
     const products_state *s = w->s;
-    const char *lines[MOST_LINES];
-    int64_t wide = s->panels * PANEL, done = 0, term = 0;
+    fig__run run[MOST_ASKED + 3] = { { 0 } };
+    int64_t wide = s->panels * PANEL, both = 2 * s->channels, next = at + rows, term = 0, lines = 0;
+    int asked = s->count < MOST_ASKED ? s->count : MOST_ASKED;
+    for (int i = 0; i < asked; i++)
+        run[i] = fig__run_of(FIG_F32_IN(w->c, 1 + 2 * i) + next * terms(w, i), more * terms(w, i));
+    run[asked] = fig__run_of(FIG_F32_IN(w->c, 0) + next * both, more * both);
+    run[asked + 1] = fig__run_of(FIG_F32_OUT(w->c, 0) + next * both, more * both);
+    for (int i = 0; i < asked + 2; i++)
+        lines += run[i].lines;
+    fig__runs ask = fig__runs_begin(run, lines, s->length * s->panels);
     for (int i = 0; i < s->count; term += terms(w, i++))
-        for (int64_t panel = 0; panel < s->panels; panel++, done += terms(w, i))
-            fig__fast_panel_asking(rows, terms(w, i), FIG_F32_IN(w->c, 1 + 2 * i) + at * terms(w, i), terms(w, i),
-                                   packed_at(w, term, terms(w, i), panel), d + panel * PANEL, wide, i > 0,
-                                   list_lines(w, lines, at + rows, more, done, done + terms(w, i)));
+        for (int64_t panel = 0; panel < s->panels; panel++)
+            fig__fast_panel_ahead(rows, terms(w, i), FIG_F32_IN(w->c, 1 + 2 * i) + at * terms(w, i), terms(w, i),
+                                  packed_at(w, term, terms(w, i), panel), d + panel * PANEL, wide, i > 0, &ask);
 }
 
 static void products_part(void *context, int part, int parts)

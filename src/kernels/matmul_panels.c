@@ -19,8 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PANEL = FIG__PANEL, ROWS = FIG__TILE_ROWS, LINE = 16, LEAST_ROWS = 8192, MOST_TERMS = 512, MOST_WEIGHTS = 1 << 16,
-       MOST_LINES = ROWS * (MOST_TERMS + 2 * PANEL) / LINE + 3 };
+enum { PANEL = FIG__PANEL, ROWS = FIG__TILE_ROWS, LINE = 16, LEAST_ROWS = 8192, MOST_TERMS = 512, MOST_WEIGHTS = 1 << 16 };
 
 typedef struct panels_state {
     fig__product p;
@@ -146,18 +145,17 @@ static void pack_part(void *context, int part, int parts)
 static void multiply(const panels_work *w, int64_t at, int64_t rows, int64_t more, int part)
 {
     const fig__product *p = &w->s->p;
-    const char *lines[MOST_LINES];
     float edge[ROWS * PANEL], *c = w->c + at * p->n;
     int64_t next = at + rows;
+    fig__run run[4] = { fig__run_of(w->a + next * p->k, more * p->k), fig__run_of(w->c + next * p->n, more * p->n) };
+    if (w->added)
+        run[2] = fig__run_of(w->added + next * p->n, more * p->n);
+    fig__runs ask = fig__runs_begin(run, run[0].lines + run[1].lines + run[2].lines, w->s->panels * p->k);
     for (int64_t panel = 0; panel < w->s->panels; panel++) {
         int64_t columns = columns_of(p, panel);
-        int64_t count = fig__lines_append(lines, 0, w->a + next * p->k, more * p->k, panel, panel + 1, w->s->panels);
-        count = fig__lines_append(lines, count, w->c + next * p->n, more * p->n, panel, panel + 1, w->s->panels);
-        if (w->added)
-            count = fig__lines_append(lines, count, w->added + next * p->n, more * p->n, panel, panel + 1, w->s->panels);
         float *to = columns == PANEL ? c + panel * PANEL : edge;
-        fig__fast_panel_asking(rows, p->k, w->a + at * p->k, p->k, w->packed + panel * p->k * PANEL, to, to == edge ? PANEL : p->n, false,
-                               (fig__lines){ lines, count });
+        fig__fast_panel_ahead(rows, p->k, w->a + at * p->k, p->k, w->packed + panel * p->k * PANEL, to, to == edge ? PANEL : p->n, false,
+                              &ask);
         for (int64_t i = 0; to == edge && i < rows; i++)
             memcpy(c + i * p->n + panel * PANEL, edge + i * PANEL, sizeof(float) * (size_t)columns);
     }

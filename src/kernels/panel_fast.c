@@ -22,6 +22,7 @@ typedef struct tile {
     int64_t c_row;
     bool add;
     fig__lines ask;
+    fig__runs *ahead; /* instead of `ask`, or NULL */
 } tile;
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -47,14 +48,20 @@ typedef struct tile {
             __builtin_prefetch(c + i * c_row + 16, 1);                                                                     \
         }                                                                                                                  \
         const char *const *ask = t->ask.at, *const *asked = ask + t->ask.count;                                            \
-        const int64_t stretch = fig__lines_stretch(t->k, t->ask.count);                                                    \
-        const bool hurry = t->ask.count > t->k * 3 / 4;                                                                    \
+        const fig__runs *ahead = t->ahead;                                                                                 \
+        const fig__run *run = ahead ? ahead->run : NULL;                                                                   \
+        const float *line = ahead ? run->from + 16 * ahead->asked : NULL, *run_end = ahead ? run->from + 16 * run->lines : NULL;\
+        const int64_t each = ahead ? ahead->each : 0, stretch = ahead ? ahead->stretch : fig__lines_stretch(t->k, t->ask.count);\
         while (panel < end) {                                                                                              \
             const float *stop = end - panel > stretch * pitch ? panel + stretch * pitch : end;                             \
             if (ask < asked)                                                                                               \
                 __builtin_prefetch(*ask++, 1);                                                                             \
-            if (hurry && ask < asked)                                                                                      \
-                __builtin_prefetch(*ask++, 1);                                                                             \
+            for (int64_t i = 0; i < each && line < run_end; i++) {                                                         \
+                __builtin_prefetch(line, 1);                                                                               \
+                line += 16;                                                                                                \
+                if (line == run_end)                                                                                       \
+                    run++, line = run->from, run_end = line + 16 * run->lines;                                             \
+            }                                                                                                              \
             for (; panel < stop; a0 += along, a3++, a6++, a9++, a12++, panel += pitch) {                                   \
                 vector b0 = *(const vector *)panel, b1 = *(const vector *)(panel + 16);                                    \
                 EACH(R, i)                                                                                                 \
@@ -65,6 +72,8 @@ typedef struct tile {
                 }                                                                                                          \
             }                                                                                                              \
         }                                                                                                                  \
+        if (ahead)                                                                                                         \
+            t->ahead->run = run, t->ahead->asked = (line - run->from) / 16;                                                \
         if (t->add)                                                                                                        \
             EACH(R, i)                                                                                                     \
             {                                                                                                              \
@@ -171,19 +180,25 @@ static void tiles(const tile *whole, int64_t rows, bool columns)
 
 void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add)
 {
-    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add, { 0 } }, rows, false);
+    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add, { 0 }, NULL }, rows, false);
 }
 
 void fig__fast_panel_asking(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row,
-                            bool add, fig__lines ask)
+                            fig__lines ask)
 {
-    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add, ask }, rows, false);
+    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, false, ask, NULL }, rows, false);
+}
+
+void fig__fast_panel_ahead(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add,
+                           fig__runs *ask)
+{
+    tiles(&(tile){ k, a_row, 1, FIG__PANEL, a, panel, c, c_row, add, { 0 }, ask }, rows, false);
 }
 
 void fig__fast_outer(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row, float *c, int64_t c_row,
                      bool add)
 {
-    tiles(&(tile){ k, 1, a_row, b_row, a, b, c, c_row, add, { 0 } }, rows, true);
+    tiles(&(tile){ k, 1, a_row, b_row, a, b, c, c_row, add, { 0 }, NULL }, rows, true);
 }
 
 void fig__fast_panel_pack(int64_t k, int64_t columns, const float *b, int64_t b_row, float *panel)

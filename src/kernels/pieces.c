@@ -28,7 +28,6 @@ enum {
     CHANNELS_AT_ONCE = 256, /* of an f32 block: with its results, what is asked for and a panel, half of a second cache of 1 MiB */
     PLACES_AT_ONCE = 256,
     MOST_PIECES = 64,
-    MOST_LINES = 256,
 };
 
 typedef struct pieces_state {
@@ -223,23 +222,22 @@ static group next_group(const pieces_state *s, const group *here, int64_t end)
     return next;
 }
 
-/* Adds a group's share to its rows of y; of columns that do not fill a panel, to `edge`. Each tile asks for a piece of the next group. */
+/* Adds a group's share to its rows of y; of columns that do not fill a panel, to `edge`. Meanwhile the next group is asked for. */
 static void multiply_group(const pieces_work *w, const group *g, const group *next, const float *block, float *edge)
 {
     const pieces_state *s = w->s;
-    int64_t wide = g->count * s->channels, tiles = (g->rows + ROWS - 1) / ROWS, turns = s->panels * tiles;
-    int64_t most = (next->rows * s->row / 16 + 1) * next->count / (MOST_LINES - MOST_PIECES), shares = turns > most ? turns : most + 1;
-    const char *lines[MOST_LINES];
+    int64_t wide = g->count * s->channels, tiles = (g->rows + ROWS - 1) / ROWS, lines = 0;
+    fig__run run[MOST_PIECES + 1] = { { 0 } };
+    for (int k = 0; k < next->count; lines += run[k++].lines)
+        run[k] = fig__run_of((const float *)w->piece[next->first + k].data + next->at * s->row, next->rows * s->row);
+    fig__runs ask = fig__runs_begin(run, lines, s->panels * tiles * wide);
     for (int64_t panel = 0; panel < s->panels; panel++)
         for (int64_t i = 0; i < tiles; i++) {
-            int64_t first = g->rows * i / tiles, rows = g->rows * (i + 1) / tiles - first, count = 0;
-            for (int k = 0; k < next->count; k++)
-                count = fig__lines_append(lines, count, (const float *)w->piece[next->first + k].data + next->at * s->row,
-                                          next->rows * s->row, panel * tiles + i, panel * tiles + i + 1, shares);
+            int64_t first = g->rows * i / tiles, rows = g->rows * (i + 1) / tiles - first;
             bool whole = (panel + 1) * PANEL <= s->outputs;
             float *y = whole ? (float *)w->y + (g->at + first) * s->outputs + panel * PANEL : edge + first * PANEL;
-            fig__fast_panel_asking(rows, wide, block + first * wide, wide, (float *)panel_at(w, panel) + g->first * s->channels * PANEL, y,
-                                   whole ? s->outputs : PANEL, g->first > 0, (fig__lines){ lines, count });
+            fig__fast_panel_ahead(rows, wide, block + first * wide, wide, (float *)panel_at(w, panel) + g->first * s->channels * PANEL, y,
+                                  whole ? s->outputs : PANEL, g->first > 0, &ask);
         }
 }
 

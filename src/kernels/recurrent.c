@@ -259,7 +259,7 @@ static void multiply(const recurrent_work *w, const range *r, int64_t step, int6
                              (const uint32_t *)(const void *)w->packed + panel * (s->k / 2) * FIG__PANEL, product, c_row, ask);
     else
         fig__fast_panel_asking(r->rows, s->k, turn_of(w, step, r->row), s->turn_row, w->packed + panel * s->k * FIG__PANEL, product,
-                               c_row, false, ask);
+                               c_row, ask);
 }
 
 /* What a step has left in its turn, for the next product: `units` from `unit` of each gate. */
