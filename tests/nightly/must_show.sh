@@ -11,7 +11,7 @@ FIGMENT_TESTS=$PWD/tests
 mkdir -p build/must_show && cd build/must_show || exit 1
 
 gemm() { "$FIGMENT" bench gemm --json --quiet | sed -E 's/.*"gemm_f32_gflops":([0-9]+).*/\1/'; }
-value() { "$FIGMENT" eval "$1" --metric "$2" --json --quiet | sed -E 's/.*"value": ?([-0-9.e+]*).*/\1/'; }
+value() { "$FIGMENT" eval "$1" --metric "$2" --json --quiet | sed -E "s/.*\"name\": ?\"$2\", \"value\": ?([-0-9.e+]*).*/\1/"; }
 within() { # within NAME VALUE LOW HIGH
     awk -v v="$2" -v low="$3" -v high="$4" 'BEGIN { exit !(v >= low && v <= high) }' && ok || no "$1: $2 is not within $3 to $4"
     echo "$1: $2 ($3 to $4)"
