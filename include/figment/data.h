@@ -164,6 +164,8 @@ typedef struct fig_batch {
     const void *data[8];
 } fig_batch;
 FIG_API fig_status fig_loader_next(fig_loader *loader, const fig_batch **batch, fig_error *err);
+/* A field by its name ("image", "label", "point" ...), with its type (NULL = not asked for); NULL = the batch has none. */
+FIG_API const void *fig_batch_field(const fig_batch *batch, const char *name, fig_type *type);
 FIG_API double fig_loader_waited(const fig_loader *loader); /* seconds that next() has waited for the threads, in all */
 
 /* -- looking at data ------------------------------------------------------------------------------------------------------ */

@@ -149,6 +149,7 @@ fig_status fig__file_size(const char *path, uint64_t *size, fig_error *err);
 bool fig__path_exists(const char *path);
 bool fig__path_is_folder(const char *path);
 fig_status fig__make_folders(const char *path, fig_error *err); /* mkdir -p */
+void fig__remove_folder(const char *path); /* and all that is in it, as far as possible; links are not followed */
 /* Names in a folder, sorted by bytes, without "." and "..": NULL-terminated, in `arena`. */
 fig_status fig__list_folder(fig__arena *arena, const char *path, char ***names, size_t *count, fig_error *err);
 char *fig__path_join(fig__arena *arena, const char *folder, const char *name);

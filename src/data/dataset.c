@@ -8,7 +8,6 @@
 #include "data/catalogue.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -126,15 +125,6 @@ static bool is_wanted(void *user, size_t file) { return !is_whole(user, file); }
 
 /* -- one place ----------------------------------------------------------------------------------------------------- */
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
-
-/* Removes a folder that only this file fills. */
-static void remove_folder(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
-
 static fig_status arrived(void *user, size_t file, const char *path, fig_error *err)
 {
     job *j = user;
@@ -157,7 +147,7 @@ static fig_status try_place(job *j, const fig__dataset_place *place, fig_error *
     progress(j, what, -1);
     fig_status status = fig__fetch_place(&fetch, err);
     if (status == FIG_OK || !fetch.keep)
-        remove_folder(download);
+        fig__remove_folder(download);
     return status;
 }
 
@@ -238,7 +228,7 @@ static fig_status fetch_and_place(job *j, fig_error *err)
             return write_complete(j, j->folder, err);
         /* Damaged or half: what is whole of it is found again in the partial folder, the rest fetched. */
         if (fig__path_is_folder(j->partial))
-            remove_folder(j->partial);
+            fig__remove_folder(j->partial);
         if (rename(j->folder, j->partial))
             return fig_fail(err, FIG_E_IO, "%s: cannot be moved aside (%s)", j->folder, strerror(errno));
         for (size_t i = 0; i < j->set->file_count; i++)
@@ -249,7 +239,7 @@ static fig_status fetch_and_place(job *j, fig_error *err)
     FIG_TRY(try_places(j, err));
     FIG_TRY(write_complete(j, j->partial, err));
     for (size_t i = 0; i < j->set->place_count; i++) /* left by places that failed */
-        remove_folder(fig__arena_format(j->arena, "%s/download-%s", j->partial, j->set->places[i].kind));
+        fig__remove_folder(fig__arena_format(j->arena, "%s/download-%s", j->partial, j->set->places[i].kind));
     if (rename(j->partial, j->folder))
         return fig_fail(err, FIG_E_IO, "%s: cannot be moved into place (%s)", j->partial, strerror(errno));
     return FIG_OK;

@@ -559,6 +559,17 @@ void fig_loader_seek(fig_loader *loader, uint64_t batch)
     pthread_mutex_unlock(&loader->lock);
 }
 
+const void *fig_batch_field(const fig_batch *batch, const char *name, fig_type *type)
+{
+    for (int i = 0; i < batch->fields; i++)
+        if (!strcmp(batch->name[i], name)) {
+            if (type)
+                *type = batch->type[i];
+            return batch->data[i];
+        }
+    return NULL;
+}
+
 fig_status fig_loader_next(fig_loader *loader, const fig_batch **batch, fig_error *err)
 {
     *batch = NULL;

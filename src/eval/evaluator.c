@@ -156,16 +156,6 @@ typedef struct running {
     int64_t items;
 } running;
 
-static const void *field_of(const fig_batch *batch, const char *name, fig_type *type)
-{
-    for (int i = 0; i < batch->fields; i++)
-        if (!strcmp(batch->name[i], name)) {
-            *type = batch->type[i];
-            return batch->data[i];
-        }
-    return NULL;
-}
-
 static int set_of(const running *r, const char *key)
 {
     for (int i = 0; i < r->run->n_data; i++)
@@ -185,7 +175,7 @@ static fig_status feed(running *r, fig_error *err)
             continue;
         if (d->feed != FIG_FEED_LOADER)
             return fig_fail(err, FIG_E_FAILED, "input \"%s\" of the evaluation is not read from data", d->name);
-        const void *from = field_of(r->batch[set_of(r, d->data)], d->field, &from_type);
+        const void *from = fig_batch_field(r->batch[set_of(r, d->data)], d->field, &from_type);
         if (!from || fig__bytes(&from_type) != fig__bytes(&to_type))
             return fig_fail(err, FIG_E_SHAPE, "input \"%s\": the data have no such field of this size", d->name);
         memcpy(to, from, fig__bytes(&to_type));
@@ -198,7 +188,7 @@ static double target_bytes(const running *r, int row, const float *mask, int64_t
 {
     const fig_tokenizer *tokenizer = r->e->trained->data->tokenizer;
     fig_type type;
-    const int32_t *tokens = field_of(r->batch[0], "tokens", &type);
+    const int32_t *tokens = fig_batch_field(r->batch[0], "tokens", &type);
     if (!tokens || !tokenizer || type.rank != 2 || type.dim[1] != width + 1)
         return 0;
     double bytes = 0;
@@ -281,7 +271,7 @@ static fig_status run_batches(running *r, fig_error *err)
         FIG_TRY(feed(r, err));
         FIG_TRY(run_passes(r, (uint64_t)(b * EVAL_BATCH), err));
         fig_type type;
-        const float *weight = field_of(r->batch[0], "weight", &type);
+        const float *weight = fig_batch_field(r->batch[0], "weight", &type);
         for (int row = 0; row < r->batch[0]->rows && r->items < wanted; row++) {
             if (weight && weight[row] == 0)
                 continue;

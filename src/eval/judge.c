@@ -24,7 +24,6 @@
 #include <figment/train.h>
 
 #include <errno.h>
-#include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,15 +185,6 @@ static const fig_recipe judge_recipe = {
 };
 
 /* -- training it ------------------------------------------------------------------------------------------------------------------- */
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-    (void)status, (void)kind, (void)where;
-    remove(path);
-    return 0;
-}
-
-void fig__remove_folder(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
 static void remove_stale(fig__arena *arena, const char *folder)
 {
@@ -554,22 +544,14 @@ fig_status fig__judge_see_pixels(fig__judge *j, const uint8_t *pixels, int64_t r
     return see_either(j, NULL, pixels, rows, c, at, err);
 }
 
-static const void *field_of(const fig_batch *batch, const char *name)
-{
-    for (int i = 0; i < batch->fields; i++)
-        if (!strcmp(batch->name[i], name))
-            return batch->data[i];
-    return NULL;
-}
-
 static fig_status see_batches(fig__judge *j, fig_loader *loader, int64_t count, const char *what, const fig__hooks *hooks,
                               fig__cloud *c, fig_error *err)
 {
     for (int64_t seen = 0; seen < count;) {
         const fig_batch *batch;
         FIG_TRY(fig_loader_next(loader, &batch, err));
-        const float *pictures = field_of(batch, "image");
-        const int32_t *label = field_of(batch, "label");
+        const float *pictures = fig_batch_field(batch, "image", NULL);
+        const int32_t *label = fig_batch_field(batch, "label", NULL);
         int64_t rows = count - seen < batch->real_rows ? count - seen : batch->real_rows;
         if (!pictures || rows < 1)
             return fig_fail(err, FIG_E_FAILED, "the data delivered no pictures");

@@ -42,7 +42,6 @@ fig_status fig__judge_open_inception(fig_session *session, const char *weights, 
 fig_status fig__judge_train(fig_session *session, const char *folder, int64_t items, const fig_data_spec *spec, const char *what,
                             const fig__hooks *hooks, fig__judge **out, fig_error *err);
 void fig__judge_free(fig__judge *judge);
-void fig__remove_folder(const char *path); /* and all that is in it; links are not followed */
 /* A new empty folder of the caller's own among the judges; heap path. Those that a killed process has left go after a day. */
 fig_status fig__judge_workplace(char **path, fig_error *err);
 /* How prepared data differ from the usual: "-v0.1-t0.1-fit-bg808080-dynamic", parts that were kept aside, another shape brought to

@@ -151,14 +151,6 @@ static fig_status draw_from_model(fig__judged *j, fig_error *err)
     return status;
 }
 
-static const void *field_of(const fig_batch *batch, const char *name)
-{
-    for (int i = 0; i < batch->fields; i++)
-        if (!strcmp(batch->name[i], name))
-            return batch->data[i];
-    return NULL;
-}
-
 /* Pictures of a file or folder, brought to the reference's size; all of its splits. */
 static fig_status read_pictures(fig__judged *j, fig_data *from, bool labelled, fig_error *err)
 {
@@ -180,8 +172,8 @@ static fig_status read_pictures(fig__judged *j, fig_data *from, bool labelled, f
             if (status != FIG_OK)
                 break;
             int64_t rows = j->wanted - j->made < batch->real_rows ? j->wanted - j->made : batch->real_rows;
-            const int32_t *label = field_of(batch, "label");
-            take_pictures(j, field_of(batch, "image"), j->made, rows, 0, 1);
+            const int32_t *label = fig_batch_field(batch, "label", NULL);
+            take_pictures(j, fig_batch_field(batch, "image", NULL), j->made, rows, 0, 1);
             for (int64_t i = 0; i < rows; i++)
                 j->asked[j->made + i] = label && labelled ? label[i] : -1;
             j->made += rows;
@@ -276,8 +268,8 @@ static fig_status see_points(fig__judged *j, fig_split split, int64_t count, boo
         status = fig_loader_next(loader, &batch, err);
         if (status != FIG_OK)
             break;
-        const float *point = field_of(batch, "point");
-        const int32_t *label = field_of(batch, "label");
+        const float *point = fig_batch_field(batch, "point", NULL);
+        const int32_t *label = fig_batch_field(batch, "label", NULL);
         int64_t rows = count - seen < batch->real_rows ? count - seen : batch->real_rows;
         for (int64_t i = 0; i < rows * width; i++)
             cloud->features[seen * width + i] = (double)point[i];

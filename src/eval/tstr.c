@@ -55,14 +55,6 @@ static fig_status add_made(set *s, fig__judged *j, int64_t count, fig_error *err
     return FIG_OK;
 }
 
-static const void *field_of(const fig_batch *batch, const char *name)
-{
-    for (int i = 0; i < batch->fields; i++)
-        if (!strcmp(batch->name[i], name))
-            return batch->data[i];
-    return NULL;
-}
-
 static fig_status add_real(set *s, fig__judged *j, fig_error *err)
 {
     fig_loader *loader;
@@ -74,8 +66,8 @@ static fig_status add_real(set *s, fig__judged *j, fig_error *err)
     while (left > 0 && status == FIG_OK) {
         const fig_batch *batch;
         status = fig_loader_next(loader, &batch, err);
-        const float *image = status == FIG_OK ? field_of(batch, "image") : NULL;
-        const int32_t *label = status == FIG_OK ? field_of(batch, "label") : NULL;
+        const float *image = status == FIG_OK ? fig_batch_field(batch, "image", NULL) : NULL;
+        const int32_t *label = status == FIG_OK ? fig_batch_field(batch, "label", NULL) : NULL;
         if (status == FIG_OK && (!image || !label))
             status = fig_fail(err, FIG_E_FAILED, "the training pictures have no labels");
         for (int r = 0; image && label && r < batch->real_rows && left > 0; r++, left--) {

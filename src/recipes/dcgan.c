@@ -3,13 +3,7 @@
  * Its networks - the paper's, a tutorial's, residual ones - are those of recipes/bodies.c, the game that of recipes/game.c.
  *
  * The Wasserstein losses compare single samples, so their critic may not mix a batch: batch norm is replaced by norm over a sample. */
-#include "recipes/bodies.h"
-#include "recipes/game.h"
-
-typedef struct dcgan_options {
-    fig__rules rules;
-    fig__body_options body;
-} dcgan_options;
+#include "recipes/gan.h"
 
 static fig_status dcgan_request(const void *options, const fig_data_info *found, fig_data_request *request,
                                 fig_error *err)
@@ -18,45 +12,13 @@ static fig_status dcgan_request(const void *options, const fig_data_info *found,
     request->kinds = FIG_DATA_IMAGES;
     request->low = -1;
     request->high = 1;
-    fig__body_request(&((const dcgan_options *)options)->body, found, request);
+    fig__body_request(&((const fig__gan_options *)options)->body, found, request);
     return FIG_OK;
-}
-
-static fig_status dcgan_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
-{
-    const dcgan_options *o = options;
-    fig__body body;
-    FIG_TRY(fig__body_open(&body, model, &o->body, data, fig__rows_apart(&o->rules), err));
-    fig__game game = { .rules = &o->rules,
-                       .networks = &body,
-                       .classes = body.classes > 0,
-                       .generate = fig__body_generate,
-                       .judge = fig__body_judge,
-                       .labels = o->body.labels,
-                       .labels_weight = o->body.labels_weight,
-                       .classify = fig__body_classify };
-    if (fig_model_purpose(model) == FIG_FOR_TRAINING)
-        return fig__play(model, &game, fig_model_input(model, "image"), err);
-    if (fig_model_purpose(model) == FIG_FOR_EVALUATION && game.labels > 0)
-        fig__score_classes(model, &game, fig_model_input(model, "image"));
-    if (fig_model_purpose(model) == FIG_FOR_SAMPLING)
-        fig__draw(model, &game);
-    return FIG_OK;
-}
-
-static char *dcgan_advise(const void *options, const fig_data_spec *data)
-{
-    const dcgan_options *o = options;
-    fig__text out;
-    fig__text_init(&out, 4096);
-    fig__body_advise(&o->body, fig__rows_apart(&o->rules), data, &out);
-    fig__rules_advise(&o->rules, &out);
-    return out.data;
 }
 
 static const fig_option dcgan_option_table[] = {
-    FIG__RULES_ROWS(dcgan_options, rules),
-    FIG__BODY_ROWS(dcgan_options, body, FIG__GAN_DCGAN, FIG__INIT_DCGAN),
+    FIG__RULES_ROWS(fig__gan_options, rules),
+    FIG__BODY_ROWS(fig__gan_options, body, FIG__GAN_DCGAN, FIG__INIT_DCGAN),
     { 0 },
 };
 
@@ -155,11 +117,11 @@ const fig_recipe fig_recipe_dcgan = {
             "28, 32 or 64 pixels, grey or colour.",
     .data_kinds = FIG_DATA_IMAGES,
     .options = dcgan_option_table,
-    .options_size = sizeof(dcgan_options),
+    .options_size = sizeof(fig__gan_options),
     .presets = dcgan_presets,
     .request = dcgan_request,
-    .build = dcgan_build,
-    .advise = dcgan_advise,
+    .build = fig__gan_build,
+    .advise = fig__gan_advise,
     .networks = "generator discriminator",
     .log_line = G_LINE,
 };

@@ -5,13 +5,7 @@
  *
  * The networks are those of recipes/bodies.c, the game that of recipes/game.c; the classic listings B to E are presets of this file.
  * Pictures lie in [-1, 1], the range of tanh. */
-#include "recipes/bodies.h"
-#include "recipes/game.h"
-
-typedef struct gan_options {
-    fig__rules rules;
-    fig__body_options body;
-} gan_options;
+#include "recipes/gan.h"
 
 static fig_status gan_request(const void *options, const fig_data_info *found, fig_data_request *request,
                               fig_error *err)
@@ -21,13 +15,13 @@ static fig_status gan_request(const void *options, const fig_data_info *found, f
     request->low = -1;
     request->high = 1;
     request->standardise = true;
-    fig__body_request(&((const gan_options *)options)->body, found, request);
+    fig__body_request(&((const fig__gan_options *)options)->body, found, request);
     return FIG_OK;
 }
 
-static fig_status gan_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
+fig_status fig__gan_build(fig_model *model, const void *options, const fig_data_spec *data, fig_error *err)
 {
-    const gan_options *o = options;
+    const fig__gan_options *o = options;
     fig__body body;
     FIG_TRY(fig__body_open(&body, model, &o->body, data, fig__rows_apart(&o->rules), err));
     fig__game game = { .rules = &o->rules,
@@ -48,9 +42,9 @@ static fig_status gan_build(fig_model *model, const void *options, const fig_dat
     return FIG_OK;
 }
 
-static char *gan_advise(const void *options, const fig_data_spec *data)
+char *fig__gan_advise(const void *options, const fig_data_spec *data)
 {
-    const gan_options *o = options;
+    const fig__gan_options *o = options;
     fig__text out;
     fig__text_init(&out, 4096);
     fig__body_advise(&o->body, fig__rows_apart(&o->rules), data, &out);
@@ -59,8 +53,8 @@ static char *gan_advise(const void *options, const fig_data_spec *data)
 }
 
 static const fig_option gan_option_table[] = {
-    FIG__RULES_ROWS(gan_options, rules),
-    FIG__BODY_ROWS(gan_options, body, FIG__GAN_MLP, FIG__INIT_GLOROT),
+    FIG__RULES_ROWS(fig__gan_options, rules),
+    FIG__BODY_ROWS(fig__gan_options, body, FIG__GAN_MLP, FIG__INIT_GLOROT),
     { 0 },
 };
 
@@ -133,11 +127,11 @@ const fig_recipe fig_recipe_gan = {
             "quick: the place to study losses, collapse and balance, on digits or on points in the plane.",
     .data_kinds = FIG_DATA_IMAGES | FIG_DATA_POINTS,
     .options = gan_option_table,
-    .options_size = sizeof(gan_options),
+    .options_size = sizeof(fig__gan_options),
     .presets = gan_presets,
     .request = gan_request,
-    .build = gan_build,
-    .advise = gan_advise,
+    .build = fig__gan_build,
+    .advise = fig__gan_advise,
     .networks = "generator discriminator",
     .log_line = B_LINE,
 };

@@ -193,10 +193,9 @@ void fig__feeds_seek(fig__feeds *f)
 
 static const void *field_of(const fig_batch *batch, const char *name, size_t bytes)
 {
-    for (int i = 0; i < batch->fields; i++)
-        if (!strcmp(batch->name[i], name) && fig__bytes(&batch->type[i]) == bytes)
-            return batch->data[i];
-    return NULL;
+    fig_type type;
+    const void *data = fig_batch_field(batch, name, &type);
+    return data && fig__bytes(&type) == bytes ? data : NULL;
 }
 
 /* Fixed random data: values in the data's range, labels and tokens below their bounds, weights 1. */

@@ -37,7 +37,7 @@ static void decide(fig_trainer *t)
     if (fig__cadence_due(&c->checkpoint_every, s->step, t->epoch_steps, t->last_checkpointed, now))
         s->todo |= FIG__TODO_CHECKPOINT;
     int64_t snapshots = t->settings.train.snapshots;
-    if (s->step > 0 && s->step * snapshots / t->steps > (s->step - 1) * snapshots / t->steps)
+    if (snapshots && s->step > 0 && (last || s->step * snapshots / t->steps > (s->step - 1) * snapshots / t->steps))
         s->todo |= FIG__TODO_SNAPSHOT;
 }
 
@@ -58,6 +58,7 @@ static fig_status consult(fig_trainer *t, bool evaluated, fig_error *err)
         t->state.stopped = true;
         snprintf(t->state.why, sizeof t->state.why, "%s", decision.reason ? decision.reason : "a controller");
         t->state.todo |= FIG__TODO_LOG | (t->settings.sample_every.unit != FIG__NEVER ? FIG__TODO_SAMPLE : 0u);
+        t->state.todo |= t->settings.train.snapshots ? FIG__TODO_SNAPSHOT : 0u;
     }
     if (decision.roll_back)
         return fig__checkpoint_roll_back(t, err);

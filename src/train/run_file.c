@@ -109,7 +109,7 @@ static bool may_change(const char *key)
 {
     static const char *const free_keys[] = { "steps",      "epochs",           "minutes", "log_every", "sample_every",
                                              "eval_every", "checkpoint_every", "keep",    "workers",   "memory_budget",
-                                             "cpu_minutes", NULL };
+                                             "cpu_minutes", "snapshots", NULL };
     for (int i = 0; free_keys[i]; i++)
         if (!strcmp(key, free_keys[i]))
             return true;

@@ -63,16 +63,15 @@ static fig_status open_examples(fig_trainer *t, fig_error *err)
 
 static fig_status feed_examples(fig_trainer *t, const char *input, fig_error *err)
 {
-    fig_type type;
+    fig_type type, given;
     const fig_batch *batch;
     void *to = fig_plan_input(t->standing->plan, input, &type);
     FIG_TRY(fig_loader_next(t->standing_examples, &batch, err));
-    for (int i = 0; to && i < batch->fields; i++)
-        if (!strcmp(batch->name[i], input) && fig__bytes(&batch->type[i]) == fig__bytes(&type)) {
-            memcpy(to, batch->data[i], fig__bytes(&type));
-            return FIG_OK;
-        }
-    return fig_fail(err, FIG_E_SHAPE, "input \"%s\": the data have no such field of this size", input);
+    const void *from = fig_batch_field(batch, input, &given);
+    if (!to || !from || fig__bytes(&given) != fig__bytes(&type))
+        return fig_fail(err, FIG_E_SHAPE, "input \"%s\": the data have no such field of this size", input);
+    memcpy(to, from, fig__bytes(&type));
+    return FIG_OK;
 }
 
 /* A sampler of the standing graph. What one that reads data is given here is overwritten before each run. */
