@@ -121,15 +121,23 @@ static fig_status check_compute(const cli_compared *all, int count, fig_error *e
                     most->word, most->origin.cpu_seconds, least->word, least->origin.cpu_seconds);
 }
 
+/* The same bytes, and the same of them kept aside; a folder may have been moved. What is not known is the same as nothing. */
+bool cli_compared_alike(const cli_compared *a, const cli_compared *b)
+{
+    const fig_origin *one = &a->origin, *other = &b->origin;
+    return one->data_hash[0] && !strcmp(one->data_hash, other->data_hash) && one->validation == other->validation &&
+           one->test == other->test;
+}
+
 static fig_status check_data(const cli_compared *all, int count, fig_error *err)
 {
     char one[256], other[256];
     for (int i = 1; i < count; i++)
-        if (strcmp(cli_compared_data(&all[0], one), cli_compared_data(&all[i], other)) != 0)
+        if (!cli_compared_alike(&all[0], &all[i]))
             return fig_fail(err, FIG_E_CHECK,
-                            "%.200s was trained on %s and %.200s on %s; train both on one split of the same data, or compare all the same "
-                            "with --any-data",
-                            all[0].word, one, all[i].word, other);
+                            "%.200s was trained on %s and %.200s on %s (- is not known); train both on one split of the same data, or "
+                            "compare all the same with --any-data",
+                            all[0].word, cli_compared_data(&all[0], one), all[i].word, cli_compared_data(&all[i], other));
     return FIG_OK;
 }
 

@@ -20,6 +20,7 @@ typedef struct cli_compared { /* a word of the command line */
 const fig_score *cli_compared_score(const cli_compared *model, const char *name); /* NULL = none */
 /* "fashion-mnist-1a2b3c4d, validation 0.1": what it was trained on; "-" = not known. */
 const char *cli_compared_data(const cli_compared *model, char out[256]);
+bool cli_compared_alike(const cli_compared *a, const cli_compared *b); /* trained on one split of the same data, as far as is known */
 
 /* -- compare_print.c */
 void cli_compare_table(const fig_cli *cli, const cli_compared *all, int count);    /* a column for each model */

@@ -80,10 +80,8 @@ static void score_cell(const cli_compared *m, const char *name, char out[64])
 
 static bool same_data(const cli_compared *all, int count)
 {
-    char first[256], other[256];
-    cli_compared_data(&all[0], first);
     for (int i = 1; i < count; i++)
-        if (strcmp(first, cli_compared_data(&all[i], other)) != 0)
+        if (!cli_compared_alike(&all[0], &all[i]))
             return false;
     return true;
 }

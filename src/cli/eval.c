@@ -51,10 +51,8 @@ static void print_scores(const fig_cli *cli, const fig_score *scores, int count)
             snprintf(value, sizeof value, "%.6g", scores[i].value);
         if (isfinite(scores[i].standard_error))
             snprintf(error, sizeof error, "%.3g", scores[i].standard_error);
-        char protocol[4 * sizeof scores[i].protocol]; /* it names the data, which a model file may do as it likes */
-        fig_printable(scores[i].protocol, protocol, sizeof protocol);
         printf("%-20s %14s %12s  %-14s %-10s %9s  %s\n", scores[i].name, value, error, scores[i].unit, scores[i].split,
-               cli_count_text(scores[i].count, items), protocol);
+               cli_count_text(scores[i].count, items), scores[i].protocol);
     }
 }
 

@@ -252,8 +252,12 @@ static fig_status convert_again(fig__contents *contents, fig_split split, const 
     layout l;
     if (a->rank < 3 || a->kind != 'f' || !self->pixels[split] || self->values[split] == contents->info.values)
         return FIG_OK;
+    double least, most;
     FIG_TRY(find_layout(a, where, &l, err));
-    if (a->count != self->bytes[split] || (int)l.height != contents->info.height || (int)l.width != contents->info.width)
+    FIG_TRY(measure(a, where, &least, &most, err));
+    bool same = a->count == self->bytes[split] && (int)l.height == contents->info.height && (int)l.width == contents->info.width &&
+                (int)l.channels == contents->info.channels && least >= self->least && most <= self->most;
+    if (!same)
         return fig_fail(err, FIG_E_FORMAT, "%s: has changed while it was read", where);
     convert(self->pixels[split], a, &l, contents->info.values);
     return FIG_OK;

@@ -197,6 +197,8 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
     int n_data = 1, n_declared, n_samples, more = 0;
     sort_names(opts->metrics, declared, of_samples, MOST, &n_declared, &n_samples);
     fig_status status = opts->data ? FIG_OK : find_names(t, arena, key, name, 8, &n_data, err);
+    if (status == FIG_OK && opts->inception && !n_samples)
+        status = fig_fail(err, FIG_E_USAGE, "Inception weights are for metrics of samples, and none was named; name one, such as frechet");
     if (status == FIG_OK && (n_declared || !n_samples))
         status = score_declared(t, opts, n_declared ? declared : NULL, key, name, n_data, scores, max, count, err);
     bool by_samples = n_samples > 0;
@@ -209,8 +211,6 @@ fig_status fig_evaluate(fig_trained *t, const fig_eval_opts *opts, fig_score *sc
     if (status == FIG_OK && by_samples)
         status = score_samples(t->session, t, NULL, opts, name[0], n_samples ? of_samples : NULL, scores + *count, max - *count,
                                &more, err);
-    if (status == FIG_OK && opts->inception && !by_samples)
-        status = fig_fail(err, FIG_E_USAGE, "Inception weights are for metrics of samples, and none was named; name one, such as frechet");
     *count += more;
     fig__arena_free(arena);
     return status;

@@ -303,6 +303,15 @@ static void put_protocol(const running *r, int k, char *out, size_t size)
              r->run->note ? "," : "", r->run->note ? r->run->note : "");
 }
 
+static bool is_there(const fig_score *scores, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (!strcmp(scores[i].name, name))
+            return true;
+    return false;
+}
+
+/* Two means may make the same of themselves (the bits of a bound and of a tighter one); a name stands once, for the first. */
 static void put_scores(const running *r, fig_score *scores, int max, int *count)
 {
     *count = 0;
@@ -317,7 +326,7 @@ static void put_scores(const running *r, fig_score *scores, int max, int *count)
         if (wants(r->e, d->name) && *count < max)
             scores[(*count)++] = base;
         for (int i = 0; fig__derived[i].name; i++) {
-            if (!is_word_of(d->derive, fig__derived[i].name) || *count >= max)
+            if (!is_word_of(d->derive, fig__derived[i].name) || *count >= max || is_there(scores, *count, fig__derived[i].name))
                 continue;
             if (!wants(r->e, fig__derived[i].name) && !wants(r->e, d->name)) /* who asks for a mean gets what is made of it */
                 continue;

@@ -400,6 +400,7 @@ static fig_status open_classifier(fig__judge *j, fig_session *session, const cha
         if (status == FIG_E_FORMAT || status == FIG_E_CHECK) { /* damaged, or of other data: made again */
             unload(j);
             remove(path);
+            fig_error_clear(err);
             status = FIG_OK;
         }
     }

@@ -344,15 +344,16 @@ const char *fig__judged_draw(const fig__judged *j, int64_t count, char out[64])
 static void put_size(const fig__judged *j, char *out, size_t size)
 {
     const fig_data_spec *spec = j->spec;
-    char view[80];
+    char view[80], name[41]; /* a folder or a model file may name its data as it likes */
     fig__judge_view(j->data, view);
+    fig_printable(spec->name, name, sizeof name);
     if (spec->kind == FIG_DATA_POINTS)
-        snprintf(out, size, "points/%.40s-%.8s%s", spec->name, spec->data_hash, view);
+        snprintf(out, size, "points/%s-%.8s%s", name, spec->data_hash, view);
     else if (j->judge && fig__judge_classes(j->judge)) /* its name holds the data's and the view */
         snprintf(out, size, "%s/%dx%dx%d", fig__judge_name(j->judge), spec->height, spec->width, spec->channels);
     else
-        snprintf(out, size, "%s/%.40s-%.8s%s/%dx%dx%d", j->judge ? fig__judge_name(j->judge) : "pixels", spec->name, spec->data_hash,
-                 view, spec->height, spec->width, spec->channels);
+        snprintf(out, size, "%s/%s-%.8s%s/%dx%dx%d", j->judge ? fig__judge_name(j->judge) : "pixels", name, spec->data_hash, view,
+                 spec->height, spec->width, spec->channels);
 }
 
 static bool wants(const fig__judged *j, const char *name)

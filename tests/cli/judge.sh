@@ -38,6 +38,9 @@ has 'training CPU s'
 has ' 110'
 expect 8 '110.2 s' compare hundred.json far.json
 sed 's/"validation": [0-9.]*/"validation": 0.25/' hundred.json >split.json
+sed 's/"name": "synthetic:ring8:400"/"name": "moved"/' near.json >moved.json
+has '"moved"' moved.json
+expect 0 '' compare hundred.json moved.json
 expect 8 '0.25 for validation' compare hundred.json split.json
 expect 0 '' compare hundred.json split.json --any-data
 has 'was trained on: synthetic:ring8:400-'
@@ -68,7 +71,8 @@ expect 4 'figment.eval/1' compare run.json a.json
 
 # What others have written reaches no terminal as control characters: names in documents, of files, in models.
 printf '{"schema":"figment.eval/1","model":"m\\u001b[2J","metrics":[{"name":"x\\u009b1m","value":1,"protocol":"p\\u0007"}]}' >odd.json
-expect 0 '' compare odd.json odd.json --any-compute
+expect 8 'not known' compare odd.json odd.json --any-compute
+expect 0 '' compare odd.json odd.json --any-compute --any-data
 has 'm\x1b[2J'
 has 'x\xc2\x9b1m'
 escape=$(printf '\033')
@@ -78,6 +82,18 @@ mkdir "in${escape}[2J"
 echo 1 >"in${escape}[2J/x${escape}[1m.npy"
 expect 4 '\x1b[1m' data info "in${escape}[2J"
 lacks "$escape" err
+
+expect 0 '' sample a -n 60 -o points.csv -t 1
+cp points.csv "points${escape}[2J.csv"
+expect 0 '' compare a a --data "points${escape}[2J.csv" --split train --metric frechet --samples 30 -t 1 --any-compute
+has 'points/points\x1b[2J'
+lacks "$escape"
+
+# Two bounds, each of which says bits: the name stands once, and a document is comparable with itself.
+expect 0 '' train vae --data synthetic:shapes:40 --set size=8 --set width=2 --set latent=2 --steps 2 -o v -t 1 --quiet
+"$FIGMENT" eval v --metric elbo --metric iw_bound --samples 2 -t 1 --json --quiet >v.json
+[ "$(grep -o '"bits_per_dim"' v.json | wc -l)" = 1 ] && ok || no 'bits_per_dim stands not once'
+expect 0 '' compare v.json v.json --any-compute --any-data
 
 # Inception weights: a file of other tensors is refused, so is what no pictures are compared by.
 expect 4 'Conv2d_1a_3x3.conv.weight' eval --samples synthetic:shapes:20 --data synthetic:shapes:20 --metric frechet --inception a/model.safetensors

@@ -242,6 +242,16 @@ FIG_TEST(the_judge_sees_as_the_model_does)
     CHECK(bytes && memmem(bytes, length, "fit", 3) && memmem(bytes, length, "#000000", 7) && memmem(bytes, length, "dynamic", 7));
     free(bytes);
     fig__judge_free(one);
+    /* A damaged one is made again, and no complaint is left over. */
+    FILE *file = fopen(path, "wb");
+    REQUIRE(file != NULL);
+    fputs("not a judge", file);
+    fclose(file);
+    snprintf(path, sizeof path, "%s/same", home);
+    CHECK_INT(fig__judge_open(session, path, data, &hooks, &one, &err), FIG_OK);
+    CHECK_TEXT(err.message, "");
+    CHECK(one != NULL);
+    fig__judge_free(one);
     fig_session_free(session);
     fig_data_free(data);
 }
