@@ -53,6 +53,7 @@ void fig__fast_panel(int64_t rows, int64_t k, const float *a, int64_t a_row, con
 /* The same of at most FIG__TILE_ROWS rows, asking for lines meanwhile; without `add`. */
 void fig__fast_panel_asking(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row,
                             fig__lines ask);
+/* The same of any number of rows, asking for what runs of memory are left. */
 void fig__fast_panel_ahead(int64_t rows, int64_t k, const float *a, int64_t a_row, const float *panel, float *c, int64_t c_row, bool add,
                            fig__runs *ask);
 /* Of two matrices side by side, nothing packed: c[i * c_row + j] = sum over k of a[k * a_row + i] * b[k * b_row + j]. */

@@ -16,8 +16,9 @@ static fig_status plus_infer(fig_infer *c)
 {
     const fig_convolution_plus_attr *a = c->attr;
     int expected = 3 + (a->fused.after.bias != 0);
-    if (c->n_in != expected || a->fused.after.activation != FIG_LINEAR)
-        return fig_fail(c->err, FIG_E_SHAPE, "convolution_plus: %d operands, expected %d, and no activation", c->n_in, expected);
+    if (c->n_in != expected || (a->data && a->fused.after.bias) || a->fused.after.activation != FIG_LINEAR)
+        return fig_fail(c->err, FIG_E_SHAPE,
+                        "convolution_plus: %d operands, expected %d, no activation, no bias of a data gradient", c->n_in, expected);
     fig_infer inner = *c;
     inner.n_in = 2;
     inner.attr = &a->fused.conv;

@@ -22,8 +22,10 @@ typedef struct finder {
 static bool two_taps(const fig_graph *g, const fig__node *node)
 {
     const fig_conv_attr *a = node->attr;
-    const fig_type *w = &g->values[node->in[1]].type;
-    return a->spatial == 1 && a->groups == 1 && a->stride[0] == 1 && w->dim[1] == 2;
+    const fig_type *w = &g->values[node->in[1]].type, *read = &g->values[node->in[0]].type;
+    int64_t channels = read->dim[read->rank - 1];
+    return a->spatial == 1 && a->groups == 1 && a->stride[0] == 1 && w->dim[1] == 2 && a->dilation[0] * 4 <= read->dim[1] &&
+           channels >= LEAST_CHANNELS && channels <= MOST_CHANNELS;
 }
 
 /* Whether what is added to this value can be a part of its node. */
@@ -78,13 +80,9 @@ static fig_node emit_plus(const fig_graph *from, const fig__node *add, int side,
 
 void fig__convolution_plus(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
 {
-    finder f = { .g = from, .needs = needs };
-    f.users = fig__alloc(sizeof *f.users * (size_t)(from->n_values + 1));
+    finder f = { .g = from, .needs = needs, .users = fig__count_users(from, needs) };
     f.inside = fig__alloc(sizeof *f.inside * (size_t)(from->n_nodes + 1));
     fig_node *sums = fig__alloc(sizeof *sums * (size_t)(from->n_values + 1)); /* of such a result: those that come with it */
-    for (int32_t n = 0; n < from->n_nodes; n++)
-        for (int i = 0; fig__node_needed(from, needs, n) && i < from->nodes[n].n_in; i++)
-            f.users[from->nodes[n].in[i]]++;
     for (int32_t n = 0; n < from->n_nodes; n++) {
         int side = fig__node_needed(from, needs, n) ? side_of(&f, n) : -1;
         if (side >= 0)
@@ -97,10 +95,8 @@ void fig__convolution_plus(const fig_graph *from, const fig__needs *needs, fig_g
         int side = side_of(&f, n);
         if (side >= 0)
             sums[node->first_out] = emit_plus(from, node, side, to, map);
-        else if (node->n_in == 1 && !fig_is_none(sums[node->in[0]]) && fig__sums_places(from, node))
-            map[node->first_out] = fig_reshape(sums[node->in[0]], from->values[node->first_out].type);
         else
-            fig__copy_node(to, from, n, map);
+            fig__copy_but_sums(to, from, n, sums, map);
     }
     free(f.users);
     free(f.inside);

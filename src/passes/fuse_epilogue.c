@@ -151,8 +151,7 @@ static void emit_chain(const fig_graph *from, const chain *c, fig_graph *to, fig
 
 void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
 {
-    finder f = {.g = from, .needs = needs};
-    f.users = fig__alloc(sizeof *f.users * (size_t)from->n_values);
+    finder f = {.g = from, .needs = needs, .users = fig__count_users(from, needs)};
     f.user = fig__alloc(sizeof *f.user * (size_t)from->n_values);
     chain *found = fig__alloc(sizeof *found * (size_t)(from->n_nodes + 1));
     bool *inside = fig__alloc(sizeof *inside *
@@ -161,10 +160,8 @@ void fig__fuse_epilogue(const fig_graph *from, const fig__needs *needs, fig_grap
     for (int32_t n = 0; n < from->n_nodes; n++) {
         if (!fig__node_needed(from, needs, n))
             continue;
-        for (int i = 0; i < from->nodes[n].n_in; i++) {
-            f.users[from->nodes[n].in[i]]++;
+        for (int i = 0; i < from->nodes[n].n_in; i++)
             f.user[from->nodes[n].in[i]] = n;
-        }
     }
     for (int32_t n = 0; n < from->n_nodes; n++) {
         if (!fig__node_needed(from, needs, n) || !find_chain(&f, n, &found[n]))

@@ -31,14 +31,14 @@ static bool collect(const finder *f, int32_t value, pairs *p)
     const fig_graph *g = f->g;
     const fig__node *node = fig__node_of(g, value);
     const fig_type *type = &g->values[value].type;
-    if (f->users[value] != 1 || f->needs->root[value] || p->count == MOST_PAIRS)
+    if (f->users[value] != 1 || f->needs->root[value] || p->count == MOST_PAIRS || p->n_inside == 2 * MOST_PAIRS)
         return false;
     p->inside[p->n_inside++] = g->values[value].node;
     if (node->op == &fig_op_convolution_data_gradient && fig__plain_product(g, node)) {
         p->product[p->count++] = node;
         return true;
     }
-    return node->op == &fig_op_add && p->n_inside < MOST_PAIRS && fig__types_equal(&g->values[node->in[0]].type, type) &&
+    return node->op == &fig_op_add && fig__types_equal(&g->values[node->in[0]].type, type) &&
            fig__types_equal(&g->values[node->in[1]].type, type) && collect(f, node->in[0], p) && collect(f, node->in[1], p);
 }
 
@@ -69,14 +69,10 @@ static fig_node emit_products(const fig__node *node, const pairs *p, fig_graph *
 
 void fig__gate_products(const fig_graph *from, const fig__needs *needs, fig_graph *to, fig_node *map)
 {
-    finder f = { .g = from, .needs = needs };
+    finder f = { .g = from, .needs = needs, .users = fig__count_users(from, needs) };
     pairs p;
-    f.users = fig__alloc(sizeof *f.users * (size_t)(from->n_values + 1));
     f.inside = fig__alloc(sizeof *f.inside * (size_t)(from->n_nodes + 1));
     fig_node *sums = fig__alloc(sizeof *sums * (size_t)(from->n_values + 1)); /* of a gate's gradient: those that come with it */
-    for (int32_t n = 0; n < from->n_nodes; n++)
-        for (int i = 0; fig__node_needed(from, needs, n) && i < from->nodes[n].n_in; i++)
-            f.users[from->nodes[n].in[i]]++;
     for (int32_t n = 0; n < from->n_nodes; n++)
         if (fig__node_needed(from, needs, n) && find(&f, n, &p))
             for (int i = 0; i < p.n_inside; i++)
@@ -87,10 +83,8 @@ void fig__gate_products(const fig_graph *from, const fig__needs *needs, fig_grap
             continue;
         if (find(&f, n, &p))
             sums[node->first_out] = emit_products(node, &p, to, map);
-        else if (node->n_in == 1 && !fig_is_none(sums[node->in[0]]) && fig__sums_places(from, node))
-            map[node->first_out] = fig_reshape(sums[node->in[0]], from->values[node->first_out].type);
         else
-            fig__copy_node(to, from, n, map);
+            fig__copy_but_sums(to, from, n, sums, map);
     }
     free(f.users);
     free(f.inside);

@@ -41,13 +41,13 @@ typedef struct fig__pass {
 
 extern const fig__pass fig__pipeline[]; /* ends with {0} */
 
+/* How many operands of needed nodes each value is; heap, by value. */
+int *fig__count_users(const fig_graph *g, const fig__needs *needs);
+/* Copies node n, but for a sum over all places (axes but the last) of a value whose sums a new node has brought: sums[value]; else none. */
+void fig__copy_but_sums(fig_graph *to, const fig_graph *from, int32_t n, const fig_node *sums, fig_node *map);
+
 /* A convolution, or one of its gradients, that is a product over the channels at every place (passes/pieces.c). */
 bool fig__plain_product(const fig_graph *g, const fig__node *node);
-/* A sum over all axes but the last. */
-static inline bool fig__sums_places(const fig_graph *g, const fig__node *node)
-{
-    return node->op == &fig_op_sum && ((const fig_reduce_attr *)node->attr)->axes == (1u << (g->values[node->in[0]].type.rank - 1)) - 1;
-}
 
 /* Starts a program: the part of `graph` that outputs and assignments need, copied. */
 void fig__program_begin(const fig_graph *graph, const int32_t *outputs, int n_outputs, fig__program *out);

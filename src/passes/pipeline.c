@@ -23,6 +23,26 @@ const fig__pass fig__pipeline[] = {
     {0},
 };
 
+int *fig__count_users(const fig_graph *g, const fig__needs *needs)
+{
+    int *users = fig__alloc(sizeof *users * (size_t)(g->n_values + 1));
+    for (int32_t n = 0; n < g->n_nodes; n++)
+        for (int i = 0; fig__node_needed(g, needs, n) && i < g->nodes[n].n_in; i++)
+            users[g->nodes[n].in[i]]++;
+    return users;
+}
+
+void fig__copy_but_sums(fig_graph *to, const fig_graph *from, int32_t n, const fig_node *sums, fig_node *map)
+{
+    const fig__node *node = &from->nodes[n];
+    int rank = node->op == &fig_op_sum ? from->values[node->in[0]].type.rank : 0;
+    unsigned places = rank > 0 ? (1u << (rank - 1)) - 1 : 0;
+    if (places && !fig_is_none(sums[node->in[0]]) && ((const fig_reduce_attr *)node->attr)->axes == places)
+        map[node->first_out] = fig_reshape(sums[node->in[0]], from->values[node->first_out].type);
+    else
+        fig__copy_node(to, from, n, map);
+}
+
 void fig__program_free(fig__program *program)
 {
     fig_graph_free(program->graph);
