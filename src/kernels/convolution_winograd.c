@@ -37,9 +37,9 @@ enum {
     APART = 16,
 };
 
-static bool read_winograd(fig__conv *v, const fig_kernel_query *q, int64_t least)
+bool fig__winograd_read(fig__conv *v, const fig_kernel_query *q, int64_t least)
 {
-    if (!fig__conv_read(v, q) || v->spatial != 2 || v->groups != 1 || v->channels < least || v->outputs < least)
+    if (!fig__conv_read_any(v, q) || v->spatial != 2 || v->groups != 1 || v->channels < least || v->outputs < least)
         return false;
     for (int i = 1; i < 3; i++)
         if (v->kernel[i] != 3 || v->stride[i] != 1 || v->dilation[i] != 1)
@@ -47,7 +47,12 @@ static bool read_winograd(fig__conv *v, const fig_kernel_query *q, int64_t least
     return true;
 }
 
-static int64_t windows_of(const fig__conv *v)
+static bool read_winograd(fig__conv *v, const fig_kernel_query *q, int64_t least)
+{
+    return fig__winograd_read(v, q, least) && !v->narrow;
+}
+
+int64_t fig__winograd_windows(const fig__conv *v)
 {
     const int64_t *made = v->kind == FIG__CONV_DATA ? v->in : v->out;
     return v->batch * ((made[1] + 1) / 2) * ((made[2] + 1) / 2);
@@ -56,7 +61,7 @@ static int64_t windows_of(const fig__conv *v)
 static bool winograd_accepts(const fig_kernel_query *q)
 {
     fig__conv v;
-    return read_winograd(&v, q, LEAST_CHANNELS) && windows_of(&v) >= LEAST_WINDOWS;
+    return read_winograd(&v, q, LEAST_CHANNELS) && fig__winograd_windows(&v) >= LEAST_WINDOWS;
 }
 
 static bool winograd_competes(const fig_kernel_query *q)
@@ -264,8 +269,7 @@ static void sums_part(void *context, int part, int parts)
     }
 }
 
-/* Sums of all groups, then the taps; parts own outputs. */
-static void taps_part(void *context, int part, int parts)
+void fig__winograd_taps(void *context, int part, int parts)
 {
     const fig__windows_work *w = context;
     const fig__windows *s = w->s;
@@ -285,7 +289,7 @@ static void sums_run(fig_eval *c)
     const fig__windows *s = c->prepared;
     fig__windows_work w = fig__windows_work_of(c);
     fig__parallel(s->parts, sums_part, &w);
-    fig__parallel(fig__parts(s->to * s->wide * PLANES, c->run->threads), taps_part, &w);
+    fig__parallel(fig__parts(s->to * s->wide * PLANES, c->run->threads), fig__winograd_taps, &w);
 }
 
 const fig_kernel fig_kernel_convolution_winograd = {

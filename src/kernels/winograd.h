@@ -14,7 +14,7 @@
 #ifndef FIG_KERNELS_WINOGRAD_H
 #define FIG_KERNELS_WINOGRAD_H
 
-#include <stdint.h>
+#include "kernels/windows.h"
 
 /* v[(4 i + j - 8 half) plane + c] = B' x B of the window whose 16 places are given row by row */
 void fig__fast_winograd_window(const float *const *place, int half, int64_t channels, float *v, int64_t plane);
@@ -26,5 +26,13 @@ void fig__fast_winograd_make(const float *m, int64_t plane, int64_t channels, fl
 void fig__fast_winograd_weights(const float *const *tap, int64_t channels, float *u, int64_t plane);
 /* The nine taps = G' m G */
 void fig__fast_winograd_taps(const float *m, int64_t plane, int64_t channels, float *const *tap);
+
+/* -- what f32 and bf16 share (convolution_winograd.c) ---------------------------------------------------------------------------- */
+
+/* Whether a node is a 3x3 convolution with stride 1, in either precision, of at least so many channels both ways. */
+bool fig__winograd_read(fig__conv *v, const fig_kernel_query *q, int64_t least);
+int64_t fig__winograd_windows(const fig__conv *v); /* of 2x2 results, in the batch */
+/* Weight gradient, of a fig__windows_work: sums of all groups, then the taps; parts own outputs. */
+void fig__winograd_taps(void *work, int part, int parts);
 
 #endif

@@ -1,0 +1,50 @@
+/* kernels/winograd_fixed.h - the transforms of winograd.h from bf16 storage, for products of whole numbers of 16 bits
+ *
+ * Rounded to bf16 again, transformed windows would lose twice what storing in bf16 loses. One instruction of AVX512_VNNI multiplies pairs
+ * of 16-bit whole numbers into 32-bit sums as fast as that of AVX512_BF16 multiplies pairs of bf16. So windows are widened, transformed
+ * in f32 and multiplied by a scale under which the largest number there may be is as large as sums allow; sums are exact, and scaled
+ * back into f32 where they end.
+ *
+ * Thirty-two channels at a time, pairs in units of 32 bits; what fills the last ones up is 0. `half` makes planes 0 to 7 (0) or 8 to 15 (1),
+ * as in winograd.h. Only where fig__winograd_fixed_available(). */
+#ifndef FIG_KERNELS_WINOGRAD_FIXED_H
+#define FIG_KERNELS_WINOGRAD_FIXED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FIG__FIXED_ROWS 13
+
+bool fig__winograd_fixed_available(void);
+
+/* largest[c] = the largest |x| of it and of these places' channel c, as bf16; what is not finite is above all numbers. */
+void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_t channels, uint16_t *largest);
+
+/* Two windows side by side, joined: v[(4 i + j - 8 half) plane + c / 32 block + place of c] = B' x B of the left one and of the right one
+ * times scale[c / 32 * 32 + place of c]; places of 32 channels: those of even number, then the others. Windows' places: 4 rows of 6. */
+void fig__fast_winograd_fixed_windows(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *v,
+                                      int64_t plane, int64_t block);
+/* The same of their results' places, 2 rows of 4, channels in order: A y A', plane by plane times scale and fig__winograd_factor. */
+void fig__fast_winograd_fixed_results(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *d,
+                                      int64_t plane);
+/* Sums of four places at most, of two, or one: planes with fewer have numbers that much smaller. */
+static inline float fig__winograd_factor(int64_t plane)
+{
+    int64_t i = plane / 4, j = plane % 4;
+    return (i % 3 ? 1.0f : 2.0f) * (j % 3 ? 1.0f : 2.0f);
+}
+
+/* sum[i * sum_row + j] += factor row[i] column[j] times the sum over l < pairs of d[l * d_row + i] . panel[l * 32 + place of j], for
+ * i < rows <= 13 and j < 32. */
+typedef struct fig__fixed_sums {
+    int64_t pairs;
+    const uint32_t *d, *panel;
+    int64_t d_row;
+    const float *row, *column;
+    float factor;
+    float *sum;
+    int64_t sum_row;
+} fig__fixed_sums;
+void fig__fast_winograd_fixed_sums(const fig__fixed_sums *t, int64_t rows);
+
+#endif

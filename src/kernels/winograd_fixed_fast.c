@@ -1,0 +1,263 @@
+/* kernels/winograd_fixed_fast.c - transforms of windows stored in bf16 and products of whole numbers, AVX512_VNNI (winograd_fixed.h)
+ *
+ * A vector of 32 channels is widened into two of f32 by a shift and a mask, those of even number and those of odd. Scaling adds 1.5 2^23,
+ * which leaves the rounded number in the low sixteen bits; a permutation of two such vectors joins their halves to pairs. */
+#include "kernels/winograd_fixed.h"
+
+#include "core/core.h"
+
+bool fig__winograd_fixed_available(void) { return fig__machine_get()->avx512_bf16 && fig__machine_get()->avx512_vnni; }
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TARGET "avx512f,avx512bw,avx512vnni"
+#define FAST __attribute__((target(TARGET)))
+#define ALWAYS __attribute__((always_inline, target(TARGET))) static inline
+#define EACH(n, i) _Pragma("GCC unroll 13") for (int i = 0; i < n; i++)
+
+enum { LANES = 32 };
+
+/* Thirty-two channels: those of even number, those of odd. */
+typedef struct lanes {
+    __m512 even, odd;
+} lanes;
+
+ALWAYS __mmask32 lanes_left(int64_t channels) { return channels >= LANES ? ~(__mmask32)0 : (__mmask32)((1u << channels) - 1); }
+
+ALWAYS lanes read_lanes(const uint16_t *from, __mmask32 mask)
+{
+    __m512i raw = _mm512_maskz_loadu_epi16(mask, from);
+    return (lanes){ (__m512)_mm512_slli_epi32(raw, 16), (__m512)_mm512_and_si512(raw, _mm512_set1_epi32((int)0xFFFF0000)) };
+}
+
+ALWAYS lanes plus(lanes a, lanes b) { return (lanes){ _mm512_add_ps(a.even, b.even), _mm512_add_ps(a.odd, b.odd) }; }
+ALWAYS lanes minus(lanes a, lanes b) { return (lanes){ _mm512_sub_ps(a.even, b.even), _mm512_sub_ps(a.odd, b.odd) }; }
+ALWAYS lanes read_scale(const float *scale) { return (lanes){ _mm512_loadu_ps(scale), _mm512_loadu_ps(scale + 16) }; }
+ALWAYS lanes times(lanes a, float factor)
+{
+    return (lanes){ _mm512_mul_ps(a.even, _mm512_set1_ps(factor)), _mm512_mul_ps(a.odd, _mm512_set1_ps(factor)) };
+}
+
+FAST void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_t channels, uint16_t *largest)
+{
+    for (int64_t i = 0; i < channels; i += LANES) {
+        const __mmask32 mask = lanes_left(channels - i);
+        const __m512i size = _mm512_set1_epi16(0x7FFF);
+        __m512i most = _mm512_maskz_loadu_epi16(mask, largest + i);
+        for (int p = 0; p < places; p++)
+            most = _mm512_max_epu16(most, _mm512_and_si512(_mm512_maskz_loadu_epi16(mask, place[p] + i), size));
+        _mm512_mask_storeu_epi16(largest + i, mask, most);
+    }
+}
+
+ALWAYS __m512i rounded(__m512 x, __m512 scale) { return (__m512i)_mm512_fmadd_ps(x, scale, _mm512_set1_ps(12582912.0f)); }
+
+/* Lanes' low halves of two vectors side by side: 0 of the left one, 0 of the right one, 1, 1 ... */
+ALWAYS __m512i order_of_halves(void)
+{
+    uint16_t at[LANES];
+    for (int i = 0; i < LANES; i++)
+        at[i] = (uint16_t)(i / 2 * 2 + i % 2 * 32);
+    return _mm512_loadu_si512(at);
+}
+
+typedef struct pairs {
+    __m512i even, odd;
+} pairs;
+
+ALWAYS pairs join(lanes left, lanes right, lanes scale, __m512i halves)
+{
+    return (pairs){ _mm512_permutex2var_epi16(rounded(left.even, scale.even), halves, rounded(right.even, scale.even)),
+                    _mm512_permutex2var_epi16(rounded(left.odd, scale.odd), halves, rounded(right.odd, scale.odd)) };
+}
+
+ALWAYS void write_apart(uint32_t *to, lanes left, lanes right, lanes scale, __m512i halves)
+{
+    pairs p = join(left, right, scale, halves);
+    _mm512_storeu_si512(to, p.even);
+    _mm512_storeu_si512(to + 16, p.odd);
+}
+
+/* Sixteen 32-bit units of two vectors in turn, the first ones and the last. */
+ALWAYS __m512i turn_low(__m512i even, __m512i odd)
+{
+    const __m512i at = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_epi32(even, at, odd);
+}
+
+ALWAYS __m512i turn_high(__m512i even, __m512i odd)
+{
+    const __m512i at = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_epi32(even, at, odd);
+}
+
+ALWAYS void write_in_order(uint32_t *to, lanes left, lanes right, lanes scale, __m512i halves)
+{
+    pairs p = join(left, right, scale, halves);
+    _mm512_storeu_si512(to, turn_low(p.even, p.odd));
+    _mm512_storeu_si512(to + 16, turn_high(p.even, p.odd));
+}
+
+/* The four planes of one row of transformed rows: six columns are two windows. */
+ALWAYS void write_windows(const lanes *r, lanes scale, uint32_t *v, int64_t plane, __m512i halves)
+{
+    write_apart(v, minus(r[0], r[2]), minus(r[2], r[4]), scale, halves);
+    write_apart(v + plane, plus(r[1], r[2]), plus(r[3], r[4]), scale, halves);
+    write_apart(v + 2 * plane, minus(r[2], r[1]), minus(r[4], r[3]), scale, halves);
+    write_apart(v + 3 * plane, minus(r[1], r[3]), minus(r[3], r[5]), scale, halves);
+}
+
+/* Rows a - c and c + b, of the lower half c - b. */
+ALWAYS void windows_half(const uint16_t *const *a, const uint16_t *const *b, const uint16_t *const *c, bool lower, int64_t channels,
+                         const float *scale, uint32_t *v, int64_t plane, int64_t block)
+{
+    const __m512i halves = order_of_halves();
+    for (int64_t i = 0; i < channels; i += LANES, v += block) {
+        const __mmask32 mask = lanes_left(channels - i);
+        const lanes by = read_scale(scale + i);
+        lanes r[6];
+        EACH(6, j) r[j] = minus(read_lanes(a[j] + i, mask), read_lanes(c[j] + i, mask));
+        write_windows(r, by, v, plane, halves);
+        EACH(6, j)
+        {
+            lanes x = read_lanes(c[j] + i, mask), y = read_lanes(b[j] + i, mask);
+            r[j] = lower ? minus(x, y) : plus(x, y);
+        }
+        write_windows(r, by, v + 4 * plane, plane, halves);
+    }
+}
+
+FAST void fig__fast_winograd_fixed_windows(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *v,
+                                           int64_t plane, int64_t block)
+{
+    if (half)
+        windows_half(place + 12, place + 18, place + 6, true, channels, scale, v, plane, block);
+    else
+        windows_half(place, place + 6, place + 12, false, channels, scale, v, plane, block);
+}
+
+/* ends: scale of the planes at both ends, which are no sums. */
+ALWAYS void write_results(const lanes *r, lanes scale, lanes ends, uint32_t *d, int64_t plane, __m512i halves)
+{
+    const lanes zero = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+    write_in_order(d, r[0], r[2], ends, halves);
+    write_in_order(d + plane, plus(r[0], r[1]), plus(r[2], r[3]), scale, halves);
+    write_in_order(d + 2 * plane, minus(r[0], r[1]), minus(r[2], r[3]), scale, halves);
+    write_in_order(d + 3 * plane, minus(zero, r[1]), minus(zero, r[3]), ends, halves);
+}
+
+FAST void fig__fast_winograd_fixed_results(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *d,
+                                           int64_t plane)
+{
+    const __m512i halves = order_of_halves();
+    const lanes zero = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+    for (int64_t i = 0; i < channels; i += LANES, d += LANES) {
+        const __mmask32 mask = lanes_left(channels - i);
+        const lanes by = read_scale(scale + i);
+        lanes alone[4], sum[4]; /* rows of one place, rows of two */
+        EACH(4, j)
+        {
+            lanes a = read_lanes(place[j] + i, mask), b = read_lanes(place[4 + j] + i, mask);
+            alone[j] = half ? minus(zero, b) : a;
+            sum[j] = half ? minus(a, b) : plus(a, b);
+        }
+        write_results(half ? sum : alone, half ? by : times(by, 2), half ? times(by, 2) : times(by, 4), d, plane, halves);
+        write_results(half ? alone : sum, half ? times(by, 2) : by, half ? times(by, 4) : times(by, 2), d + 4 * plane, plane, halves);
+    }
+}
+
+/* -- products ------------------------------------------------------------------------------------------------------------------- */
+
+/* Products of pairs added to sums. The compiler's own function has gcc 12 copy sums from register to register and into memory. */
+ALWAYS __m512i add_pairs(__m512i sum, __m512i a, __m512i b)
+{
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+
+/* rows is a constant after inlining. */
+ALWAYS void sums_tile(int rows, const fig__fixed_sums *t)
+{
+    __m512i low[FIG__FIXED_ROWS], high[FIG__FIXED_ROWS];
+    const uint32_t *d = t->d;
+    const int64_t d_row = t->d_row;
+    EACH(rows, i) low[i] = high[i] = _mm512_setzero_si512();
+    for (const uint32_t *panel = t->panel, *end = panel + t->pairs * LANES; panel < end; panel += LANES, d += d_row) {
+        __m512i left = _mm512_loadu_si512(panel), right = _mm512_loadu_si512(panel + 16);
+        EACH(rows, i)
+        {
+            __m512i u = _mm512_set1_epi32((int)d[i]);
+            low[i] = add_pairs(low[i], u, left);
+            high[i] = add_pairs(high[i], u, right);
+        }
+    }
+    const __m512 factor = _mm512_set1_ps(t->factor), first = _mm512_mul_ps(_mm512_loadu_ps(t->column), factor),
+                 last = _mm512_mul_ps(_mm512_loadu_ps(t->column + 16), factor);
+    EACH(rows, i)
+    {
+        float *sum = t->sum + i * t->sum_row;
+        const __m512 row = _mm512_set1_ps(t->row[i]);
+        __m512 a = _mm512_cvtepi32_ps(turn_low(low[i], high[i])), b = _mm512_cvtepi32_ps(turn_high(low[i], high[i]));
+        _mm512_storeu_ps(sum, _mm512_fmadd_ps(_mm512_mul_ps(a, row), first, _mm512_loadu_ps(sum)));
+        _mm512_storeu_ps(sum + 16, _mm512_fmadd_ps(_mm512_mul_ps(b, row), last, _mm512_loadu_ps(sum + 16)));
+    }
+}
+
+#define TILES(rows) \
+    FAST static void sums_##rows(const fig__fixed_sums *t) { sums_tile(rows, t); }
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
+TILES(7)
+TILES(8)
+TILES(9)
+TILES(10)
+TILES(11)
+TILES(12)
+TILES(13)
+
+#define LIST(kind)                                                                                                             \
+    { NULL, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8, kind##_9, kind##_10, kind##_11,    \
+      kind##_12, kind##_13 }
+
+void fig__fast_winograd_fixed_sums(const fig__fixed_sums *t, int64_t rows)
+{
+    static void (*const tile[])(const fig__fixed_sums *) = LIST(sums);
+    tile[rows](t);
+}
+
+#else
+
+#define ABSENT FIG_BUG("products of whole numbers on a processor without them")
+
+void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_t channels, uint16_t *largest)
+{
+    (void)place, (void)places, (void)channels, (void)largest;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_windows(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *v,
+                                      int64_t plane, int64_t block)
+{
+    (void)place, (void)half, (void)channels, (void)scale, (void)v, (void)plane, (void)block;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_results(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *d,
+                                      int64_t plane)
+{
+    (void)place, (void)half, (void)channels, (void)scale, (void)d, (void)plane;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_sums(const fig__fixed_sums *t, int64_t rows)
+{
+    (void)t, (void)rows;
+    ABSENT;
+}
+
+#endif
