@@ -6,7 +6,10 @@
  * its results' gradients as rows of all outputs, plane by plane. In a block of 64 pairs each channel has a scale of its own: sums of
  * 128 products of two numbers up to 4095 have room in 32 bits. The largest |x| of a block bounds a window's sums of four places, and
  * planes whose gradients are sums of fewer are scaled up by as much. */
+#include "kernels/cast.h"
 #include "kernels/conv.h"
+#include "kernels/fast.h"
+#include "kernels/move.h"
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
 #include "kernels/windows.h"
@@ -31,7 +34,8 @@ typedef struct fixed_state {
     fig__windows s;
     float limit;               /* of whole numbers */
     int64_t from_wide, to_wide; /* channels read and made, filled up */
-    size_t scales, part;       /* bytes before parts' scales, of a part's */
+    size_t scales, part;       /* bytes before scales; of a part's */
+    size_t shared;             /* forward and data gradient: bytes of the weights' scales and bias, before those of parts */
 } fixed_state;
 
 /* Scales of 32 channels stand as their vectors do, those of even number first; what scales back stands in order. */
@@ -43,7 +47,8 @@ typedef struct scales {
 typedef struct fixed_work {
     fig__windows_work w;
     const fixed_state *f;
-    const uint16_t *x, *y; /* windows' source; weight gradient: dy */
+    const uint16_t *x, *y; /* windows' source; weights, or dy */
+    void *made;            /* forward and data gradient: the result */
 } fixed_work;
 
 static bool read_fixed(fig__conv *v, const fig_kernel_query *q, int64_t least)
@@ -68,13 +73,245 @@ static void read_places(const uint16_t *picture, const int64_t *size, int64_t ch
 
 /* By which numbers up to `sum` times the largest become whole numbers up to `limit`. Below 1e-30 they become 0; where one is not finite
  * all results are NaN. */
-static void find_scales(scales *s, int64_t channels, float limit, float sum)
+static float find_scale(uint16_t largest, float limit, float sum, float *back)
 {
-    for (int64_t c = 0; c < channels; c++) {
-        float most = fig__from_bf16(s->largest[c]), by = most < 1e-30f ? 0.0f : isfinite(most) ? limit / (sum * most) : 0.0f;
-        s->by[c / 32 * 32 + c % 2 * 16 + c % 32 / 2] = by;
-        s->back[c] = !isfinite(most) ? NAN : by > 0 ? 1.0f / by : 0.0f;
+    float most = fig__from_bf16(largest), by = isfinite(most) && most > 1e-30f ? limit / (sum * most) : 0.0f;
+    *back = !isfinite(most) ? NAN : by > 0 ? 1.0f / by : 0.0f;
+    return by;
+}
+
+static void find_scales(const scales *s, int64_t channels, float limit, float sum)
+{
+    for (int64_t c = 0; c < channels; c++)
+        s->by[c / 32 * 32 + c % 2 * 16 + c % 32 / 2] = find_scale(s->largest[c], limit, sum, &s->back[c]);
+}
+
+static float largest_whole(int64_t terms) { return fminf(32767, floorf(sqrtf(2147483000.0f / (float)terms))); }
+
+/* -- forward and data gradient ---------------------------------------------------------------------------------------------- */
+
+static bool products_compete(const fig_kernel_query *q)
+{
+    fig__conv v;
+    return read_fixed(&v, q, 8);
+}
+
+static bool products_accept(const fig_kernel_query *q)
+{
+    fig__conv v;
+    return read_fixed(&v, q, LEAST_CHANNELS) && fig__winograd_windows(&v) >= LEAST_WINDOWS;
+}
+
+static fig_status products_prepare(const fig_kernel_query *q, void **prepared, size_t *workspace, fig_error *err)
+{
+    (void)err;
+    fixed_state *f = fig__alloc(sizeof(*f));
+    fig__windows *s = &f->s;
+    read_fixed(&s->v, q, 1);
+    const fig__conv *v = &s->v;
+    s->data = v->kind == FIG__CONV_DATA;
+    for (int i = 0; i < 2; i++) {
+        s->before[i] = s->data ? 2 - v->before[i + 1] : v->before[i + 1];
+        s->grid[i] = ((s->data ? v->in[i + 1] : v->out[i + 1]) + 1) / 2;
     }
+    fig__windows_begin(s, q->threads);
+    f->from_wide = filled_up(s->from);
+    f->to_wide = s->wide;
+    s->row = f->from_wide / 2;
+    int64_t most = BLOCK_UNITS / (PLANES * (s->row + FIG__PANEL)) / FIG__FIXED_ROWS * FIG__FIXED_ROWS;
+    most = fig__most(FIG__FIXED_ROWS, fig__least(most, 8 * FIG__FIXED_ROWS));
+    s->block = fig__even_blocks((s->windows + s->parts - 1) / s->parts, most);
+    f->limit = largest_whole(s->from);
+    s->weights_plane = s->row * FIG__PANEL + APART;
+    s->windows_plane = fig__most(s->block * s->row, FIG__PANEL * FIG__PANEL / 2) + APART; /* also where weights are turned */
+    s->results_plane = s->block * FIG__PANEL + APART;
+    s->weights = fig__window_bytes(PLANES * s->panels * s->weights_plane);
+    f->scales = fig__windows_end(s, PLANES);
+    f->shared = fig__window_bytes(f->to_wide * 7 / 2);
+    f->part = fig__window_bytes(s->block);
+    *workspace = f->scales + f->shared + f->part * (size_t)s->parts;
+    *prepared = f;
+    return FIG_OK;
+}
+
+static scales weight_scales(const fixed_work *w)
+{
+    float *at = (float *)(void *)(w->w.workspace + w->f->scales);
+    return (scales){ at, at + w->f->to_wide, (uint16_t *)(void *)(at + 3 * w->f->to_wide) };
+}
+
+static float *bias_of(const fixed_work *w) { return weight_scales(w).back + w->f->to_wide; }
+
+/* By which each window of a part's block is scaled back. */
+static float *backs_at(const fixed_work *w, int part)
+{
+    return (float *)(void *)(w->w.workspace + w->f->scales + w->f->shared + w->f->part * (size_t)part);
+}
+
+static uint32_t *panel_at(const fixed_work *w, int64_t panel, int64_t plane)
+{
+    return (uint32_t *)(void *)w->w.workspace + (panel * PLANES + plane) * w->f->s.weights_plane;
+}
+
+/* Weights (O, 3, 3, C) of one panel of outputs: transformed, then turned in units of pairs. */
+static void pack_turned(const fixed_work *w, int64_t panel, uint32_t *spare)
+{
+    const fig__windows *s = &w->f->s;
+    const scales to = weight_scales(w);
+    const int64_t plane = s->windows_plane, wide = FIG__PANEL / 2, begin = panel * FIG__PANEL;
+    int64_t outputs = fig__least(s->to - begin, FIG__PANEL);
+    const uint16_t *tap[9];
+    for (int64_t o = begin; o < begin + outputs; o++) {
+        for (int t = 0; t < 9; t++)
+            tap[t] = w->y + (o * 9 + t) * s->from;
+        to.by[o] = find_scale(fig__fast_winograd_largest_of_all(tap, 9, s->from), w->f->limit, 2.25f, &to.back[o]);
+    }
+    for (int64_t first = 0; first < s->from; first += FIG__PANEL) {
+        for (int64_t o = 0; o < outputs; o++) {
+            for (int t = 0; t < 9; t++)
+                tap[t] = w->y + ((begin + o) * 9 + t) * s->from + first;
+            fig__fast_winograd_fixed_weights(tap, fig__least(s->from - first, FIG__PANEL), to.by[begin + o], spare + o * wide, plane);
+        }
+        for (int64_t p = 0; p < PLANES; p++)
+            fig__fast_transpose_4(panel_at(w, panel, p) + first * wide, FIG__PANEL, spare + p * plane, wide, wide, outputs);
+    }
+}
+
+/* The data gradient's: rows of two outputs become pairs, taps in opposite order. */
+static void pack_pairs(const fixed_work *w, int64_t panel, const uint16_t *zeros)
+{
+    const fig__windows *s = &w->f->s;
+    const int64_t begin = panel * FIG__PANEL, channels = fig__least(s->to - begin, FIG__PANEL);
+    const scales all = weight_scales(w), to = { all.by + begin, all.back + begin, all.largest + begin };
+    const uint16_t *tap[2][9];
+    for (int64_t o = 0; o < s->from; o++) {
+        for (int t = 0; t < 9; t++)
+            tap[0][t] = w->y + (o * 9 + t) * s->to + begin;
+        fig__fast_winograd_largest(tap[0], 9, channels, to.largest);
+    }
+    find_scales(&to, channels, w->f->limit, 2.25f);
+    for (int64_t o = 0; o < s->from; o += 2) {
+        for (int i = 0; i < 2; i++)
+            for (int t = 0; t < 9; t++)
+                tap[i][t] = o + i < s->from ? w->y + ((o + i) * 9 + 8 - t) * s->to + begin : zeros;
+        fig__fast_winograd_fixed_weight_pairs(tap[0], tap[1], channels, to.by, panel_at(w, panel, 0) + o / 2 * FIG__PANEL,
+                                              s->weights_plane);
+    }
+}
+
+static void pack_part(void *context, int part, int parts)
+{
+    const fixed_work *w = context;
+    const fig__windows *s = &w->f->s;
+    const scales to = weight_scales(w);
+    int64_t begin, end;
+    uint16_t *zeros = (uint16_t *)(void *)fig__zeros_at(&w->w, part);
+    memset(zeros, 0, s->zeros);
+    fig__share(s->panels, 1, part, parts, &begin, &end);
+    for (int64_t panel = begin; panel < end; panel++) {
+        for (int64_t c = panel * FIG__PANEL; c < (panel + 1) * FIG__PANEL; c++) {
+            to.by[c] = to.back[c] = 0;
+            to.largest[c] = 0;
+            bias_of(w)[c] = w->w.bias && c < s->to ? w->w.bias[c] : 0;
+        }
+        if (s->data)
+            pack_pairs(w, panel, zeros);
+        else
+            pack_turned(w, panel, (uint32_t *)(void *)fig__windows_at(&w->w, part));
+    }
+}
+
+/* Windows whose results are not plain bf16: any activation, f32. */
+static void write_slowly(const fixed_work *w, const float *made, float back, int64_t first, int64_t columns, const int64_t at[4])
+{
+    const fig__windows *s = &w->f->s;
+    float result[4][FIG__PANEL];
+    fig__fast_winograd_make(made, s->results_plane, columns, (float *const[4]){ result[0], result[1], result[2], result[3] });
+    for (int k = 0; k < 4; k++) {
+        if (at[k] < 0)
+            continue;
+        for (int64_t c = 0; c < columns; c++)
+            result[k][c] *= back;
+        fig__fast_epilogue(result[k], 1, columns, w->w.bias ? w->w.bias + first : NULL, &s->v.after_sum);
+        if (s->v.narrow_out)
+            fig__fast_f32_to_bf16((uint16_t *)w->made + at[k], result[k], columns);
+        else
+            memcpy((float *)w->made + at[k], result[k], sizeof(float) * (size_t)columns);
+    }
+}
+
+/* A panel's results of windows [begin, end); what lies beyond the picture goes to `other`. */
+static void write_results(const fixed_work *w, int64_t begin, int64_t end, int64_t panel, const float *made, const float *back,
+                          uint16_t *other)
+{
+    const fig__windows *s = &w->f->s;
+    const bool plain = s->v.narrow_out && s->v.after_sum.activation == FIG_LINEAR;
+    int64_t first = panel * FIG__PANEL, columns = fig__least(s->to - first, FIG__PANEL);
+    for (int64_t i = begin; i < end; i++, made += FIG__PANEL, back++) {
+        fig__window in = fig__window_at(s->grid, i);
+        int64_t at[4];
+        uint16_t *place[4];
+        for (int k = 0; k < 4; k++) {
+            int64_t y = 2 * in.y + k / 2, x = 2 * in.x + k % 2;
+            bool inside = y < s->result[0] && x < s->result[1];
+            at[k] = inside ? ((in.image * s->result[0] + y) * s->result[1] + x) * s->to + first : -1;
+            place[k] = inside ? (uint16_t *)w->made + at[k] : other;
+        }
+        if (plain)
+            fig__fast_winograd_fixed_make(made, s->results_plane, *back, bias_of(w) + first, columns, place);
+        else
+            write_slowly(w, made, *back, first, columns, at);
+    }
+}
+
+static void products_block(const fixed_work *w, int part, int64_t from, int64_t to)
+{
+    const fig__windows *s = &w->f->s;
+    uint32_t *v = (uint32_t *)(void *)fig__windows_at(&w->w, part);
+    float *made = fig__results_at(&w->w, part), *back = backs_at(w, part);
+    const uint16_t *zeros = (const uint16_t *)(void *)fig__zeros_at(&w->w, part), *place[16];
+    for (int64_t i = from; i < to; i++) {
+        fig__window at = fig__window_at(s->grid, i);
+        read_places(w->x + at.image * s->source[0] * s->source[1] * s->from, s->source, s->from, 2 * at.y - s->before[0],
+                    2 * at.x - s->before[1], 4, 4, zeros, place);
+        float by = find_scale(fig__fast_winograd_largest_of_all(place, 16, s->from), w->f->limit, 4, &back[i - from]);
+        fig__fast_winograd_fixed_window(place, s->from, by, v + (i - from) * s->row, s->windows_plane);
+    }
+    int64_t tiles = (to - from + FIG__FIXED_ROWS - 1) / FIG__FIXED_ROWS;
+    fig__fixed_tile t = { .pairs = (s->from + 1) / 2, .a_row = s->row };
+    for (int64_t panel = 0; panel < s->panels; panel++) {
+        t.column = weight_scales(w).back + panel * FIG__PANEL;
+        for (int64_t p = 0; p < PLANES; p++) {
+            t.panel = panel_at(w, panel, p);
+            t.factor = 1 / fig__winograd_weight_factor(p);
+            for (int64_t i = 0; i < tiles; i++) {
+                int64_t first = (to - from) * i / tiles, rows = (to - from) * (i + 1) / tiles - first;
+                t.a = v + p * s->windows_plane + first * s->row;
+                t.c = made + p * s->results_plane + first * FIG__PANEL;
+                fig__fast_winograd_fixed_tile(&t, rows);
+            }
+        }
+        write_results(w, from, to, panel, made, back, (uint16_t *)(void *)fig__other_at(&w->w, part));
+    }
+}
+
+static void products_part(void *context, int part, int parts)
+{
+    const fixed_work *w = context;
+    const fig__windows *s = &w->f->s;
+    int64_t begin, end;
+    memset(fig__zeros_at(&w->w, part), 0, s->zeros);
+    fig__share(s->windows, 1, part, parts, &begin, &end);
+    for (int64_t from = begin; from < end; from += s->block)
+        products_block(w, part, from, fig__least(from + s->block, end));
+}
+
+static void products_run(fig_eval *c)
+{
+    const fixed_state *f = c->prepared;
+    fixed_work w = { fig__windows_work_of(c), f, c->in[0].data, c->in[1].data, c->out[0].data };
+    fig__parallel(f->s.parts, pack_part, &w);
+    fig__parallel(f->s.parts, products_part, &w);
 }
 
 /* -- weight gradient ---------------------------------------------------------------------------------------------------------- */
@@ -111,7 +348,7 @@ static fig_status sums_prepare(const fig_kernel_query *q, void **prepared, size_
     int planes = PLANES / s->shares;
     int64_t most = BLOCK_UNITS / (planes * (s->wide + s->row));
     s->block = fig__even_blocks((s->windows + s->groups - 1) / s->groups, fig__most(MOST_PAIRS / 2, fig__least(MOST_PAIRS, most)));
-    f->limit = fminf(32767, floorf(sqrtf(2147483000.0f / (2.0f * (float)s->block))));
+    f->limit = largest_whole(2 * s->block);
     s->weights_plane = s->to * s->wide + APART;
     s->windows_plane = s->block * s->wide + APART;
     s->results_plane = s->block * s->row + APART;
@@ -227,11 +464,23 @@ static void sums_part(void *context, int part, int parts)
 static void sums_run(fig_eval *c)
 {
     const fixed_state *f = c->prepared;
-    fixed_work w = { fig__windows_work_of(c), f, c->in[0].data, c->in[1].data };
+    fixed_work w = { fig__windows_work_of(c), f, c->in[0].data, c->in[1].data, NULL };
     fig__parallel(f->s.parts, sums_part, &w);
     fig__parallel(fig__parts(f->s.to * f->s.wide * PLANES, c->run->threads), fig__winograd_taps, &w.w);
 }
 
+const fig_kernel fig_kernel_convolution_winograd_fixed = {
+    .name = "convolution_winograd_fixed", .op = "convolution", .bf16 = true, .rounds = true, .accepts = products_accept,
+    .competes = products_compete, .prepare = products_prepare, .release = winograd_release, .run = products_run,
+};
+const fig_kernel fig_kernel_convolution_fused_winograd_fixed = {
+    .name = "convolution_winograd_fixed", .op = "convolution_fused", .bf16 = true, .rounds = true, .accepts = products_accept,
+    .competes = products_compete, .prepare = products_prepare, .release = winograd_release, .run = products_run,
+};
+const fig_kernel fig_kernel_convolution_data_gradient_winograd_fixed = {
+    .name = "convolution_winograd_fixed", .op = "convolution_data_gradient", .bf16 = true, .rounds = true, .accepts = products_accept,
+    .competes = products_compete, .prepare = products_prepare, .release = winograd_release, .run = products_run,
+};
 const fig_kernel fig_kernel_convolution_weight_gradient_winograd_fixed = {
     .name = "convolution_winograd_fixed", .op = "convolution_weight_gradient", .bf16 = true, .rounds = true, .accepts = sums_accept,
     .competes = sums_compete, .prepare = sums_prepare, .release = winograd_release, .run = sums_run,

@@ -17,8 +17,41 @@
 
 bool fig__winograd_fixed_available(void);
 
-/* largest[c] = the largest |x| of it and of these places' channel c, as bf16; what is not finite is above all numbers. */
+/* The largest |x| of all channels of these places; what is not finite is above all numbers. */
+uint16_t fig__fast_winograd_largest_of_all(const uint16_t *const *place, int places, int64_t channels);
+/* largest[c] = the largest |x| of it and of these places' channel c. */
 void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_t channels, uint16_t *largest);
+
+/* -- forward and data gradient: pairs of channels -------------------------------------------------------------------------------- */
+
+/* One window's row of each plane: v[(4 i + j) plane + c / 2] = scale B' x B, of channels c and c + 1; place: 4 rows of 4. */
+void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, uint32_t *v, int64_t plane);
+/* The same of nine taps: G w G' times scale and fig__winograd_weight_factor. */
+void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, uint32_t *u, int64_t plane);
+/* u[(4 i + j) plane + c] = that of the taps left[] and right[], joined, for c < 32, each channel with its scale as below. */
+void fig__fast_winograd_fixed_weight_pairs(const uint16_t *const *left, const uint16_t *const *right, int64_t channels,
+                                           const float *scale, uint32_t *u, int64_t plane);
+/* Sums of three, or of three times three halves at most are scaled less than one weight. */
+static inline float fig__winograd_weight_factor(int64_t plane)
+{
+    int64_t i = plane / 4, j = plane % 4;
+    return (i % 3 ? 1.0f : 1.5f) * (j % 3 ? 1.0f : 1.5f);
+}
+
+/* c[i * 32 + j] = factor column[j] times the sum over l < pairs of a[i * a_row + l] . panel[l * 32 + j], for i < rows <= 13 and j < 32. */
+typedef struct fig__fixed_tile {
+    int64_t pairs, a_row;
+    const uint32_t *a, *panel;
+    const float *column;
+    float factor;
+    float *c;
+} fig__fixed_tile;
+void fig__fast_winograd_fixed_tile(const fig__fixed_tile *t, int64_t rows);
+/* The 2x2 places = A' m A times scale plus bias, rounded: m[(4 i + j) plane + c], for c < channels <= 32. */
+void fig__fast_winograd_fixed_make(const float *m, int64_t plane, float scale, const float *bias, int64_t channels,
+                                   uint16_t *const *place);
+
+/* -- weight gradient: pairs of windows ----------------------------------------------------------------------------------------- */
 
 /* Two windows side by side, joined: v[(4 i + j - 8 half) plane + c / 32 block + place of c] = B' x B of the left one and of the right one
  * times scale[c / 32 * 32 + place of c]; places of 32 channels: those of even number, then the others. Windows' places: 4 rows of 6. */

@@ -11,7 +11,7 @@ bool fig__winograd_fixed_available(void) { return fig__machine_get()->avx512_bf1
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define TARGET "avx512f,avx512bw,avx512vnni"
+#define TARGET "avx512f,avx512bw,avx512bf16,avx512vnni"
 #define FAST __attribute__((target(TARGET)))
 #define ALWAYS __attribute__((always_inline, target(TARGET))) static inline
 #define EACH(n, i) _Pragma("GCC unroll 13") for (int i = 0; i < n; i++)
@@ -49,6 +49,19 @@ FAST void fig__fast_winograd_largest(const uint16_t *const *place, int places, i
             most = _mm512_max_epu16(most, _mm512_and_si512(_mm512_maskz_loadu_epi16(mask, place[p] + i), size));
         _mm512_mask_storeu_epi16(largest + i, mask, most);
     }
+}
+
+FAST uint16_t fig__fast_winograd_largest_of_all(const uint16_t *const *place, int places, int64_t channels)
+{
+    __m512i most = _mm512_setzero_si512();
+    const __m512i size = _mm512_set1_epi16(0x7FFF);
+    for (int64_t i = 0; i < channels; i += LANES) {
+        const __mmask32 mask = lanes_left(channels - i);
+        for (int p = 0; p < places; p++)
+            most = _mm512_max_epu16(most, _mm512_and_si512(_mm512_maskz_loadu_epi16(mask, place[p] + i), size));
+    }
+    __m512i both = _mm512_max_epu32(_mm512_srli_epi32(most, 16), _mm512_and_si512(most, _mm512_set1_epi32(0xFFFF)));
+    return (uint16_t)_mm512_reduce_max_epu32(both);
 }
 
 ALWAYS __m512i rounded(__m512 x, __m512 scale) { return (__m512i)_mm512_fmadd_ps(x, scale, _mm512_set1_ps(12582912.0f)); }
@@ -98,6 +111,110 @@ ALWAYS void write_in_order(uint32_t *to, lanes left, lanes right, lanes scale, _
     _mm512_storeu_si512(to, turn_low(p.even, p.odd));
     _mm512_storeu_si512(to + 16, turn_high(p.even, p.odd));
 }
+
+/* -- forward and data gradient ---------------------------------------------------------------------------------------------------- */
+
+ALWAYS void write_channels(uint32_t *to, lanes x, __m512 scale, __m512i halves)
+{
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(rounded(x.even, scale), halves, rounded(x.odd, scale)));
+}
+
+ALWAYS void window_row(const uint16_t *const *a, const uint16_t *const *b, bool sum, int64_t i, __mmask32 mask, __m512 scale, uint32_t *v,
+                       int64_t plane, __m512i halves)
+{
+    lanes r[4];
+    EACH(4, j)
+    {
+        lanes x = read_lanes(a[j] + i, mask), y = read_lanes(b[j] + i, mask);
+        r[j] = sum ? plus(x, y) : minus(x, y);
+    }
+    write_channels(v, minus(r[0], r[2]), scale, halves);
+    write_channels(v + plane, plus(r[1], r[2]), scale, halves);
+    write_channels(v + 2 * plane, minus(r[2], r[1]), scale, halves);
+    write_channels(v + 3 * plane, minus(r[1], r[3]), scale, halves);
+}
+
+FAST void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, uint32_t *v, int64_t plane)
+{
+    const __m512i halves = order_of_halves();
+    const __m512 by = _mm512_set1_ps(scale);
+    for (int64_t i = 0; i < channels; i += LANES, v += LANES / 2) {
+        const __mmask32 mask = lanes_left(channels - i);
+        window_row(place, place + 8, false, i, mask, by, v, plane, halves);
+        window_row(place + 4, place + 8, true, i, mask, by, v + 4 * plane, plane, halves);
+        window_row(place + 8, place + 4, false, i, mask, by, v + 8 * plane, plane, halves);
+        window_row(place + 4, place + 12, false, i, mask, by, v + 12 * plane, plane, halves);
+    }
+}
+
+/* G w G' of 32 channels, plane by plane with the factors of fig__winograd_weight_factor. */
+ALWAYS void transform_weights(const uint16_t *const *tap, int64_t i, __mmask32 mask, lanes u[16])
+{
+    lanes row[4][3]; /* G w */
+    EACH(3, j)
+    {
+        lanes a = read_lanes(tap[j] + i, mask), b = read_lanes(tap[3 + j] + i, mask), c = read_lanes(tap[6 + j] + i, mask);
+        lanes ends = plus(a, c);
+        row[0][j] = times(a, 1.5f);
+        row[1][j] = times(plus(ends, b), 0.5f);
+        row[2][j] = times(minus(ends, b), 0.5f);
+        row[3][j] = times(c, 1.5f);
+    }
+    EACH(4, k)
+    {
+        lanes ends = plus(row[k][0], row[k][2]);
+        u[4 * k] = times(row[k][0], 1.5f);
+        u[4 * k + 1] = times(plus(ends, row[k][1]), 0.5f);
+        u[4 * k + 2] = times(minus(ends, row[k][1]), 0.5f);
+        u[4 * k + 3] = times(row[k][2], 1.5f);
+    }
+}
+
+FAST void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, uint32_t *u, int64_t plane)
+{
+    const __m512i halves = order_of_halves();
+    for (int64_t i = 0; i < channels; i += LANES, u += LANES / 2) {
+        lanes made[16];
+        transform_weights(tap, i, lanes_left(channels - i), made);
+        for (int p = 0; p < 16; p++)
+            write_channels(u + p * plane, made[p], _mm512_set1_ps(scale), halves);
+    }
+}
+
+FAST void fig__fast_winograd_fixed_weight_pairs(const uint16_t *const *left, const uint16_t *const *right, int64_t channels,
+                                                const float *scale, uint32_t *u, int64_t plane)
+{
+    const __m512i halves = order_of_halves();
+    lanes first[16], second[16];
+    transform_weights(left, 0, lanes_left(channels), first);
+    transform_weights(right, 0, lanes_left(channels), second);
+    for (int p = 0; p < 16; p++)
+        write_in_order(u + p * plane, first[p], second[p], read_scale(scale), halves);
+}
+
+FAST void fig__fast_winograd_fixed_make(const float *m, int64_t plane, float scale, const float *bias, int64_t channels,
+                                        uint16_t *const *place)
+{
+    const __mmask32 mask = lanes_left(channels);
+    __m512 y[4][2];
+    for (int half = 0; half < 2; half++, m += 16) {
+        __m512 upper[4], lower[4], added = _mm512_loadu_ps(bias + 16 * half), by = _mm512_set1_ps(scale);
+        EACH(4, j)
+        {
+            __m512 m1 = _mm512_loadu_ps(m + (4 + j) * plane), m2 = _mm512_loadu_ps(m + (8 + j) * plane);
+            upper[j] = _mm512_add_ps(_mm512_loadu_ps(m + j * plane), _mm512_add_ps(m1, m2));
+            lower[j] = _mm512_sub_ps(_mm512_sub_ps(m1, m2), _mm512_loadu_ps(m + (12 + j) * plane));
+        }
+        y[0][half] = _mm512_fmadd_ps(_mm512_add_ps(upper[0], _mm512_add_ps(upper[1], upper[2])), by, added);
+        y[1][half] = _mm512_fmadd_ps(_mm512_sub_ps(_mm512_sub_ps(upper[1], upper[2]), upper[3]), by, added);
+        y[2][half] = _mm512_fmadd_ps(_mm512_add_ps(lower[0], _mm512_add_ps(lower[1], lower[2])), by, added);
+        y[3][half] = _mm512_fmadd_ps(_mm512_sub_ps(_mm512_sub_ps(lower[1], lower[2]), lower[3]), by, added);
+    }
+    for (int k = 0; k < 4; k++)
+        _mm512_mask_storeu_epi16(place[k], mask, (__m512i)_mm512_cvtne2ps_pbh(y[k][1], y[k][0]));
+}
+
+/* -- weight gradient -------------------------------------------------------------------------------------------------------------- */
 
 /* The four planes of one row of transformed rows: six columns are two windows. */
 ALWAYS void write_windows(const lanes *r, lanes scale, uint32_t *v, int64_t plane, __m512i halves)
@@ -176,7 +293,35 @@ ALWAYS __m512i add_pairs(__m512i sum, __m512i a, __m512i b)
     return sum;
 }
 
+/* Rows in memory are walked by five pointers, as there are not registers enough for thirteen. */
+#define PAIR_ROW(i) ((i) < 3 ? a0 + (i) * row : (i) < 6 ? a3 + ((i) - 3) * row : (i) < 9 ? a6 + ((i) - 6) * row : \
+                     (i) < 12 ? a9 + ((i) - 9) * row : a12)
+
 /* rows is a constant after inlining. */
+ALWAYS void product_tile(int rows, const fig__fixed_tile *t)
+{
+    __m512i low[FIG__FIXED_ROWS], high[FIG__FIXED_ROWS];
+    const int64_t row = t->a_row;
+    const uint32_t *a0 = t->a, *a3 = a0 + 3 * row, *a6 = a3 + 3 * row, *a9 = a6 + 3 * row, *a12 = a9 + 3 * row;
+    EACH(rows, i) low[i] = high[i] = _mm512_setzero_si512();
+    for (const uint32_t *panel = t->panel, *end = panel + t->pairs * LANES; panel < end; panel += LANES, a0++, a3++, a6++, a9++, a12++) {
+        __m512i left = _mm512_loadu_si512(panel), right = _mm512_loadu_si512(panel + 16);
+        EACH(rows, i)
+        {
+            __m512i u = _mm512_set1_epi32((int)*PAIR_ROW(i));
+            low[i] = add_pairs(low[i], u, left);
+            high[i] = add_pairs(high[i], u, right);
+        }
+    }
+    const __m512 factor = _mm512_set1_ps(t->factor), first = _mm512_mul_ps(_mm512_loadu_ps(t->column), factor),
+                 last = _mm512_mul_ps(_mm512_loadu_ps(t->column + 16), factor);
+    EACH(rows, i)
+    {
+        _mm512_storeu_ps(t->c + i * LANES, _mm512_mul_ps(_mm512_cvtepi32_ps(low[i]), first));
+        _mm512_storeu_ps(t->c + i * LANES + 16, _mm512_mul_ps(_mm512_cvtepi32_ps(high[i]), last));
+    }
+}
+
 ALWAYS void sums_tile(int rows, const fig__fixed_sums *t)
 {
     __m512i low[FIG__FIXED_ROWS], high[FIG__FIXED_ROWS];
@@ -204,7 +349,8 @@ ALWAYS void sums_tile(int rows, const fig__fixed_sums *t)
     }
 }
 
-#define TILES(rows) \
+#define TILES(rows)                                                                \
+    FAST static void product_##rows(const fig__fixed_tile *t) { product_tile(rows, t); } \
     FAST static void sums_##rows(const fig__fixed_sums *t) { sums_tile(rows, t); }
 TILES(1)
 TILES(2)
@@ -224,6 +370,12 @@ TILES(13)
     { NULL, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8, kind##_9, kind##_10, kind##_11,    \
       kind##_12, kind##_13 }
 
+void fig__fast_winograd_fixed_tile(const fig__fixed_tile *t, int64_t rows)
+{
+    static void (*const tile[])(const fig__fixed_tile *) = LIST(product);
+    tile[rows](t);
+}
+
 void fig__fast_winograd_fixed_sums(const fig__fixed_sums *t, int64_t rows)
 {
     static void (*const tile[])(const fig__fixed_sums *) = LIST(sums);
@@ -234,9 +386,48 @@ void fig__fast_winograd_fixed_sums(const fig__fixed_sums *t, int64_t rows)
 
 #define ABSENT FIG_BUG("products of whole numbers on a processor without them")
 
+uint16_t fig__fast_winograd_largest_of_all(const uint16_t *const *place, int places, int64_t channels)
+{
+    (void)place, (void)places, (void)channels;
+    ABSENT;
+    return 0;
+}
+
 void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_t channels, uint16_t *largest)
 {
     (void)place, (void)places, (void)channels, (void)largest;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, uint32_t *v, int64_t plane)
+{
+    (void)place, (void)channels, (void)scale, (void)v, (void)plane;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, uint32_t *u, int64_t plane)
+{
+    (void)tap, (void)channels, (void)scale, (void)u, (void)plane;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_weight_pairs(const uint16_t *const *left, const uint16_t *const *right, int64_t channels,
+                                           const float *scale, uint32_t *u, int64_t plane)
+{
+    (void)left, (void)right, (void)channels, (void)scale, (void)u, (void)plane;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_make(const float *m, int64_t plane, float scale, const float *bias, int64_t channels,
+                                   uint16_t *const *place)
+{
+    (void)m, (void)plane, (void)scale, (void)bias, (void)channels, (void)place;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_tile(const fig__fixed_tile *t, int64_t rows)
+{
+    (void)t, (void)rows;
     ABSENT;
 }
 

@@ -56,12 +56,27 @@ static geometry halving_convolution(instance *t)
     return g;
 }
 
+/* Windows of 3x3 kernels: every padding, sizes that windows do not fill, more channels than a panel has. */
+static geometry window_convolution(instance *t)
+{
+    geometry g = { .x = FIG_SHAPE(any_between(t, 1, 3), any_between(t, 5, 14), any_between(t, 5, 14), any_between(t, 8, 72)) };
+    g.weight = FIG_SHAPE(any_between(t, 8, 72), 3, 3, g.x.dim[3]);
+    for (int axis = 0; axis < 2; axis++) {
+        int before = (int)any_between(t, 0, 2), after = (int)any_between(t, 0, 2);
+        g.opts.before[axis] = before || !axis ? before : FIG_PAD_NONE;
+        g.opts.after[axis] = after || !axis ? after : FIG_PAD_NONE;
+    }
+    return g;
+}
+
 static geometry any_convolution(instance *t)
 {
     if (!t->small && any_chance(t, 0.04))
         return large_convolution(t);
     if (!t->small && any_chance(t, 0.06))
         return halving_convolution(t);
+    if (!t->small && any_chance(t, 0.06))
+        return window_convolution(t);
     int spatial = (int)any_between(t, 1, 3);
     int64_t groups = any_chance(t, 0.7) ? 1 : any_between(t, 2, 3), in_each = any_between(t, 1, 3),
             out_each = any_between(t, 1, 3);
