@@ -5,7 +5,8 @@
  * in f32 and multiplied by a scale under which the largest number there may be is as large as sums allow; sums are exact, and scaled
  * back into f32 where they end.
  *
- * Thirty-two channels at a time, pairs in units of 32 bits; what fills the last ones up is 0. `half` makes planes 0 to 7 (0) or 8 to 15 (1),
+ * Thirty-two channels at a time, pairs in units of 32 bits; what fills the last ones up is 0. Scales of 32 channels stand as their
+ * vectors do, those of even number before the others: the place of c (fig__winograd_place). `half` makes planes 0 to 7 (0) or 8 to 15 (1),
  * as in winograd.h. Only where fig__winograd_fixed_available(). */
 #ifndef FIG_KERNELS_WINOGRAD_FIXED_H
 #define FIG_KERNELS_WINOGRAD_FIXED_H
@@ -15,35 +16,34 @@
 
 #define FIG__FIXED_ROWS 13
 
+static inline int64_t fig__winograd_place(int64_t c) { return c / 32 * 32 + c % 2 * 16 + c % 32 / 2; }
+
 bool fig__winograd_fixed_available(void);
 
-/* The largest |x| of all channels of these places; what is not finite is above all numbers. */
-uint16_t fig__fast_winograd_largest_of_all(const uint16_t *const *place, int places, int64_t channels);
-/* largest[c] = the largest |x| of it and of these places' channel c. */
+/* largest[c] = the largest |x| of it and of these places' channel c; what is not finite is above all numbers. */
 void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_t channels, uint16_t *largest);
 
 /* -- forward and data gradient: pairs of channels -------------------------------------------------------------------------------- */
 
-/* One window's row of each plane: v[(4 i + j) plane + c / 2] = scale B' x B, of channels c and c + 1; place: 4 rows of 4. */
-void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, uint32_t *v, int64_t plane);
-/* The same of nine taps: G w G' times scale and fig__winograd_weight_factor. */
-void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, uint32_t *u, int64_t plane);
-/* u[(4 i + j) plane + c] = that of the taps left[] and right[], joined, for c < 32, each channel with its scale as below. */
+/* The largest |x| weight[place of c] of all channels of these places, NULL = 1; infinity where one is not finite. */
+float fig__fast_winograd_most(const uint16_t *const *place, int places, int64_t channels, const float *weight);
+/* One window's row of each plane: v[(4 i + j) plane + c / 2] = scale weight[place of c] B' x B, of channels c and c + 1; 4 rows of 4. */
+void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, const float *weight, uint32_t *v,
+                                     int64_t plane);
+/* The same of nine taps: G w G' times scale and weight. */
+void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, const float *weight, uint32_t *u,
+                                      int64_t plane);
+/* u[(4 i + j) plane + c] = that of the taps left[] by weight[0] and of right[] by weight[1], joined, for c < 32, times scale[place of c]. */
 void fig__fast_winograd_fixed_weight_pairs(const uint16_t *const *left, const uint16_t *const *right, int64_t channels,
-                                           const float *scale, uint32_t *u, int64_t plane);
-/* Sums of three, or of three times three halves at most are scaled less than one weight. */
-static inline float fig__winograd_weight_factor(int64_t plane)
-{
-    int64_t i = plane / 4, j = plane % 4;
-    return (i % 3 ? 1.0f : 1.5f) * (j % 3 ? 1.0f : 1.5f);
-}
+                                           const float weight[2], const float *scale, uint32_t *u, int64_t plane);
+/* The largest sum over all pairs of |first| + |second| that a column of a panel has. */
+int32_t fig__fast_winograd_fixed_weight_sum(const uint32_t *panel, int64_t pairs);
 
-/* c[i * 32 + j] = factor column[j] times the sum over l < pairs of a[i * a_row + l] . panel[l * 32 + j], for i < rows <= 13 and j < 32. */
+/* c[i * 32 + j] = column[j] times the sum over l < pairs of a[i * a_row + l] . panel[l * 32 + j], for i < rows <= 13 and j < 32. */
 typedef struct fig__fixed_tile {
     int64_t pairs, a_row;
     const uint32_t *a, *panel;
     const float *column;
-    float factor;
     float *c;
 } fig__fixed_tile;
 void fig__fast_winograd_fixed_tile(const fig__fixed_tile *t, int64_t rows);
@@ -53,28 +53,23 @@ void fig__fast_winograd_fixed_make(const float *m, int64_t plane, float scale, c
 
 /* -- weight gradient: pairs of windows ----------------------------------------------------------------------------------------- */
 
-/* Two windows side by side, joined: v[(4 i + j - 8 half) plane + c / 32 block + place of c] = B' x B of the left one and of the right one
- * times scale[c / 32 * 32 + place of c]; places of 32 channels: those of even number, then the others. Windows' places: 4 rows of 6. */
+/* Two windows side by side, joined: v[(4 i + j - 8 half) plane + c / 32 block + place of c % 32] = B' x B of the left one and of the right one
+ * times scale[place of c]; place: 4 rows of 6. */
 void fig__fast_winograd_fixed_windows(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *v,
                                       int64_t plane, int64_t block);
-/* The same of their results' places, 2 rows of 4, channels in order: A y A', plane by plane times scale and fig__winograd_factor. */
+/* The same of their results' places, 2 rows of 4, channels in order: A y A'. */
 void fig__fast_winograd_fixed_results(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *d,
                                       int64_t plane);
-/* Sums of four places at most, of two, or one: planes with fewer have numbers that much smaller. */
-static inline float fig__winograd_factor(int64_t plane)
-{
-    int64_t i = plane / 4, j = plane % 4;
-    return (i % 3 ? 1.0f : 2.0f) * (j % 3 ? 1.0f : 2.0f);
-}
+/* sum[place of c] += |x| of these places. */
+void fig__fast_winograd_sizes(const uint16_t *const *place, int places, int64_t channels, float *sum);
 
-/* sum[i * sum_row + j] += factor row[i] column[j] times the sum over l < pairs of d[l * d_row + i] . panel[l * 32 + place of j], for
+/* sum[i * sum_row + j] += row[i] column[j] times the sum over l < pairs of d[l * d_row + i] . panel[l * 32 + place of j], for
  * i < rows <= 13 and j < 32. */
 typedef struct fig__fixed_sums {
     int64_t pairs;
     const uint32_t *d, *panel;
     int64_t d_row;
     const float *row, *column;
-    float factor;
     float *sum;
     int64_t sum_row;
 } fig__fixed_sums;

@@ -5,6 +5,9 @@
 #include "kernels/winograd_fixed.h"
 
 #include "core/core.h"
+#include "ops/bf16.h"
+
+#include <math.h>
 
 bool fig__winograd_fixed_available(void) { return fig__machine_get()->avx512_bf16 && fig__machine_get()->avx512_vnni; }
 
@@ -16,7 +19,7 @@ bool fig__winograd_fixed_available(void) { return fig__machine_get()->avx512_bf1
 #define ALWAYS __attribute__((always_inline, target(TARGET))) static inline
 #define EACH(n, i) _Pragma("GCC unroll 13") for (int i = 0; i < n; i++)
 
-enum { LANES = 32 };
+enum { LANES = 32, INFINITE = 0x7F80 };
 
 /* Thirty-two channels: those of even number, those of odd. */
 typedef struct lanes {
@@ -51,17 +54,46 @@ FAST void fig__fast_winograd_largest(const uint16_t *const *place, int places, i
     }
 }
 
-FAST uint16_t fig__fast_winograd_largest_of_all(const uint16_t *const *place, int places, int64_t channels)
+FAST void fig__fast_winograd_sizes(const uint16_t *const *place, int places, int64_t channels, float *sum)
 {
-    __m512i most = _mm512_setzero_si512();
-    const __m512i size = _mm512_set1_epi16(0x7FFF);
     for (int64_t i = 0; i < channels; i += LANES) {
         const __mmask32 mask = lanes_left(channels - i);
-        for (int p = 0; p < places; p++)
-            most = _mm512_max_epu16(most, _mm512_and_si512(_mm512_maskz_loadu_epi16(mask, place[p] + i), size));
+        __m512 even = _mm512_loadu_ps(sum + i), odd = _mm512_loadu_ps(sum + i + 16);
+        for (int p = 0; p < places; p++) {
+            lanes x = read_lanes(place[p] + i, mask);
+            even = _mm512_add_ps(even, _mm512_abs_ps(x.even));
+            odd = _mm512_add_ps(odd, _mm512_abs_ps(x.odd));
+        }
+        _mm512_storeu_ps(sum + i, even);
+        _mm512_storeu_ps(sum + i + 16, odd);
     }
-    __m512i both = _mm512_max_epu32(_mm512_srli_epi32(most, 16), _mm512_and_si512(most, _mm512_set1_epi32(0xFFFF)));
-    return (uint16_t)_mm512_reduce_max_epu32(both);
+}
+
+/* The largest number of sixteen bits; of a vector of 32. */
+ALWAYS uint16_t largest_half(__m512i x)
+{
+    return (uint16_t)_mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_srli_epi32(x, 16), _mm512_and_si512(x, _mm512_set1_epi32(0xFFFF))));
+}
+
+FAST float fig__fast_winograd_most(const uint16_t *const *place, int places, int64_t channels, const float *weight)
+{
+    const __m512i size = _mm512_set1_epi16(0x7FFF);
+    __m512i all = _mm512_setzero_si512();
+    __m512 most = _mm512_setzero_ps();
+    for (int64_t i = 0; i < channels; i += LANES) {
+        const __mmask32 mask = lanes_left(channels - i);
+        __m512i largest = _mm512_setzero_si512();
+        for (int p = 0; p < places; p++)
+            largest = _mm512_max_epu16(largest, _mm512_and_si512(_mm512_maskz_loadu_epi16(mask, place[p] + i), size));
+        all = _mm512_max_epu16(all, largest);
+        if (weight) {
+            __m512 even = (__m512)_mm512_slli_epi32(largest, 16), odd = (__m512)_mm512_andnot_si512(_mm512_set1_epi32(0xFFFF), largest);
+            most = _mm512_max_ps(most, _mm512_mul_ps(even, _mm512_loadu_ps(weight + i)));
+            most = _mm512_max_ps(most, _mm512_mul_ps(odd, _mm512_loadu_ps(weight + i + 16)));
+        }
+    }
+    uint16_t largest = largest_half(all);
+    return largest >= INFINITE ? INFINITY : weight ? _mm512_reduce_max_ps(most) : fig__from_bf16(largest);
 }
 
 ALWAYS __m512i rounded(__m512 x, __m512 scale) { return (__m512i)_mm512_fmadd_ps(x, scale, _mm512_set1_ps(12582912.0f)); }
@@ -75,19 +107,19 @@ ALWAYS __m512i order_of_halves(void)
     return _mm512_loadu_si512(at);
 }
 
-typedef struct pairs {
+typedef struct joined {
     __m512i even, odd;
-} pairs;
+} joined;
 
-ALWAYS pairs join(lanes left, lanes right, lanes scale, __m512i halves)
+ALWAYS joined join(lanes left, lanes right, lanes scale, __m512i halves)
 {
-    return (pairs){ _mm512_permutex2var_epi16(rounded(left.even, scale.even), halves, rounded(right.even, scale.even)),
-                    _mm512_permutex2var_epi16(rounded(left.odd, scale.odd), halves, rounded(right.odd, scale.odd)) };
+    return (joined){ _mm512_permutex2var_epi16(rounded(left.even, scale.even), halves, rounded(right.even, scale.even)),
+                     _mm512_permutex2var_epi16(rounded(left.odd, scale.odd), halves, rounded(right.odd, scale.odd)) };
 }
 
 ALWAYS void write_apart(uint32_t *to, lanes left, lanes right, lanes scale, __m512i halves)
 {
-    pairs p = join(left, right, scale, halves);
+    joined p = join(left, right, scale, halves);
     _mm512_storeu_si512(to, p.even);
     _mm512_storeu_si512(to + 16, p.odd);
 }
@@ -107,19 +139,19 @@ ALWAYS __m512i turn_high(__m512i even, __m512i odd)
 
 ALWAYS void write_in_order(uint32_t *to, lanes left, lanes right, lanes scale, __m512i halves)
 {
-    pairs p = join(left, right, scale, halves);
+    joined p = join(left, right, scale, halves);
     _mm512_storeu_si512(to, turn_low(p.even, p.odd));
     _mm512_storeu_si512(to + 16, turn_high(p.even, p.odd));
 }
 
 /* -- forward and data gradient ---------------------------------------------------------------------------------------------------- */
 
-ALWAYS void write_channels(uint32_t *to, lanes x, __m512 scale, __m512i halves)
+ALWAYS void write_channels(uint32_t *to, lanes x, lanes scale, __m512i halves)
 {
-    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(rounded(x.even, scale), halves, rounded(x.odd, scale)));
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(rounded(x.even, scale.even), halves, rounded(x.odd, scale.odd)));
 }
 
-ALWAYS void window_row(const uint16_t *const *a, const uint16_t *const *b, bool sum, int64_t i, __mmask32 mask, __m512 scale, uint32_t *v,
+ALWAYS void window_row(const uint16_t *const *a, const uint16_t *const *b, bool sum, int64_t i, __mmask32 mask, lanes scale, uint32_t *v,
                        int64_t plane, __m512i halves)
 {
     lanes r[4];
@@ -134,12 +166,13 @@ ALWAYS void window_row(const uint16_t *const *a, const uint16_t *const *b, bool 
     write_channels(v + 3 * plane, minus(r[1], r[3]), scale, halves);
 }
 
-FAST void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, uint32_t *v, int64_t plane)
+FAST void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, const float *weight, uint32_t *v,
+                                          int64_t plane)
 {
     const __m512i halves = order_of_halves();
-    const __m512 by = _mm512_set1_ps(scale);
     for (int64_t i = 0; i < channels; i += LANES, v += LANES / 2) {
         const __mmask32 mask = lanes_left(channels - i);
+        const lanes by = times(read_scale(weight + i), scale);
         window_row(place, place + 8, false, i, mask, by, v, plane, halves);
         window_row(place + 4, place + 8, true, i, mask, by, v + 4 * plane, plane, halves);
         window_row(place + 8, place + 4, false, i, mask, by, v + 8 * plane, plane, halves);
@@ -147,7 +180,7 @@ FAST void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t 
     }
 }
 
-/* G w G' of 32 channels, plane by plane with the factors of fig__winograd_weight_factor. */
+/* G w G' of 32 channels, plane by plane. */
 ALWAYS void transform_weights(const uint16_t *const *tap, int64_t i, __mmask32 mask, lanes u[16])
 {
     lanes row[4][3]; /* G w */
@@ -155,41 +188,54 @@ ALWAYS void transform_weights(const uint16_t *const *tap, int64_t i, __mmask32 m
     {
         lanes a = read_lanes(tap[j] + i, mask), b = read_lanes(tap[3 + j] + i, mask), c = read_lanes(tap[6 + j] + i, mask);
         lanes ends = plus(a, c);
-        row[0][j] = times(a, 1.5f);
+        row[0][j] = a;
         row[1][j] = times(plus(ends, b), 0.5f);
         row[2][j] = times(minus(ends, b), 0.5f);
-        row[3][j] = times(c, 1.5f);
+        row[3][j] = c;
     }
     EACH(4, k)
     {
         lanes ends = plus(row[k][0], row[k][2]);
-        u[4 * k] = times(row[k][0], 1.5f);
+        u[4 * k] = row[k][0];
         u[4 * k + 1] = times(plus(ends, row[k][1]), 0.5f);
         u[4 * k + 2] = times(minus(ends, row[k][1]), 0.5f);
-        u[4 * k + 3] = times(row[k][2], 1.5f);
+        u[4 * k + 3] = row[k][2];
     }
 }
 
-FAST void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, uint32_t *u, int64_t plane)
+FAST void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, const float *weight, uint32_t *u,
+                                           int64_t plane)
 {
     const __m512i halves = order_of_halves();
     for (int64_t i = 0; i < channels; i += LANES, u += LANES / 2) {
         lanes made[16];
         transform_weights(tap, i, lanes_left(channels - i), made);
         for (int p = 0; p < 16; p++)
-            write_channels(u + p * plane, made[p], _mm512_set1_ps(scale), halves);
+            write_channels(u + p * plane, made[p], times(read_scale(weight + i), scale), halves);
     }
 }
 
 FAST void fig__fast_winograd_fixed_weight_pairs(const uint16_t *const *left, const uint16_t *const *right, int64_t channels,
-                                                const float *scale, uint32_t *u, int64_t plane)
+                                                const float weight[2], const float *scale, uint32_t *u, int64_t plane)
 {
     const __m512i halves = order_of_halves();
+    const lanes by = read_scale(scale);
     lanes first[16], second[16];
     transform_weights(left, 0, lanes_left(channels), first);
     transform_weights(right, 0, lanes_left(channels), second);
     for (int p = 0; p < 16; p++)
-        write_in_order(u + p * plane, first[p], second[p], read_scale(scale), halves);
+        write_in_order(u + p * plane, times(first[p], weight[0]), times(second[p], weight[1]), by, halves);
+}
+
+FAST int32_t fig__fast_winograd_fixed_weight_sum(const uint32_t *panel, int64_t pairs)
+{
+    const __m512i one = _mm512_set1_epi16(1);
+    __m512i low = _mm512_setzero_si512(), high = low;
+    for (const uint32_t *end = panel + pairs * LANES; panel < end; panel += LANES) {
+        low = _mm512_add_epi32(low, _mm512_madd_epi16(_mm512_abs_epi16(_mm512_loadu_si512(panel)), one));
+        high = _mm512_add_epi32(high, _mm512_madd_epi16(_mm512_abs_epi16(_mm512_loadu_si512(panel + 16)), one));
+    }
+    return _mm512_reduce_max_epi32(_mm512_max_epi32(low, high));
 }
 
 FAST void fig__fast_winograd_fixed_make(const float *m, int64_t plane, float scale, const float *bias, int64_t channels,
@@ -254,14 +300,13 @@ FAST void fig__fast_winograd_fixed_windows(const uint16_t *const *place, int hal
         windows_half(place, place + 6, place + 12, false, channels, scale, v, plane, block);
 }
 
-/* ends: scale of the planes at both ends, which are no sums. */
-ALWAYS void write_results(const lanes *r, lanes scale, lanes ends, uint32_t *d, int64_t plane, __m512i halves)
+ALWAYS void write_results(const lanes *r, lanes scale, uint32_t *d, int64_t plane, __m512i halves)
 {
     const lanes zero = { _mm512_setzero_ps(), _mm512_setzero_ps() };
-    write_in_order(d, r[0], r[2], ends, halves);
+    write_in_order(d, r[0], r[2], scale, halves);
     write_in_order(d + plane, plus(r[0], r[1]), plus(r[2], r[3]), scale, halves);
     write_in_order(d + 2 * plane, minus(r[0], r[1]), minus(r[2], r[3]), scale, halves);
-    write_in_order(d + 3 * plane, minus(zero, r[1]), minus(zero, r[3]), ends, halves);
+    write_in_order(d + 3 * plane, minus(zero, r[1]), minus(zero, r[3]), scale, halves);
 }
 
 FAST void fig__fast_winograd_fixed_results(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *d,
@@ -279,8 +324,8 @@ FAST void fig__fast_winograd_fixed_results(const uint16_t *const *place, int hal
             alone[j] = half ? minus(zero, b) : a;
             sum[j] = half ? minus(a, b) : plus(a, b);
         }
-        write_results(half ? sum : alone, half ? by : times(by, 2), half ? times(by, 2) : times(by, 4), d, plane, halves);
-        write_results(half ? alone : sum, half ? times(by, 2) : by, half ? times(by, 4) : times(by, 2), d + 4 * plane, plane, halves);
+        write_results(half ? sum : alone, by, d, plane, halves);
+        write_results(half ? alone : sum, by, d + 4 * plane, plane, halves);
     }
 }
 
@@ -313,8 +358,7 @@ ALWAYS void product_tile(int rows, const fig__fixed_tile *t)
             high[i] = add_pairs(high[i], u, right);
         }
     }
-    const __m512 factor = _mm512_set1_ps(t->factor), first = _mm512_mul_ps(_mm512_loadu_ps(t->column), factor),
-                 last = _mm512_mul_ps(_mm512_loadu_ps(t->column + 16), factor);
+    const __m512 first = _mm512_loadu_ps(t->column), last = _mm512_loadu_ps(t->column + 16);
     EACH(rows, i)
     {
         _mm512_storeu_ps(t->c + i * LANES, _mm512_mul_ps(_mm512_cvtepi32_ps(low[i]), first));
@@ -337,8 +381,7 @@ ALWAYS void sums_tile(int rows, const fig__fixed_sums *t)
             high[i] = add_pairs(high[i], u, right);
         }
     }
-    const __m512 factor = _mm512_set1_ps(t->factor), first = _mm512_mul_ps(_mm512_loadu_ps(t->column), factor),
-                 last = _mm512_mul_ps(_mm512_loadu_ps(t->column + 16), factor);
+    const __m512 first = _mm512_loadu_ps(t->column), last = _mm512_loadu_ps(t->column + 16);
     EACH(rows, i)
     {
         float *sum = t->sum + i * t->sum_row;
@@ -386,9 +429,9 @@ void fig__fast_winograd_fixed_sums(const fig__fixed_sums *t, int64_t rows)
 
 #define ABSENT FIG_BUG("products of whole numbers on a processor without them")
 
-uint16_t fig__fast_winograd_largest_of_all(const uint16_t *const *place, int places, int64_t channels)
+float fig__fast_winograd_most(const uint16_t *const *place, int places, int64_t channels, const float *weight)
 {
-    (void)place, (void)places, (void)channels;
+    (void)place, (void)places, (void)channels, (void)weight;
     ABSENT;
     return 0;
 }
@@ -399,23 +442,38 @@ void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_
     ABSENT;
 }
 
-void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, uint32_t *v, int64_t plane)
+void fig__fast_winograd_sizes(const uint16_t *const *place, int places, int64_t channels, float *sum)
 {
-    (void)place, (void)channels, (void)scale, (void)v, (void)plane;
+    (void)place, (void)places, (void)channels, (void)sum;
     ABSENT;
 }
 
-void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, uint32_t *u, int64_t plane)
+void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, const float *weight, uint32_t *v,
+                                     int64_t plane)
 {
-    (void)tap, (void)channels, (void)scale, (void)u, (void)plane;
+    (void)place, (void)channels, (void)scale, (void)weight, (void)v, (void)plane;
+    ABSENT;
+}
+
+void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, const float *weight, uint32_t *u,
+                                      int64_t plane)
+{
+    (void)tap, (void)channels, (void)scale, (void)weight, (void)u, (void)plane;
     ABSENT;
 }
 
 void fig__fast_winograd_fixed_weight_pairs(const uint16_t *const *left, const uint16_t *const *right, int64_t channels,
-                                           const float *scale, uint32_t *u, int64_t plane)
+                                           const float weight[2], const float *scale, uint32_t *u, int64_t plane)
 {
-    (void)left, (void)right, (void)channels, (void)scale, (void)u, (void)plane;
+    (void)left, (void)right, (void)channels, (void)weight, (void)scale, (void)u, (void)plane;
     ABSENT;
+}
+
+int32_t fig__fast_winograd_fixed_weight_sum(const uint32_t *panel, int64_t pairs)
+{
+    (void)panel, (void)pairs;
+    ABSENT;
+    return 0;
 }
 
 void fig__fast_winograd_fixed_make(const float *m, int64_t plane, float scale, const float *bias, int64_t channels,
