@@ -1,9 +1,9 @@
 /* kernels/winograd_fixed.h - the transforms of winograd.h from bf16 storage, for products of whole numbers of 16 bits
  *
- * Rounded to bf16 again, transformed windows would lose twice what storing in bf16 loses. One instruction of AVX512_VNNI multiplies pairs
- * of 16-bit whole numbers into 32-bit sums as fast as that of AVX512_BF16 multiplies pairs of bf16. So windows are widened, transformed
- * in f32 and multiplied by a scale under which the largest number there may be is as large as sums allow; sums are exact, and scaled
- * back into f32 where they end.
+ * Were transformed windows rounded to bf16 again, results would be off by 4e-3 (root of mean squares), twice and more what storing them
+ * in bf16 costs. One instruction of AVX512_VNNI multiplies pairs of 16-bit whole numbers into 32-bit sums as fast as that of
+ * AVX512_BF16 multiplies pairs of bf16. So windows are widened, transformed in f32 and multiplied by a scale under which the largest
+ * number there may be is as large as sums allow; sums are exact, and scaled back into f32 where they end.
  *
  * Thirty-two channels at a time, pairs in units of 32 bits; what fills the last ones up is 0. Scales of 32 channels stand as their
  * vectors do, those of even number before the others: the place of c (fig__winograd_place). `half` makes planes 0 to 7 (0) or 8 to 15 (1),
@@ -27,13 +27,14 @@ void fig__fast_winograd_largest(const uint16_t *const *place, int places, int64_
 
 /* The largest |x| weight[place of c] of all channels of these places, NULL = 1; infinity where one is not finite. */
 float fig__fast_winograd_most(const uint16_t *const *place, int places, int64_t channels, const float *weight);
-/* One window's row of each plane: v[(4 i + j) plane + c / 2] = scale weight[place of c] B' x B, of channels c and c + 1; 4 rows of 4. */
+/* One window's row of each plane: v[(4 i + j) plane + c / 2] = scale weight[place of c] B' x B, of channels c and c + 1; place: 4 rows
+ * of 4. */
 void fig__fast_winograd_fixed_window(const uint16_t *const *place, int64_t channels, float scale, const float *weight, uint32_t *v,
                                      int64_t plane);
 /* The same of nine taps: G w G' times scale and weight. */
 void fig__fast_winograd_fixed_weights(const uint16_t *const *tap, int64_t channels, float scale, const float *weight, uint32_t *u,
                                       int64_t plane);
-/* u[(4 i + j) plane + c] = that of the taps left[] by weight[0] and of right[] by weight[1], joined, for c < 32, times scale[place of c]. */
+/* u[(4 i + j) plane + c] = scale[place of c] G w G' of the taps left[] by weight[0] and of right[] by weight[1], joined, for c < 32. */
 void fig__fast_winograd_fixed_weight_pairs(const uint16_t *const *left, const uint16_t *const *right, int64_t channels,
                                            const float weight[2], const float *scale, uint32_t *u, int64_t plane);
 /* The largest sum over all pairs of |first| + |second| that a column of a panel has. */
