@@ -54,8 +54,8 @@ void fig__fast_winograd_fixed_make(const float *m, int64_t plane, float scale, c
 
 /* -- weight gradient: pairs of windows ----------------------------------------------------------------------------------------- */
 
-/* Two windows side by side, joined: v[(4 i + j - 8 half) plane + c / 32 block + place of c % 32] = B' x B of the left one and of the right one
- * times scale[place of c]; place: 4 rows of 6. */
+/* Two windows side by side, joined: v[(4 i + j - 8 half) plane + c / 32 block + place of c % 32] = scale[place of c] B' x B of the left
+ * one and of the right one; place: 4 rows of 6. */
 void fig__fast_winograd_fixed_windows(const uint16_t *const *place, int half, int64_t channels, const float *scale, uint32_t *v,
                                       int64_t plane, int64_t block);
 /* The same of their results' places, 2 rows of 4, channels in order: A y A'. */
