@@ -76,6 +76,13 @@ void fig__fast_affine(float *y, const float *x, const float *a, const float *b, 
 /* z = a dy + b x + c per column; z may be x or dy. */
 void fig__fast_affine_two(float *z, const float *dy, const float *x, const float *a, const float *b, const float *c, int64_t rows,
                           int64_t columns);
+/* normalise_bf16_fast.c: the four of bf16 storage. */
+void fig__fast_moments_bf16(const uint16_t *x, const float *shift, int64_t rows, int64_t columns, float *sum, float *square);
+void fig__fast_products_bf16(const uint16_t *x, const uint16_t *dy, const float *mean, int64_t rows, int64_t columns, float *sum,
+                             float *product);
+void fig__fast_affine_bf16(uint16_t *y, const uint16_t *x, const float *a, const float *b, int64_t rows, int64_t columns);
+void fig__fast_affine_two_bf16(uint16_t *z, const uint16_t *dy, const uint16_t *x, const float *a, const float *b, const float *c,
+                               int64_t rows, int64_t columns);
 /* One row: mean and biased variance; then y = (x - mean) scale gamma + beta (either may be NULL). */
 void fig__fast_row_moments(const float *x, int64_t n, float *mean, float *variance);
 float fig__fast_row_square(const float *x, int64_t n); /* mean of squares */

@@ -79,6 +79,7 @@ typedef struct columns_work {
     int64_t matrix;      /* the one that parts share */
     const fig_tensor *x, *dy; /* whole operands */
     const float *gamma, *beta, *mean, *variance;
+    bool narrow;         /* x, dy and the result are all stored in bf16 */
 } columns_work;
 
 static float *floats_at(const columns_work *w, int part, size_t offset)
@@ -115,6 +116,31 @@ static void set_shift(const columns_work *w, int64_t matrix, float *shift)
     }
 }
 
+static const uint16_t *narrow_at(const fig_tensor *t, int64_t at) { return (const uint16_t *)t->data + at; }
+
+/* Sums of lines of a matrix from element `at` on: on bf16 storage as it is where all of it is, else on widened blocks. */
+static void sum_lines(const columns_work *w, int part, int64_t at, int64_t lines, int64_t width, const float *shift, float *sums)
+{
+    const columns_state *s = w->s;
+    float *second = sums + s->width;
+    if (w->narrow && s->gradient) {
+        fig__fast_products_bf16(narrow_at(w->x, at), narrow_at(w->dy, at), shift, lines, width, sums, second);
+        return;
+    }
+    if (w->narrow) {
+        fig__fast_moments_bf16(narrow_at(w->x, at), shift, lines, width, sums, second);
+        return;
+    }
+    for (int64_t done = 0, now; done < lines; done += now, at += now * width) {
+        now = s->most && lines - done > s->most ? s->most : lines - done;
+        const float *x = fig__load(w->x, at, now * width, spare_of(w, part, 0));
+        if (s->gradient)
+            fig__fast_products(x, fig__load(w->dy, at, now * width, spare_of(w, part, 1)), shift, now, width, sums, second);
+        else
+            fig__fast_moments(x, shift, now, width, sums, second);
+    }
+}
+
 /* Adds rows [begin, end) of a matrix to total: sums of both kinds (2 C). shift is set. */
 static void sum_rows(const columns_work *w, int part, int64_t matrix, int64_t begin, int64_t end, double *total)
 {
@@ -124,16 +150,7 @@ static void sum_rows(const columns_work *w, int part, int64_t matrix, int64_t be
         int64_t fold = end - row >= s->fold ? s->fold : 1, width = fold * s->channels;
         int64_t lines = (end - row) / fold < FLUSH ? (end - row) / fold : FLUSH;
         memset(sums, 0, sizeof(float) * 2 * (size_t)s->width);
-        for (int64_t done = 0, now; done < lines; done += now) {
-            int64_t at = (matrix * s->n + row + done * fold) * s->channels;
-            now = s->most && lines - done > s->most ? s->most : lines - done;
-            const float *x = fig__load(w->x, at, now * width, spare_of(w, part, 0));
-            if (s->gradient)
-                fig__fast_products(x, fig__load(w->dy, at, now * width, spare_of(w, part, 1)), shift, now, width, sums,
-                                   sums + s->width);
-            else
-                fig__fast_moments(x, shift, now, width, sums, sums + s->width);
-        }
+        sum_lines(w, part, (matrix * s->n + row) * s->channels, lines, width, shift, sums);
         for (int64_t i = 0; i < fold; i++)
             for (int64_t channel = 0; channel < s->channels; channel++) {
                 total[channel] += (double)sums[i * s->channels + channel];
@@ -219,9 +236,20 @@ static void map_rows(const columns_work *w, int part, int from, int64_t matrix, 
     const fig_tensor *out = &w->c->out[0];
     for (int64_t row = begin; row < end;) {
         int64_t fold = end - row >= s->fold ? s->fold : 1, lines = (end - row) / fold, at = (matrix * s->n + row) * s->channels;
+        int64_t width = fold * s->channels;
+        if (w->narrow) {
+            uint16_t *to = (uint16_t *)out->data + at;
+            if (s->gradient)
+                fig__fast_affine_two_bf16(to, narrow_at(w->dy, at), narrow_at(w->x, at), map, map + s->width, map + 2 * s->width, lines,
+                                          width);
+            else
+                fig__fast_affine_bf16(to, narrow_at(w->x, at), map, map + s->width, lines, width);
+            row += lines * fold;
+            continue;
+        }
         if (s->most && lines > s->most)
             lines = s->most;
-        int64_t width = fold * s->channels, count = lines * width;
+        int64_t count = lines * width;
         const float *x = fig__load(w->x, at, count, spare_of(w, part, 0));
         float *y = fig__target(out, at, spare_of(w, part, 2));
         if (s->gradient)
@@ -298,6 +326,7 @@ static void columns_run(fig_eval *c)
         w.mean = FIG_F32_IN(c, next), w.variance = FIG_F32_IN(c, next + 1), w.dy = &c->in[next + 2];
     else
         w.beta = s->affine ? FIG_F32_IN(c, 2) : NULL;
+    w.narrow = fig__is_narrow(w.x) && fig__is_narrow(&c->out[0]) && (!w.dy || fig__is_narrow(w.dy));
     bool own = s->matrices >= s->parts && s->parts > 1;
     if (own)
         fig__parallel(s->parts, matrices_part, &w);
