@@ -1,7 +1,7 @@
 /* test_kernels_winograd_fixed.c - how exact bf16 convolutions by windows of whole numbers are (kernels/winograd_fixed.h)
  *
- * That they agree with the reference loops at all is tests/ops; here are numbers that whole numbers with few scales could not hold: channels of
- * very unlike sizes, rare large numbers, sums that are as large as they may be, numbers that are none. */
+ * That they agree with the reference loops at all is tests/ops; here are numbers that whole numbers with few scales could not hold:
+ * channels of very unlike sizes, rare large numbers, sums that are as large as they may be, numbers that are none. */
 #include "../test.h"
 
 #include "core/core.h"
@@ -65,7 +65,8 @@ static void fill(problem *p, numbers kind)
 
 static problem problem_of(const char *op, numbers kind)
 {
-    fig_type x = FIG_SHAPE(BATCH, HEIGHT, WIDTH, CHANNELS), w = FIG_SHAPE(OUTPUTS, 3, 3, CHANNELS), y = FIG_SHAPE(BATCH, HEIGHT, WIDTH, OUTPUTS);
+    fig_type x = FIG_SHAPE(BATCH, HEIGHT, WIDTH, CHANNELS), y = FIG_SHAPE(BATCH, HEIGHT, WIDTH, OUTPUTS);
+    fig_type w = FIG_SHAPE(OUTPUTS, 3, 3, CHANNELS);
     problem p = { .op = op, .attr = { .spatial = 2, .groups = 1 } };
     p.weight = strstr(op, "weight") != NULL;
     p.forward = !strstr(op, "gradient");
