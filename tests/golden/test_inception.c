@@ -4,6 +4,7 @@
  * checked by what is known of it: its number of weights, the shape of its features. */
 #include "eval/inception.h"
 #include "interop/safetensors.h"
+#include "hashed.h"
 #include "test.h"
 #include <math.h>
 #include <unistd.h>
@@ -11,23 +12,6 @@
 #include "inception.inc"
 
 enum { NARROW = 16, UNITS = sizeof inception_units / sizeof *inception_units, PARTS = 5 };
-
-static uint32_t mix(uint32_t x)
-{
-    x ^= x >> 16;
-    x *= 0x7FEB352Du;
-    x ^= x >> 15;
-    x *= 0x846CA68Bu;
-    return x ^ x >> 16;
-}
-static double number(uint32_t seed, uint32_t i) { return (mix(seed * 1000003u + i) >> 8) / 8388608.0 - 1; }
-static uint32_t seed_of(const char *name)
-{
-    uint32_t h = 2166136261u;
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 16777619u;
-    return h;
-}
 
 static const char *const parts[PARTS] = { "conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var" };
 
@@ -49,7 +33,7 @@ static void write_weights(const char *path, const char *leave_out, const char *s
             char *name = fig__arena_format(arena, "%s.%s", inception_units[i].name, parts[p]);
             float *data = FIG_NEW_ARRAY(arena, float, fig_elements(&type));
             for (int64_t k = 0; k < fig_elements(&type); k++)
-                data[k] = (float)value_of(p, number(seed_of(name), (uint32_t)k), (int64_t)s[1] * s[2] * s[3]);
+                data[k] = (float)value_of(p, hashed_number(hashed_seed(name), (uint32_t)k), (int64_t)s[1] * s[2] * s[3]);
             if (spoil && !strcmp(name, spoil))
                 data[0] = NAN;
             if (!leave_out || strcmp(name, leave_out))
@@ -89,7 +73,7 @@ static void check_features(int rows, int height, int width, int channels, uint32
     CHECK_OK(fig_plan_compile(graph, store, &(fig_plan_opts){ .outputs = &net.output, .n_outputs = 1 }, &plan, &err), err);
     float *x = fig_plan_input(plan, "image", NULL);
     for (int64_t i = 0; i < fig_elements(&type); i++)
-        x[i] = (float)((number(seed, (uint32_t)i) + 1) / 2);
+        x[i] = (float)((hashed_number(seed, (uint32_t)i) + 1) / 2);
     CHECK_OK(fig_plan_run(plan, NULL, &err), err);
     const float *y = fig_plan_output(plan, 0, &type);
     CHECK(type.rank == 2 && type.dim[0] == rows && type.dim[1] == FIG__INCEPTION_WIDTH / NARROW);

@@ -2,6 +2,7 @@
  *
  * networks.inc holds outputs, and of every weight's gradient a projection and the norm; make_networks.py made it and says how. Errors are
  * measured against the largest value of the output, or the norm of all gradients: single precision goes through some thirty layers. */
+#include "hashed.h"
 #include "nn_rig.h"
 #include <math.h>
 
@@ -19,23 +20,6 @@ typedef struct network_case {
     size_t count;
     const gradient *d;
 } network_case;
-
-static uint32_t mix(uint32_t x)
-{
-    x ^= x >> 16;
-    x *= 0x7FEB352Du;
-    x ^= x >> 15;
-    x *= 0x846CA68Bu;
-    return x ^ x >> 16;
-}
-static double number(uint32_t seed, uint32_t i) { return (mix(seed * 1000003u + i) >> 8) / 8388608.0 - 1; }
-static uint32_t seed_of(const char *name)
-{
-    uint32_t h = 2166136261u;
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 16777619u;
-    return h;
-}
 
 static fig_node build_unet(fig_graph *g, fig_node x)
 {
@@ -55,7 +39,7 @@ static fig_node told(fig_graph *g, int64_t width) /* (2, width) */
 {
     float values[64];
     for (uint32_t i = 0; i < 2 * width; i++)
-        values[i] = (float)number(4, i);
+        values[i] = (float)hashed_number(4, i);
     return fig_constant_data(g, FIG_SHAPE(2, width), values);
 }
 static fig_node build_unet_told(fig_graph *g, fig_node x)
@@ -133,11 +117,11 @@ static void fill_weights(nn_rig *r)
     for (int i = 0; i < r->model->n_weights; i++) {
         const fig__weight *w = &r->model->weights[i];
         float *data = nn_state(r, w->name);
-        uint32_t seed = seed_of(w->name);
+        uint32_t seed = hashed_seed(w->name);
         int64_t inner = w->type.rank > 1 ? fig_elements(&w->type) / w->type.dim[0] : 1;
         bool gamma = strstr(w->name, "gamma") != NULL;
         for (int64_t k = 0; k < fig_elements(&w->type); k++) {
-            double v = number(seed, (uint32_t)k);
+            double v = hashed_number(seed, (uint32_t)k);
             data[k] = (float)(w->type.rank > 1 ? v * sqrt(3.0 / (double)inner) : gamma ? 1 + v / 4 : v / 8);
         }
     }
@@ -161,7 +145,7 @@ static void compare(nn_rig *r, const building *b)
         const float *d = fig_plan_output(r->plan, 1 + i, &type);
         double inner = 0, norm = 0;
         for (int64_t k = 0; k < fig_elements(&type); k++) {
-            inner += (double)d[k] * number(3, (uint32_t)k);
+            inner += (double)d[k] * hashed_number(3, (uint32_t)k);
             norm += (double)d[k] * (double)d[k];
         }
         double gap = fmax(fabs(inner - c->d[i].inner), fabs(sqrt(norm) - c->d[i].norm)) / sqrt(all);
@@ -185,9 +169,9 @@ FIG_TEST(networks_agree)
             fill_weights(&r);
             float *x = nn_input(&r, "x"), *u = nn_input(&r, "u");
             for (int64_t k = 0; k < fig_elements(&cases[i].x); k++)
-                x[k] = (float)number(1, (uint32_t)k);
+                x[k] = (float)hashed_number(1, (uint32_t)k);
             for (size_t k = 0; k < cases[i].count; k++)
-                u[k] = (float)number(2, (uint32_t)k);
+                u[k] = (float)hashed_number(2, (uint32_t)k);
             nn_run(&r, 0);
             compare(&r, &b);
         }
