@@ -51,10 +51,10 @@ within() { # within NAME VALUE LOW HIGH
 sheet() { [ -s "$1.png" ] || expect 0 '' sample "$1" -n 64 --seed 1 -o "$1.png" --quiet; }
 
 likelihood() {
-    train vae-1 vae --data mnist --preset black-and-white --seed 1
-    train importance-1 vae --data mnist --preset importance --seed 1
-    train made-1 made --data mnist --preset digits --seed 1
-    train pixelcnn-1 pixelcnn --data mnist --preset digits --seed 1
+    train vae-1 vae --data mnist --preset black-and-white --precision bf16 --seed 1
+    train importance-1 vae --data mnist --preset importance --precision bf16 --seed 1
+    train made-1 made --data mnist --preset digits --precision bf16 --seed 1
+    train pixelcnn-1 pixelcnn --data mnist --preset digits --precision bf16 --seed 1
     plain=$(score vae-1 iw_bound)
     within "VAE 784-200-200-50, bound of 5,000 draws, nats" "$plain" -88.5 0
     within "the same trained with the importance-weighted bound" "$(score importance-1 iw_bound)" \
@@ -87,7 +87,7 @@ ring() {
 losses() {
     for seed in ${SEEDS:-1 2 3 4 5 6 7 8 9 10}; do
         for loss in non-saturating least-squares hinge wgan-gp; do
-            train $loss-$seed dcgan --data mnist --preset $loss --seed "$seed" || continue
+            train $loss-$seed dcgan --data mnist --preset $loss --precision bf16 --seed "$seed" || continue
             lacks null $loss-$seed/log.jsonl
             within "$loss, seed $seed: classes with 2 % or more" "$(score $loss-$seed modes)" 10 10
             echo "    Frechet distance $(score $loss-$seed frechet)"
@@ -118,8 +118,8 @@ folders() {
     for folder in $FOLDERS; do
         name=${folder%%=*} side=64
         case $name in *32) side=32 ;; esac
-        train "flow-$name" flow --data "${folder#*=}" --preset folder-$side --seed 1
-        train "hinge-$name" dcgan --data "${folder#*=}" --preset hinge-$side --seed 1
+        train "flow-$name" flow --data "${folder#*=}" --preset folder-$side --precision bf16 --seed 1
+        train "hinge-$name" dcgan --data "${folder#*=}" --preset hinge-$side --precision bf16 --seed 1
         for run in "flow-$name" "hinge-$name"; do
             sheet "$run"
             within "$run: memorisation" "$(score "$run" neighbours)" 0 0.07
