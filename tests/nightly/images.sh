@@ -8,6 +8,8 @@
 #     ring         eight Gaussians: GAN, GAN that judges two samples together, five seeds each; flow matching
 #     losses       DCGAN on MNIST with four losses, ten seeds each: none diverges, each shows all ten digits
 #     families     Fashion-MNIST: VAE, GAN, PixelCNN, flow matching after ten minutes of processor time each
+#     faster       what makes learning faster: flow matching on Fashion-MNIST for 3 minutes of processor time, a GAN
+#                  on MNIST for 90 seconds, each with one thing changed, three seeds
 #     folders      FOLDERS="NAME=PATH ..." (64 pixels; a name that ends in 32: 32): flow matching and hinge GAN
 #
 # Runs stay in KEEP (default build/images) and go on where they were stopped; runs.tsv there has a line for each finished one: name, commit,
@@ -25,23 +27,23 @@ gemm() { "$FIGMENT" bench gemm --seconds 1 --json --quiet | sed -E 's/.*"gemm_f3
 processor_seconds() { sed -nE 's/.*"cpu_seconds": ?([0-9]+).*/\1/p' "$1/log.jsonl" | tail -n 1; }
 # train NAME ARGUMENTS...: the run NAME, from its last checkpoint if it was stopped; nothing if it is finished.
 train() {
-    name=$1
+    trained=$1
     shift
-    [ -e "$name/finished" ] && return 0
+    [ -e "$trained/finished" ] && return 0
     before=$(gemm) begun=$(date +%s)
-    if [ -e "$name/checkpoints" ]; then set -- train --resume -o "$name"; else set -- train "$@" -o "$name"; fi
-    "$FIGMENT" "$@" --threads "${THREADS:-0}" --quiet >/dev/null 2>"$name.err" || { no "$name: $(tail -n 2 "$name.err")"; return 1; }
+    if [ -e "$trained/checkpoints" ]; then set -- train --resume -o "$trained"; else set -- train "$@" -o "$trained"; fi
+    "$FIGMENT" "$@" --threads "${THREADS:-0}" --quiet >/dev/null 2>"$trained.err" || { no "$trained: $(tail -n 2 "$trained.err")"; return 1; }
     took=$(($(date +%s) - begun))
-    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$commit" "$took" "$(processor_seconds "$name")" "$before" "$(gemm)" |
-        tee -a runs.tsv >"$name/finished"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$trained" "$commit" "$took" "$(processor_seconds "$trained")" "$before" "$(gemm)" |
+        tee -a runs.tsv >"$trained/finished"
 }
 # score RUN METRIC [OPTIONS]: the metric's value; its document stays in RUN.METRIC.json.
 score() {
-    run=$1 metric=$2
+    scored=$1 metric=$2
     shift 2
-    [ -s "$run.$metric.json" ] || "$FIGMENT" eval "$run" --metric "$metric" "$@" --json --quiet >"$run.$metric.json" 2>"$run.err" ||
-        { rm -f "$run.$metric.json"; echo nan; return; }
-    grep -oE '"value": ?[-0-9.e+]+' "$run.$metric.json" | head -n 1 | sed 's/.*: *//' # the first is the one that was asked for
+    [ -s "$scored.$metric.json" ] || "$FIGMENT" eval "$scored" --metric "$metric" "$@" --json --quiet >"$scored.$metric.json" 2>"$scored.err" ||
+        { rm -f "$scored.$metric.json"; echo nan; return; }
+    grep -oE '"value": ?[-0-9.e+]+' "$scored.$metric.json" | head -n 1 | sed 's/.*: *//' # the first is the one that was asked for
 }
 within() { # within NAME VALUE LOW HIGH
     awk -v v="$2" -v low="$3" -v high="$4" 'BEGIN { exit !(v != "nan" && v >= low && v <= high) }' && ok ||
@@ -113,6 +115,58 @@ families() {
         echo "$recipe: $(cut -f 4 fashion-$recipe/finished) s of processor time, Frechet distance $(score fashion-$recipe frechet)"
     done
 }
+# NAME and what it changes of the run beside which it stands; steps for schedules that end with the time.
+flow_changes='as-it-is --steps 800
+batch-32 --steps 1500 --set batch=32
+batch-32-lr-2e-3 --steps 1500 --set batch=32 --set lr=2e-3
+batch-32-lr-4e-3 --steps 1500 --set batch=32 --set lr=4e-3
+lr-3e-3 --steps 800 --set lr=3e-3
+uniform-times --steps 800 --set time=uniform
+middle-times --steps 800 --set time=logit_normal
+average-0.998 --steps 800 --set ema=0.998
+no-average --steps 800 --set ema=0
+constant-rate --steps 800 --set schedule=constant
+adamw --steps 800 --set optimizer=adamw
+untold --steps 800 --set condition=none
+untold-nearest-noise --steps 750 --set condition=none --set coupling=nearest
+width-24 --steps 1200 --set width=24
+width-48 --steps 450 --set width=48'
+gan_changes='as-it-is --steps 8500
+wider-64 --steps 2000 --set width=64
+narrower-24 --steps 11000 --set width=24
+batch-64 --steps 5000 --set batch=64
+rates-2e-4 --steps 8500 --set phases.generator.lr=2e-4 --set phases.discriminator.lr=2e-4
+rates-4e-4 --steps 8500 --set phases.generator.lr=4e-4 --set phases.discriminator.lr=4e-4
+critic-rate-4 --steps 8500 --set phases.generator.lr=2.5e-4
+no-norm --steps 8500 --set critic.norm=none
+no-spectral-norm --steps 8500 --set critic.spectral_norm=no
+constant-rate --steps 8500 --set schedule=constant
+no-average --steps 8500 --set ema=0
+deviations --steps 8500 --set critic.minibatch_stddev=yes
+augmented --steps 8000 --set augment=translation,cutout'
+each_change() { # each_change RECIPE DATA MINUTES ARGUMENTS...; reads changes
+    recipe=$1 data=$2 minutes=$3
+    shift 3
+    while read -r name how; do
+        for seed in ${SEEDS:-1 2 3}; do
+            run=faster-$recipe-$name-$seed
+            # shellcheck disable=SC2086
+            train "$run" "$recipe" --data "$data" "$@" --precision bf16 --cpu-minutes "$minutes" $how --seed "$seed" </dev/null &&
+                score "$run" frechet --samples 1000 </dev/null
+        done >scores.txt
+        awk -v n="$recipe $name" '{ s += $1; q += $1 * $1 }
+            END { if (NR) { m = s / NR; e = NR > 1 ? (q - s * m) / (NR - 1) / NR : 0; print n ": Frechet distance", m, "+-", sqrt(e), NR, "seeds" } }
+            ' scores.txt
+    done
+}
+faster() {
+    each_change flow fashion-mnist 3 <<END
+$flow_changes
+END
+    each_change dcgan mnist 1.5 --preset hinge <<END
+$gan_changes
+END
+}
 folders() {
     [ -n "${FOLDERS:-}" ] || skip "set FOLDERS=\"NAME=PATH ...\""
     for folder in $FOLDERS; do
@@ -130,7 +184,7 @@ folders() {
 
 for part in ${*:-likelihood classes ring losses families}; do
     case $part in
-        likelihood | classes | ring | losses | families | folders) $part ;;
+        likelihood | classes | ring | losses | families | faster | folders) $part ;;
         *) no "no part \"$part\"" ;;
     esac
 done
