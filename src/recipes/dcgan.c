@@ -26,7 +26,7 @@ static const fig_option dcgan_option_table[] = {
  * width=64 batch=64 and rates of 2e-4 after 110 s 366 (docs/results.md). */
 #define SMALL "size=28 channels=1 schedule=linear ema=0.999 sample_rows=10 sample_columns=10 "
 #define RATES(LR) "phases.generator.lr=" LR " phases.discriminator.lr=" LR " "
-#define DIGITS SMALL "width=32 batch=32 steps=12000 " RATES("1e-3")
+#define DIGITS SMALL "width=32 batch=32 steps=12000 phases.generator.lr=1e-3 "
 #define COLOUR                                                                                                    \
     "channels=3 batch=32 loss=hinge critic.spectral_norm=yes critic.norm=batch augment=colour,translation,cutout " \
     "schedule=linear ema=0.9995 test=0.1 " RATES("4e-4")
@@ -44,23 +44,23 @@ static const fig_preset dcgan_presets[] = {
     /* clang-format off */
     { .name = "pictures",
       .summary = "DCGAN in a few minutes, for pictures of 28, 32 or 64 pixels",
-      .settings = "width=64 batch=64 ema=0.99 steps=4000",
+      .settings = "width=32 batch=32 schedule=linear ema=0.999 steps=12000",
       .data_kinds = FIG_DATA_IMAGES, .data = "fashion-mnist" },
     { .name = "non-saturating",
       .summary = "digits of 28 pixels: 384,000 looked at",
-      .settings = DIGITS "loss=non-saturating",
+      .settings = DIGITS "phases.discriminator.lr=1e-3 loss=non-saturating",
       .data = "mnist" },
     { .name = "least-squares",
       .summary = "the same with squared logits (Mao et al. 2017)",
-      .settings = DIGITS "loss=least-squares",
+      .settings = DIGITS "phases.discriminator.lr=1e-3 loss=least-squares",
       .data = "mnist" },
     { .name = "hinge",
       .summary = "the same with hinge loss and spectral norm (Miyato et al. 2018)",
-      .settings = DIGITS "loss=hinge critic.spectral_norm=yes critic.norm=batch",
+      .settings = DIGITS "phases.discriminator.lr=2e-3 loss=hinge critic.spectral_norm=yes critic.norm=none",
       .data = "mnist" },
     { .name = "wgan-gp",
       .summary = "the same as Wasserstein GAN with gradient penalty, five critic steps",
-      .settings = DIGITS "steps=4000 loss=wgan-gp " RATES("5e-4"),
+      .settings = SMALL "width=32 batch=32 steps=4000 loss=wgan-gp " RATES("5e-4"),
       .data = "mnist" },
     { .name = "conditional",
       .summary = "digits of a class: hinge, spectral norm, projection critic; 190 TFLOP",

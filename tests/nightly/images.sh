@@ -105,7 +105,7 @@ families() {
     for recipe in vae dcgan pixelcnn flow; do
         case $recipe in # steps for schedules that end with the time; bf16 where the net is of convolutions
             vae) how="--epochs 400" ;;
-            dcgan) how="--preset hinge --steps 10000 --precision bf16" ;;
+            dcgan) how="--preset non-saturating --steps 50000 --precision bf16" ;;
             pixelcnn) how="--preset grey --precision bf16" ;;
             flow) how="--steps 2900 --precision bf16" ;;
         esac
@@ -137,8 +137,8 @@ narrower-24 --steps 11000 --set width=24
 batch-64 --steps 5000 --set batch=64
 rates-2e-4 --steps 8500 --set phases.generator.lr=2e-4 --set phases.discriminator.lr=2e-4
 rates-4e-4 --steps 8500 --set phases.generator.lr=4e-4 --set phases.discriminator.lr=4e-4
-critic-rate-4 --steps 8500 --set phases.generator.lr=2.5e-4
-no-norm --steps 8500 --set critic.norm=none
+equal-rates --steps 8500 --set phases.discriminator.lr=1e-3
+batch-norm --steps 8500 --set critic.norm=batch
 no-spectral-norm --steps 8500 --set critic.spectral_norm=no
 constant-rate --steps 8500 --set schedule=constant
 no-average --steps 8500 --set ema=0
