@@ -437,10 +437,12 @@ static fig_status choose_split(fig__judged *j, fig_error *err)
                  : (i == FIG_TEST_SPLIT && fig_data_items(j->data, FIG_TEST_SPLIT) > 0) ||
                        (i == FIG_VALIDATION_SPLIT && fig_data_items(j->data, FIG_TEST_SPLIT) < 1)) {
             j->split = (fig_split)i;
-            return fig_data_items(j->data, j->split) > 1
-                       ? FIG_OK
-                       : fig_fail(err, FIG_E_NOT_FOUND, "%s has no %s split to compare with; name other data (--data), or --split train",
-                                  j->spec->name, fig__split_names[i]);
+            if (fig_data_items(j->data, j->split) > 1)
+                return FIG_OK;
+            return fig_fail(err, FIG_E_NOT_FOUND,
+                            "%s has no %s split to compare with; keep one by training with --set test=0.1, name other data (--data), or "
+                            "--split train",
+                            j->spec->name, fig__split_names[i]);
         }
     return fig_fail(err, FIG_E_USAGE, "split \"%.40s\" is not one of train, validation, test", name);
 }
