@@ -113,8 +113,9 @@ FIG_TEST(every_two_options_combine)
 static bool train_to(const char *run, const char *settings, const char *steps, bool resume, uint64_t *hash)
 {
     char *text = fig__strdup(settings), *rest = text, *word;
-    const char *list[MOST_SETTINGS] = { steps, "epochs=0", "sample_every=never", "eval_every=never", "checkpoint_every=3" };
-    int count = 5;
+    const char *list[MOST_SETTINGS] = { steps, "epochs=0", "sample_every=never", "eval_every=never", "checkpoint_every=3",
+                                        "schedule=constant" /* else a cut run's rates would have fallen by its end */ };
+    int count = 6;
     while ((word = strsep(&rest, " ")) && count < MOST_SETTINGS - 1)
         list[count++] = word;
     fig_error err = { 0 };

@@ -74,10 +74,10 @@ FIG_TEST(chances_are_those_of_the_formula)
 
 /* -- as the likelihood of a VAE ------------------------------------------------------------------------------------------- */
 
-static const fig_score *score(const fig_score *scores, int count, const char *name, int nth)
+static const fig_score *score(const fig_score *scores, int count, const char *name)
 {
     for (int i = 0; i < count; i++)
-        if (!strcmp(scores[i].name, name) && !nth--)
+        if (!strcmp(scores[i].name, name))
             return &scores[i];
     return NULL;
 }
@@ -98,22 +98,27 @@ static void scored(const char *per)
     int count = 0;
     fig_eval_opts how = { .count = 40, .metrics = (const char *const[]){ "elbo", "iw_bound", NULL }, .samples = 100 };
     REQUIRE_OK(fig_evaluate(model, &how, scores, 8, &count, &err), err);
-    const fig_score *elbo = score(scores, count, "elbo", 0), *bound = score(scores, count, "iw_bound", 0);
-    const fig_score *bits = score(scores, count, "bits_per_dim", 0), *tighter = score(scores, count, "bits_per_dim", 1);
-    REQUIRE(elbo && bound && bits && tighter && count == 4);
+    const fig_score *elbo = score(scores, count, "elbo"), *bound = score(scores, count, "iw_bound");
+    const fig_score *bits = score(scores, count, "bits_per_dim");
+    REQUIRE(elbo && bound && bits && count == 3); /* of two bounds the first has the name */
     double numbers = 16 * 16 * 1;
     CHECK_NEAR(bits->value, -elbo->value / numbers / log(2), 1e-9);
     CHECK_NEAR(bits->standard_error, elbo->standard_error / numbers / log(2), 1e-9);
-    CHECK_NEAR(tighter->value, -bound->value / numbers / log(2), 1e-9);
     CHECK(bound->value > elbo->value);
     CHECK(bits->value > 0 && bits->value < 6); /* 8 says nothing of a level */
     CHECK(!bits->higher_is_better && elbo->higher_is_better);
     CHECK_HAS(elbo->protocol, "logistic,levels=256,samples=1");
-    CHECK_HAS(tighter->protocol, "iw_bound/1,logistic,levels=256,samples=100");
-    how.metrics = (const char *const[]){ "bits_per_dim", NULL }; /* by its own name: that of the plain bound alone */
-    REQUIRE_OK(fig_evaluate(model, &how, scores, 8, &count, &err), err);
+    fig_score other[8]; /* by its own name: that of the plain bound alone */
+    how.metrics = (const char *const[]){ "bits_per_dim", NULL };
+    REQUIRE_OK(fig_evaluate(model, &how, other, 8, &count, &err), err);
     CHECK_INT(count, 1);
-    CHECK_NEAR(scores[0].value, bits->value, 1e-9);
+    CHECK_NEAR(other[0].value, bits->value, 1e-9);
+    how.metrics = (const char *const[]){ "iw_bound", NULL }; /* with the tighter bound alone, that of it */
+    REQUIRE_OK(fig_evaluate(model, &how, other, 8, &count, &err), err);
+    const fig_score *tighter = score(other, count, "bits_per_dim");
+    REQUIRE(tighter && count == 2);
+    CHECK_NEAR(tighter->value, -other[0].value / numbers / log(2), 1e-9);
+    CHECK_HAS(tighter->protocol, "iw_bound/1,logistic,levels=256,samples=100");
     fig_samples *drawn = NULL;
     CHECK_OK(fig_sample(model, &(fig_sample_opts){ .count = 4, .seed = 1 }, &drawn, &err), err);
     fig_type type;
