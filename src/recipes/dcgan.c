@@ -44,7 +44,7 @@ static const fig_preset dcgan_presets[] = {
     /* clang-format off */
     { .name = "pictures",
       .summary = "DCGAN in a few minutes, for pictures of 28, 32 or 64 pixels",
-      .settings = "width=32 batch=32 schedule=linear ema=0.999 steps=12000",
+      .settings = "width=64 batch=64 ema=0.99 steps=4000",
       .data_kinds = FIG_DATA_IMAGES, .data = "fashion-mnist" },
     { .name = "non-saturating",
       .summary = "digits of 28 pixels: 384,000 looked at",
