@@ -3,6 +3,7 @@
  * As small_product_fast.c: a tile of the result, rows by vectors times 16 columns, stays in registers over the whole sum. */
 #include "kernels/pair_product.h"
 #include "kernels/parallel.h"
+#include "kernels/tile_rows.h"
 
 #include "core/core.h"
 
@@ -191,26 +192,13 @@ ALWAYS void pair_tile(int rows, int64_t pairs, const uint32_t *a, int64_t row, c
     {                                                                                                                         \
         pair_tile(rows, pairs, a, a_row, panel, c, c_row, ask);                                                               \
     }
-PAIR_TILE(1)
-PAIR_TILE(2)
-PAIR_TILE(3)
-PAIR_TILE(4)
-PAIR_TILE(5)
-PAIR_TILE(6)
-PAIR_TILE(7)
-PAIR_TILE(8)
-PAIR_TILE(9)
-PAIR_TILE(10)
-PAIR_TILE(11)
-PAIR_TILE(12)
-PAIR_TILE(13)
+FIG__EACH_TILE(PAIR_TILE)
 
 void fig__fast_pair_panel(int64_t rows, int64_t pairs, const uint32_t *a, int64_t a_row, const uint32_t *panel, float *c, int64_t c_row,
                           fig__lines ask)
 {
     typedef void tile_of_rows(int64_t, const uint32_t *, int64_t, const uint32_t *, float *, int64_t, fig__lines);
-    static tile_of_rows *const tiles[] = { NULL,        pair_tile_1, pair_tile_2, pair_tile_3,  pair_tile_4,  pair_tile_5,  pair_tile_6,
-                                           pair_tile_7, pair_tile_8, pair_tile_9, pair_tile_10, pair_tile_11, pair_tile_12, pair_tile_13 };
+    static tile_of_rows *const tiles[] = FIG__TILE_TABLE(pair_tile);
     tiles[rows](pairs, a, a_row, panel, c, c_row, ask);
 }
 

@@ -1,5 +1,6 @@
 /* kernels/pair_steps_fast.c - tiles of bf16 convolutions along one axis, AVX512_BF16 (kernels/pair_steps.h) */
 #include "kernels/pair_steps.h"
+#include "kernels/tile_rows.h"
 #include "kernels/vector_exp.h"
 
 #include "core/core.h"
@@ -82,40 +83,25 @@ ALWAYS void outer_tile(int rows, int64_t pairs, const uint32_t *d, int64_t d_row
     {                                                                                                                          \
         outer_tile(rows, pairs, d, d_row, panel, sum, sum_row, ask.at, ask.step);                                              \
     }
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
-TILES(5)
-TILES(6)
-TILES(7)
-TILES(8)
-TILES(9)
-TILES(10)
-TILES(11)
-TILES(12)
-TILES(13)
-
-#define LIST(kind)                                                                                                             \
-    { NULL, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8, kind##_9, kind##_10, kind##_11,    \
-      kind##_12, kind##_13 }
+FIG__EACH_TILE(TILES)
 
 void fig__fast_pair_steps(const fig__pair_tile *t, int64_t rows, float *c, int64_t c_row)
 {
-    static void (*const tile[])(const fig__pair_tile *, float *, int64_t) = LIST(steps);
+    static void (*const tile[])(const fig__pair_tile *, float *, int64_t) = FIG__TILE_TABLE(steps);
     tile[rows](t, c, c_row);
 }
 
 void fig__fast_pair_steps_bf16(const fig__pair_tile *t, int64_t rows, uint16_t *c, int64_t c_row)
 {
-    static void (*const tile[])(const fig__pair_tile *, uint16_t *, int64_t) = LIST(narrow);
+    static void (*const tile[])(const fig__pair_tile *, uint16_t *, int64_t) = FIG__TILE_TABLE(narrow);
     tile[rows](t, c, c_row);
 }
 
 void fig__fast_pair_outer(int64_t rows, int64_t pairs, const uint32_t *d, int64_t d_row, const uint32_t *panel, float *sum,
                           int64_t sum_row, fig__pair_ask ask)
 {
-    static void (*const tile[])(int64_t, const uint32_t *, int64_t, const uint32_t *, float *, int64_t, fig__pair_ask) = LIST(outer);
+    static void (*const tile[])(int64_t, const uint32_t *, int64_t, const uint32_t *, float *, int64_t,
+                                fig__pair_ask) = FIG__TILE_TABLE(outer);
     tile[rows](pairs, d, d_row, panel, sum, sum_row, ask);
 }
 

@@ -7,6 +7,7 @@
  * Measured on one Zen 4 core, operands in the second cache: 115 GFLOP/s of 118 (oneDNN's product 103). */
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
+#include "kernels/tile_rows.h"
 
 #include <string.h>
 
@@ -89,24 +90,10 @@ typedef struct tile {
 #define BOTH(R)                     \
     TILE(rows_##R, R, IN_ROWS, 1)   \
     TILE(columns_##R, R, IN_COLUMNS, t->step)
-BOTH(1)
-BOTH(2)
-BOTH(3)
-BOTH(4)
-BOTH(5)
-BOTH(6)
-BOTH(7)
-BOTH(8)
-BOTH(9)
-BOTH(10)
-BOTH(11)
-BOTH(12)
-BOTH(13)
+FIG__EACH_TILE(BOTH)
 typedef void tile_function(const tile *t);
-static tile_function *const wide_rows[] = { NULL,   rows_1, rows_2, rows_3,  rows_4,  rows_5,  rows_6,
-                                            rows_7, rows_8, rows_9, rows_10, rows_11, rows_12, rows_13 };
-static tile_function *const wide_columns[] = { NULL,      columns_1, columns_2, columns_3,  columns_4,  columns_5,  columns_6,
-                                               columns_7, columns_8, columns_9, columns_10, columns_11, columns_12, columns_13 };
+static tile_function *const wide_rows[] = FIG__TILE_TABLE(rows);
+static tile_function *const wide_columns[] = FIG__TILE_TABLE(columns);
 
 static bool has_wide(void)
 {

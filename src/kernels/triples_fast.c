@@ -3,6 +3,7 @@
  * A tile of six windows by 32 columns: first m1 and m2 are summed, 24 registers; m1 + m2 is y1; then m1 - m2 stands in both sets, and
  * the sums of m0 and m3 begin there and end as y0 and y2. Each step of the 24 products asks for one line of memory, so that reading
  * and writing of long sequences goes on beside the products. Written for AVX-512; elsewhere other kernels are better. */
+#include "kernels/tile_rows.h"
 #include "kernels/triples.h"
 #include "kernels/parallel.h"
 
@@ -177,23 +178,10 @@ void fig__fast_triples_tile(const fig__triples_tile *t, int64_t windows)
         }                                                                                               \
     }
 #define EACH_ROW(R, i) _Pragma("GCC unroll 16") for (int i = 0; i < R; i++)
-OUTER(1)
-OUTER(2)
-OUTER(3)
-OUTER(4)
-OUTER(5)
-OUTER(6)
-OUTER(7)
-OUTER(8)
-OUTER(9)
-OUTER(10)
-OUTER(11)
-OUTER(12)
-OUTER(13)
+FIG__EACH_TILE(OUTER)
 
 void fig__fast_triples_outer(const fig__triples_outer *t, int64_t rows)
 {
-    static void (*const outer[])(const fig__triples_outer *) = { NULL,    outer_1, outer_2, outer_3,  outer_4,  outer_5,  outer_6,
-                                                                 outer_7, outer_8, outer_9, outer_10, outer_11, outer_12, outer_13 };
+    static void (*const outer[])(const fig__triples_outer *) = FIG__TILE_TABLE(outer);
     outer[rows](t);
 }

@@ -2,6 +2,7 @@
  *
  * A vector of 32 channels is widened into two of f32 by a shift and a mask, those of even number and those of odd. Scaling adds 1.5 2^23,
  * which leaves the rounded number in the low sixteen bits; a permutation of two such vectors joins their halves to pairs. */
+#include "kernels/tile_rows.h"
 #include "kernels/winograd_fixed.h"
 
 #include "core/core.h"
@@ -395,33 +396,17 @@ ALWAYS void sums_tile(int rows, const fig__fixed_sums *t)
 #define TILES(rows)                                                                \
     FAST static void product_##rows(const fig__fixed_tile *t) { product_tile(rows, t); } \
     FAST static void sums_##rows(const fig__fixed_sums *t) { sums_tile(rows, t); }
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
-TILES(5)
-TILES(6)
-TILES(7)
-TILES(8)
-TILES(9)
-TILES(10)
-TILES(11)
-TILES(12)
-TILES(13)
-
-#define LIST(kind)                                                                                                             \
-    { NULL, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8, kind##_9, kind##_10, kind##_11,    \
-      kind##_12, kind##_13 }
+FIG__EACH_TILE(TILES)
 
 void fig__fast_winograd_fixed_tile(const fig__fixed_tile *t, int64_t rows)
 {
-    static void (*const tile[])(const fig__fixed_tile *) = LIST(product);
+    static void (*const tile[])(const fig__fixed_tile *) = FIG__TILE_TABLE(product);
     tile[rows](t);
 }
 
 void fig__fast_winograd_fixed_sums(const fig__fixed_sums *t, int64_t rows)
 {
-    static void (*const tile[])(const fig__fixed_sums *) = LIST(sums);
+    static void (*const tile[])(const fig__fixed_sums *) = FIG__TILE_TABLE(sums);
     tile[rows](t);
 }
 

@@ -100,9 +100,10 @@ static const fig_option flow_option_table[] = {
     { 0 },
 };
 
-#define USUAL "batch=64 lr=1e-3 warmup=200 schedule=cosine lr_end=0.02 clip=1 ema=0.9995 "
+#define STEADY "warmup=200 schedule=cosine lr_end=0.02 clip=1 ema=0.9995 "
+#define USUAL "batch=64 lr=1e-3 " STEADY
 /* Of the same pictures twice as many steps: on Fashion-MNIST nearer after the same time (docs/results.md). */
-#define SMALLER "batch=32 lr=2e-3 "
+#define SMALLER "batch=32 lr=2e-3 " STEADY
 static const fig_preset flow_presets[] = {
     /* clang-format off */
     { .name = "pictures",
@@ -120,12 +121,12 @@ static const fig_preset flow_presets[] = {
       .data = "mnist" },
     { .name = "folder-32",
       .summary = "colour pictures of 32 pixels: 576,000 looked at, 1.6 GFLOP each",
-      .settings = "size=32 channels=3 stem=2 width=48 levels=1,2,3 blocks=2 test=0.1 " USUAL SMALLER
+      .settings = "size=32 channels=3 stem=2 width=48 levels=1,2,3 blocks=2 test=0.1 " SMALLER
                   "steps=18000 sample_rows=10 sample_columns=10",
       .data = "a picture folder" },
     { .name = "folder-64",
       .summary = "colour pictures of 64 pixels: 537,600 looked at, 1.9 GFLOP each",
-      .settings = "size=64 channels=3 stem=2 width=32 levels=1,2,3 blocks=1 test=0.1 " USUAL SMALLER "steps=16800",
+      .settings = "size=64 channels=3 stem=2 width=32 levels=1,2,3 blocks=1 test=0.1 " SMALLER "steps=16800",
       .data = "a picture folder" },
     /* clang-format on */
     { 0 },
