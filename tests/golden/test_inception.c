@@ -7,6 +7,7 @@
 #include "hashed.h"
 #include "test.h"
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "inception.inc"
@@ -20,8 +21,9 @@ static double value_of(int part, double u, int64_t fan_in)
     return part == 0 ? u * sqrt(6 / (double)fan_in) : part == 1 ? 1 + u / 4 : part == 4 ? 1 + u / 2 : u / 8;
 }
 
-/* A file as pytorch-fid's would be; `leave_out` is not in it, `spoil` has a number that is none. */
-static void write_weights(const char *path, const char *leave_out, const char *spoil)
+/* A file as pytorch-fid's would be, `wider` times as wide as the narrow network; `leave_out` is not in it, `spoil` has a number that is
+ * none. */
+static void write_weights(const char *path, int wider, const char *leave_out, const char *spoil)
 {
     static fig__safetensors_entry entries[UNITS * PARTS + 1];
     size_t count = 0;
@@ -29,11 +31,12 @@ static void write_weights(const char *path, const char *leave_out, const char *s
     for (size_t i = 0; i < UNITS; i++)
         for (int p = 0; p < PARTS; p++) {
             const int *s = inception_units[i].shape;
-            fig_type type = p ? FIG_SHAPE(s[0]) : FIG_SHAPE(s[0], s[1], s[2], s[3]);
+            int out = s[0] * wider, in = i ? s[1] * wider : 3; /* the first sees the picture */
+            fig_type type = p ? FIG_SHAPE(out) : FIG_SHAPE(out, in, s[2], s[3]);
             char *name = fig__arena_format(arena, "%s.%s", inception_units[i].name, parts[p]);
             float *data = FIG_NEW_ARRAY(arena, float, fig_elements(&type));
             for (int64_t k = 0; k < fig_elements(&type); k++)
-                data[k] = (float)value_of(p, hashed_number(hashed_seed(name), (uint32_t)k), (int64_t)s[1] * s[2] * s[3]);
+                data[k] = (float)value_of(p, hashed_number(hashed_seed(name), (uint32_t)k), (int64_t)in * s[2] * s[3]);
             if (spoil && !strcmp(name, spoil))
                 data[0] = NAN;
             if (!leave_out || strcmp(name, leave_out))
@@ -93,7 +96,7 @@ static void check_features(int rows, int height, int width, int channels, uint32
 
 FIG_TEST(features_of_a_narrow_network)
 {
-    write_weights(weights_path(), NULL, NULL);
+    write_weights(weights_path(), 1, NULL, NULL);
     check_features(2, 32, 40, 3, 11, inception_colour);
     check_features(2, 28, 28, 1, 12, inception_grey);
     check_features(1, 320, 350, 3, 13, inception_large);
@@ -138,11 +141,11 @@ FIG_TEST(other_files_are_refused)
     fig__inception_build(&wide, fig_input(graph, "image", FIG_SHAPE(1, 8, 8, 3)));
     CHECK_OK(fig_session_new(&(fig_session_opts){ .threads = 1 }, &session, &err), err);
     CHECK_OK(fig_store_new(session, &store, &err), err);
-    write_weights(weights_path(), "Mixed_6e.branch7x7_2.bn.bias", NULL);
+    write_weights(weights_path(), 1, "Mixed_6e.branch7x7_2.bn.bias", NULL);
     CHECK_FAILS(fig__inception_load(&net, weights_path(), store, hash, &err), err, FIG_E_FORMAT, "Mixed_6e.branch7x7_2.bn.bias");
-    write_weights(weights_path(), NULL, "Mixed_7c.branch_pool.bn.running_var");
+    write_weights(weights_path(), 1, NULL, "Mixed_7c.branch_pool.bn.running_var");
     CHECK_FAILS(fig__inception_load(&net, weights_path(), store, hash, &err), err, FIG_E_FORMAT, "Mixed_7c.branch_pool");
-    write_weights(weights_path(), NULL, NULL);
+    write_weights(weights_path(), 1, NULL, NULL);
     fig_store_free(store);
     CHECK_OK(fig_store_new(session, &store, &err), err);
     CHECK_FAILS(fig__inception_load(&wide, weights_path(), store, hash, &err), err, FIG_E_FORMAT, "Conv2d_1a_3x3.conv.weight");
@@ -151,6 +154,46 @@ FIG_TEST(other_files_are_refused)
     fig_store_free(store);
     fig_session_free(session);
     fig_graph_free(graph);
+}
+
+/* What the command prints, which must end well. */
+static void run_command(char *out, size_t size, const char *arguments)
+{
+    char command[2000];
+    const char *build = getenv("FIGMENT_BUILD");
+    snprintf(command, sizeof command, "cd '%s.dir' && '%s/figment' %s", weights_path(), build ? build : "build", arguments);
+    FILE *pipe = popen(command, "r");
+    REQUIRE(pipe != NULL);
+    out[fread(out, 1, size - 1, pipe)] = 0;
+    if (pclose(pipe) != 0)
+        TEST_FAIL("figment %s", arguments);
+}
+
+static double number_behind(const char *text, const char *name)
+{
+    char key[64];
+    snprintf(key, sizeof key, "\"name\": \"%s\", \"value\":", name);
+    const char *at = strstr(text, key);
+    return at ? strtod(at + strlen(key), NULL) : (double)NAN;
+}
+
+/* The whole way with weights of full width: real pictures are nearer to others of their kind than an untrained decoder's. */
+FIG_TEST(a_score_in_full)
+{
+    char dir[80], arguments[1000], out[20000];
+    snprintf(dir, sizeof dir, "%s.dir", weights_path());
+    REQUIRE(mkdir(dir, 0700) == 0);
+    write_weights(weights_path(), NARROW, NULL, NULL);
+    run_command(out, sizeof out, "train vae --data synthetic:shapes:40 --steps 1 --set batch=8 --set sample_every=never -t 1 -q --no-tune -o run");
+    snprintf(arguments, sizeof arguments,
+             "eval run --metric frechet --samples 20 --split train --inception '%s' --json -t 1 -q", weights_path());
+    run_command(out, sizeof out, arguments);
+    double made = number_behind(out, "frechet"), real = number_behind(out, "frechet_real");
+    if (!(real > 0 && made > 2 * real && made < 1e9))
+        TEST_FAIL("Frechet distance %g, of real pictures %g: %s", made, real, out);
+    CHECK(strstr(out, "inception-fid-") != NULL);
+    unlink(weights_path());
+    fig__remove_folder(dir);
 }
 
 FIG_TEST_MAIN
