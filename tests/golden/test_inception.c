@@ -184,7 +184,8 @@ FIG_TEST(a_score_in_full)
     snprintf(dir, sizeof dir, "%s.dir", weights_path());
     REQUIRE(mkdir(dir, 0700) == 0);
     write_weights(weights_path(), NARROW, NULL, NULL);
-    run_command(out, sizeof out, "train vae --data synthetic:shapes:40 --steps 1 --set batch=8 --set sample_every=never -t 1 -q --no-tune -o run");
+    run_command(out, sizeof out,
+                "train vae --data synthetic:shapes:40 --steps 1 --set batch=8 --set sample_every=never -t 1 -q --no-tune -o run");
     snprintf(arguments, sizeof arguments,
              "eval run --metric frechet --samples 20 --split train --inception '%s' --json -t 1 -q", weights_path());
     run_command(out, sizeof out, arguments);
