@@ -11,6 +11,7 @@
 #     faster       what makes learning faster: flow matching on Fashion-MNIST for 3 minutes of processor time, a GAN
 #                  on MNIST for 90 seconds, each with one thing changed, three seeds
 #     folders      FOLDERS="NAME=PATH ..." (64 pixels; a name that ends in 32: 32): flow matching and hinge GAN
+#     few          the same folders, 500 pictures of each: what differentiable augmentation is worth
 #
 # Runs stay in KEEP (default build/images) and go on where they were stopped; runs.tsv there has a line for each finished one: name, commit,
 # seconds of its last sitting, seconds of processor time, gemm before and after. Minutes that a preset promises hold for 480 GFLOP/s.
@@ -167,24 +168,57 @@ END
 $gan_changes
 END
 }
-folders() {
+side_of() { case $1 in *32) echo 32 ;; *) echo 64 ;; esac; }
+each_folder() { # each_folder FUNCTION: of every NAME=PATH
     [ -n "${FOLDERS:-}" ] || skip "set FOLDERS=\"NAME=PATH ...\""
-    for folder in $FOLDERS; do
-        name=${folder%%=*} side=64
-        case $name in *32) side=32 ;; esac
-        train "flow-$name" flow --data "${folder#*=}" --preset folder-$side --precision bf16 --seed 1
-        train "hinge-$name" dcgan --data "${folder#*=}" --preset hinge-$side --precision bf16 --seed 1
-        for run in "flow-$name" "hinge-$name"; do
-            sheet "$run"
-            within "$run: memorisation" "$(score "$run" neighbours)" 0 0.07
-            echo "$run: Frechet distance $(score "$run" frechet)"
-        done
+    for folder in $FOLDERS; do "$1" "${folder%%=*}" "${folder#*=}" "$(side_of "${folder%%=*}")"; done
+}
+# Distances at a quarter, a half, three quarters and the end: each at most two standard errors above the one before, the last at most half
+# of the first.
+at_four() { # at_four RUN DATA
+    for model in "$1"/models/step-*.safetensors; do
+        step=${model##*step-}
+        [ -s "$1.${step%.*}.json" ] || # a model without its run does not know where the pictures are
+            "$FIGMENT" eval "$model" --data "$2" --metric frechet --json --quiet >"$1.${step%.*}.json" || return
+        echo "${step%.*} $(tr ',' '\n' <"$1.${step%.*}.json" | sed -nE '/"name": ?"frechet"/,/stderr/s/.*"(value|stderr)": ?//p' | tr '\n' ' ')"
+    done | sort -n >"$1.distances"
+    awk -v n="$1" '{ printf "%s: Frechet distance %s +- %s at step %s\n", n, $2, $3, $1; rises += NR > 1 && $2 > last + 2 * sqrt($3 * $3 + e * e) }
+        NR == 1 { first = $2 } { last = $2; e = $3 } END { exit !(NR >= 4 && !rises && last <= first / 2) }' "$1.distances" && ok ||
+        no "$1: Frechet distances do not fall from checkpoint to checkpoint, or not to half"
+}
+folder() {
+    train "flow-$1" flow --data "$2" --preset "folder-$3" --precision bf16 --set snapshots=4 --seed 1
+    train "hinge-$1" dcgan --data "$2" --preset "hinge-$3" --precision bf16 --set snapshots=4 --seed 1
+    for run in "flow-$1" "hinge-$1"; do
+        sheet "$run"
+        at_four "$run" "$2"
+        within "$run: memorisation" "$(score "$run" neighbours)" 0 0.07
     done
 }
+folders() { each_folder folder; }
+# 500 pictures for training, all others for the score.
+few_of() {
+    if ! [ -e "few-$1/rest" ]; then
+        rm -rf "few-$1" && mkdir -p "few-$1/some" "few-$1/all" || return
+        find "$2" -type f | sort >"few-$1/names" # evenly over all, so over all classes
+        awk -v n="$(wc -l <"few-$1/names")" '{ to = int(NR * 500 / n) > int((NR - 1) * 500 / n) ? "some" : "all"; print to "\t" $0 }' "few-$1/names" |
+            while IFS="$(printf '\t')" read -r to from; do cp "$from" "few-$1/$to/$(echo "${from#"$2"/}" | tr / _)" || exit 1; done || return
+        mv "few-$1/all" "few-$1/rest"
+    fi
+    for augment in none colour,translation,cutout; do
+        run=few-$1-${augment%%,*}
+        train "$run" dcgan --data "few-$1/some" --preset "hinge-$3" --precision bf16 --set test=0 --set "augment=$augment" --steps 8000 --seed 1
+        sheet "$run"
+    done
+    plain=$(score "few-$1-none" frechet --data "few-$1/rest" --split train --samples 1000)
+    within "$1, 500 pictures: Frechet distance with differentiable augmentation" \
+        "$(score "few-$1-colour" frechet --data "few-$1/rest" --split train --samples 1000)" 0 "$(awk -v p="$plain" 'BEGIN { print p * 0.75 }')"
+}
+few() { each_folder few_of; }
 
 for part in ${*:-likelihood classes ring losses families}; do
     case $part in
-        likelihood | classes | ring | losses | families | faster | folders) $part ;;
+        likelihood | classes | ring | losses | families | faster | folders | few) $part ;;
         *) no "no part \"$part\"" ;;
     esac
 done
