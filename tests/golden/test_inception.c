@@ -187,7 +187,7 @@ FIG_TEST(a_score_in_full)
     run_command(out, sizeof out,
                 "train vae --data synthetic:shapes:40 --steps 1 --set batch=8 --set sample_every=never -t 1 -q --no-tune -o run");
     snprintf(arguments, sizeof arguments,
-             "eval run --metric frechet --samples 20 --split train --inception '%s' --json -t 1 -q", weights_path());
+             "eval run --metric frechet --samples 10 --split train --inception '%s' --json -t 1 -q", weights_path());
     run_command(out, sizeof out, arguments);
     double made = number_behind(out, "frechet"), real = number_behind(out, "frechet_real");
     if (!(real > 0 && made > 2 * real && made < 1e9))
